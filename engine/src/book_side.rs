@@ -1,0 +1,181 @@
+//! Owns the price levels of one side of a book, each a queue of orders, and the best of them.
+//! Knows nothing of trades or balances. Invariant: a level exists while it has an order, its
+//! quantity is the sum of theirs, and `best` is the highest bid or the lowest ask.
+
+use crate::order::{LevelHandle, OrderHandle, OrderSlab};
+use crate::price_ladder::{PriceLadder, Rung};
+use crate::types::{Price, Quantity, Side};
+
+/// Orders at one price, first come, first served.
+#[derive(Clone, Copy, Debug)]
+pub struct PriceLevel {
+    pub price: Price,
+    /// Sum of the open quantities.
+    pub quantity: Quantity,
+    pub first: OrderHandle,
+    pub last: OrderHandle,
+    /// Orders in the queue.
+    pub orders: u32,
+    rung: Rung,
+}
+
+/// One side of a book.
+#[derive(Clone, Debug)]
+pub struct BookSide {
+    side: Side,
+    ladder: PriceLadder,
+    levels: Vec<PriceLevel>,
+    free: Vec<LevelHandle>,
+    best: LevelHandle,
+}
+
+impl BookSide {
+    #[must_use]
+    pub fn new(side: Side) -> Self {
+        Self {
+            side,
+            ladder: PriceLadder::default(),
+            levels: Vec::new(),
+            free: Vec::new(),
+            best: LevelHandle::NONE,
+        }
+    }
+
+    /// The best level, if the side is not empty.
+    #[inline]
+    #[must_use]
+    pub fn best(&self) -> Option<&PriceLevel> {
+        self.levels.get(self.best.index())
+    }
+
+    #[inline]
+    #[must_use]
+    pub fn level(&self, handle: LevelHandle) -> &PriceLevel {
+        &self.levels[handle.index()]
+    }
+
+    /// Levels from the best to the worst.
+    pub fn levels(&self) -> impl Iterator<Item = &PriceLevel> {
+        let worse = |level: &&PriceLevel| self.worse(level).map(|handle| self.level(handle));
+        std::iter::successors(self.best(), worse)
+    }
+
+    /// Puts an order that is in no level at the tail of the queue at its price.
+    #[inline]
+    pub fn push(&mut self, orders: &mut OrderSlab, handle: OrderHandle) {
+        let price = orders.get(handle).price;
+        let level_handle = match self.ladder.get(price) {
+            Some(level) => LevelHandle(level),
+            None => self.add_level(price),
+        };
+        let level = &mut self.levels[level_handle.index()];
+        let last = std::mem::replace(&mut level.last, handle);
+        let order = orders.get_mut(handle);
+        debug_assert!(order.side == self.side && order.level.is_none());
+        (order.level, order.previous, order.next) = (level_handle, last, OrderHandle::NONE);
+        level.quantity.0 += order.open.0;
+        level.orders += 1;
+        if last.is_none() {
+            level.first = handle;
+        } else {
+            orders.get_mut(last).next = handle;
+        }
+    }
+
+    /// Takes an order out of its queue, and its level with it if it was the last one there.
+    #[inline]
+    pub fn unlink(&mut self, orders: &mut OrderSlab, handle: OrderHandle) {
+        let order = orders.get_mut(handle);
+        let (previous, next, open) = (order.previous, order.next, order.open);
+        let level_handle = std::mem::replace(&mut order.level, LevelHandle::NONE);
+        let level = &mut self.levels[level_handle.index()];
+        level.quantity.0 -= open.0;
+        level.orders -= 1;
+        if previous.is_none() {
+            level.first = next;
+        } else {
+            orders.get_mut(previous).next = next;
+        }
+        if next.is_none() {
+            level.last = previous;
+        } else {
+            orders.get_mut(next).previous = previous;
+        }
+        if level.orders == 0 {
+            self.remove_level(level_handle);
+        }
+    }
+
+    /// Lowers the open quantity of a queued order, which keeps its place.
+    #[inline]
+    pub fn reduce(&mut self, orders: &mut OrderSlab, handle: OrderHandle, by: Quantity) {
+        let order = orders.get_mut(handle);
+        order.open.0 -= by.0;
+        self.levels[order.level.index()].quantity.0 -= by.0;
+    }
+
+    fn add_level(&mut self, price: Price) -> LevelHandle {
+        let handle = self
+            .free
+            .pop()
+            .unwrap_or_else(|| LevelHandle(u32::try_from(self.levels.len()).unwrap_or(u32::MAX)));
+        let level = PriceLevel {
+            price,
+            quantity: Quantity(0),
+            first: OrderHandle::NONE,
+            last: OrderHandle::NONE,
+            orders: 0,
+            rung: self.ladder.insert(price, handle.0),
+        };
+        if handle.index() == self.levels.len() {
+            self.levels.push(level);
+            // Room to free every level, so that freeing never allocates.
+            self.free.reserve(self.levels.len());
+        } else {
+            self.levels[handle.index()] = level;
+        }
+        if self.best().is_none_or(|best| is_better(self.side, price, best.price)) {
+            self.best = handle;
+        }
+        handle
+    }
+
+    fn remove_level(&mut self, handle: LevelHandle) {
+        let PriceLevel { price, rung, .. } = *self.level(handle);
+        if handle == self.best {
+            self.best = self.worse(self.level(handle)).unwrap_or(LevelHandle::NONE);
+        }
+        self.ladder.remove(price, rung);
+        self.free.push(handle);
+    }
+
+    /// The next level away from the touch.
+    #[inline]
+    fn worse(&self, level: &PriceLevel) -> Option<LevelHandle> {
+        let next = match self.side {
+            Side::Buy => self.ladder.below(level.price, level.rung),
+            Side::Sell => self.ladder.above(level.price, level.rung),
+        };
+        next.map(LevelHandle)
+    }
+}
+
+/// Whether a resting order of `side` at `price` is matched before one at `than`.
+#[inline]
+#[must_use]
+pub fn is_better(side: Side, price: Price, than: Price) -> bool {
+    match side {
+        Side::Buy => price > than,
+        Side::Sell => price < than,
+    }
+}
+
+/// Whether a taker of `side` with limit `limit` may trade at `price`; equality may.
+#[inline]
+#[must_use]
+pub fn is_within(side: Side, limit: Price, price: Price) -> bool {
+    match side {
+        Side::Buy => price <= limit,
+        Side::Sell => price >= limit,
+    }
+}

@@ -1,0 +1,149 @@
+//! Owns the bytes of commands, events and state: the only place that speaks bincode.
+//! Knows nothing of files. Invariant: the encoding is frozen by the golden bytes in `codec/tests.rs`;
+//! a change there needs a new journal format version, and enum variants are appended, never moved.
+//!
+//! Little-endian, fixed-width integers, `u32` variant tags, one-byte closed sets.
+
+use bincode::config::{Configuration, Fixint, Limit, LittleEndian};
+use bincode::{Decode, Encode};
+
+use crate::limits::ENCODED_BYTES_MAX;
+
+const CONFIG: Configuration<LittleEndian, Fixint, Limit<ENCODED_BYTES_MAX>> =
+    bincode::config::legacy().with_limit::<ENCODED_BYTES_MAX>();
+
+/// Why bytes are not a value of this type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CodecError {
+    /// Not an encoding: unknown variant, absurd length, or cut short.
+    Malformed(String),
+    /// A value, and then this many bytes too many.
+    TrailingBytes(usize),
+}
+
+impl std::fmt::Display for CodecError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Malformed(cause) => write!(f, "malformed encoding: {cause}"),
+            Self::TrailingBytes(count) => write!(f, "{count} bytes after the encoded value"),
+        }
+    }
+}
+
+impl std::error::Error for CodecError {}
+
+/// Names the encoding of commands and events: a log written under another one is not readable.
+///
+/// Changes with [`ENCODING_VERSION`], which the golden tests tie to the bytes.
+pub(crate) fn schema_hash() -> [u8; 32] {
+    *blake3::hash(format!("matchring engine encoding {ENCODING_VERSION}").as_bytes()).as_bytes()
+}
+
+const ENCODING_VERSION: u32 = 1;
+
+/// A value with a frozen byte encoding.
+pub trait Codec: Sized {
+    /// No encoding is longer than this many bytes.
+    const BYTES_MAX: usize;
+
+    /// Writes the encoding to the front of `out` and returns its length in bytes.
+    ///
+    /// # Panics
+    /// If `out` is shorter than the encoding; [`Self::BYTES_MAX`] bytes always suffice.
+    fn encode_into(&self, out: &mut [u8]) -> usize;
+
+    /// Reads one value that fills `bytes` exactly.
+    ///
+    /// # Errors
+    /// [`CodecError`] if the bytes are anything else.
+    fn decode_from(bytes: &[u8]) -> Result<Self, CodecError>;
+}
+
+pub(crate) fn encode_into<T: Encode>(value: &T, out: &mut [u8]) -> usize {
+    match bincode::encode_into_slice(value, out, CONFIG) {
+        Ok(len) => len,
+        Err(error) => panic!("encoding into {} bytes: {error}", out.len()),
+    }
+}
+
+pub(crate) fn decode_from<T: Decode<()>>(bytes: &[u8]) -> Result<T, CodecError> {
+    let (value, used) = bincode::decode_from_slice(bytes, CONFIG)
+        .map_err(|error| CodecError::Malformed(error.to_string()))?;
+    match bytes.len() - used {
+        0 => Ok(value),
+        extra => Err(CodecError::TrailingBytes(extra)),
+    }
+}
+
+/// Appends the encoding of one piece of state to `out`; the snapshot is a concatenation of these.
+pub(crate) fn append<T: Encode>(value: &T, out: &mut Vec<u8>) {
+    let config = bincode::config::legacy();
+    if let Err(error) = bincode::encode_into_std_write(value, out, config) {
+        panic!("encoding state: {error}");
+    }
+}
+
+/// Declares a closed set whose members travel as one byte, with `ALL` and `code`.
+macro_rules! wire_enum {
+    ($(#[$doc:meta])* pub enum $name:ident {
+        $($(#[$note:meta])* $variant:ident = $code:literal),+ $(,)?
+    }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[repr(u8)]
+        pub enum $name { $($(#[$note])* $variant = $code),+ }
+
+        impl $name {
+            /// Every member, in ascending code.
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+
+            /// The byte that stands for it in the journal.
+            #[must_use]
+            pub const fn code(self) -> u8 {
+                self as u8
+            }
+
+            /// The member that a byte stands for.
+            #[must_use]
+            pub const fn from_code(code: u8) -> Option<Self> {
+                match code {
+                    $($code => Some(Self::$variant),)+
+                    _ => None,
+                }
+            }
+        }
+
+        impl ::bincode::Encode for $name {
+            fn encode<E: ::bincode::enc::Encoder>(
+                &self,
+                encoder: &mut E,
+            ) -> Result<(), ::bincode::error::EncodeError> {
+                self.code().encode(encoder)
+            }
+        }
+
+        impl<C> ::bincode::Decode<C> for $name {
+            fn decode<D: ::bincode::de::Decoder<Context = C>>(
+                decoder: &mut D,
+            ) -> Result<Self, ::bincode::error::DecodeError> {
+                let code = <u8 as ::bincode::Decode<C>>::decode(decoder)?;
+                Self::from_code(code).ok_or(::bincode::error::DecodeError::Other(concat!(
+                    "unknown code of ",
+                    stringify!($name)
+                )))
+            }
+        }
+
+        impl<'de, C> ::bincode::BorrowDecode<'de, C> for $name {
+            fn borrow_decode<D: ::bincode::de::BorrowDecoder<'de, Context = C>>(
+                decoder: &mut D,
+            ) -> Result<Self, ::bincode::error::DecodeError> {
+                <Self as ::bincode::Decode<C>>::decode(decoder)
+            }
+        }
+    };
+}
+pub(crate) use wire_enum;
+
+#[cfg(test)]
+mod tests;

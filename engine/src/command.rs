@@ -1,0 +1,215 @@
+//! Owns the vocabulary of inputs: everything that can change the engine's state.
+//! Knows nothing of how a command is decided. Invariant: variants are appended, never reordered,
+//! for their position is their tag in the journal.
+
+use bincode::{Decode, Encode};
+
+use crate::codec::{self, Codec, CodecError};
+use crate::instrument::{InstrumentSpec, TradingStatus};
+use crate::limits::ENCODED_BYTES_MAX;
+use crate::types::{
+    AccountId, AccountStatus, Amount, AssetCode, AssetId, ClientOrderId, InstrumentId, OrderId,
+    OrderType, Price, Quantity, SelfTradePolicy, Side, TimeInForce, TransferId,
+};
+
+/// One input. A field that an order does not use is zero or empty.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub enum Command {
+    /// Replaces the engine-wide settings.
+    Configure(EngineConfig),
+    /// Makes an asset known, with its name and its decimal places.
+    AddAsset {
+        asset: AssetId,
+        code: AssetCode,
+        scale: u8,
+    },
+    /// Lists an instrument; it starts HALTED.
+    AddInstrument(InstrumentSpec),
+    /// Replaces the whole spec of an instrument; live orders keep what they copied.
+    UpdateInstrument(InstrumentSpec),
+    SetTradingStatus {
+        instrument: InstrumentId,
+        status: TradingStatus,
+    },
+    /// Makes an account known; `stp_group` 0 means that it shares orders with no other account.
+    RegisterAccount {
+        uuid: u128,
+        stp_group: u32,
+    },
+    /// Brings money in. `transfer_id` makes it happen once.
+    Credit {
+        transfer_id: TransferId,
+        account: AccountId,
+        asset: AssetId,
+        amount: Amount,
+    },
+    /// Takes available money out. `transfer_id` makes it happen once.
+    Debit {
+        transfer_id: TransferId,
+        account: AccountId,
+        asset: AssetId,
+        amount: Amount,
+    },
+    NewOrder(NewOrder),
+    /// By `order_id`, or by `client_order_id` where `order_id` is 0.
+    CancelOrder {
+        account: AccountId,
+        order_id: OrderId,
+        client_order_id: ClientOrderId,
+    },
+    AmendOrder(AmendOrder),
+    /// Closes the account's live orders: of one instrument, or of all if it is 0; one side or both.
+    MassCancel {
+        account: AccountId,
+        instrument: InstrumentId,
+        side: Option<Side>,
+    },
+    SetKillSwitch {
+        scope: u8,
+        id: u32,
+        on: bool,
+    },
+    EndSession {
+        instrument: InstrumentId,
+    },
+    /// Lets time pass; also what the pipeline journals for its own control records.
+    #[default]
+    Tick,
+    SetAccountStatus {
+        account: AccountId,
+        status: AccountStatus,
+    },
+    Uncross {
+        instrument: InstrumentId,
+    },
+}
+
+/// Engine-wide settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct EngineConfig {
+    /// Triggered orders that one command may start.
+    pub max_triggers_per_command: u32,
+    /// Makers that one incoming order may meet.
+    pub max_steps_per_order: u32,
+    /// Client order ids remembered.
+    pub client_id_capacity: u32,
+    /// How long a client order id is remembered after its order closed, nanoseconds.
+    pub dedup_window_ns: u64,
+    /// Transfer ids remembered.
+    pub transfer_capacity: u32,
+    /// How long a transfer id is remembered, nanoseconds.
+    pub transfer_window_ns: u64,
+}
+
+impl Default for EngineConfig {
+    fn default() -> Self {
+        const HOUR_NS: u64 = 3_600_000_000_000;
+        Self {
+            max_triggers_per_command: 1_000,
+            max_steps_per_order: 10_000,
+            client_id_capacity: 1 << 20,
+            dedup_window_ns: 24 * HOUR_NS,
+            transfer_capacity: 1 << 22,
+            transfer_window_ns: 30 * 24 * HOUR_NS,
+        }
+    }
+}
+
+/// A new order, FIX D.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct NewOrder {
+    pub account: AccountId,
+    pub instrument: InstrumentId,
+    pub side: Side,
+    pub order_type: OrderType,
+    pub time_in_force: TimeInForce,
+    pub self_trade_policy: SelfTradePolicy,
+    pub post_only: bool,
+    pub price: Price,
+    pub trigger: Price,
+    pub trail_ticks: i64,
+    pub trail_bps: u32,
+    /// Total quantity in lots; 0 for an order by quote budget.
+    pub quantity: Quantity,
+    /// Visible part of an iceberg order, lots.
+    pub display: Quantity,
+    /// Quote units that a MARKET buy may spend, fee included; 0 for an order by quantity.
+    pub quote_budget: Amount,
+    /// Engine time at which a GTD order ends, nanoseconds since the Unix epoch.
+    pub expire_at_ns: u64,
+    /// Not 0: `credit_amount` of the hold asset is credited under this key in the same step.
+    pub credit_id: TransferId,
+    pub credit_amount: Amount,
+    pub client_order_id: ClientOrderId,
+}
+
+impl NewOrder {
+    /// A LIMIT GTC order with every optional field absent.
+    #[must_use]
+    pub fn limit(
+        account: AccountId,
+        instrument: InstrumentId,
+        side: Side,
+        quantity: Quantity,
+        price: Price,
+    ) -> Self {
+        Self {
+            account,
+            instrument,
+            side,
+            order_type: OrderType::Limit,
+            time_in_force: TimeInForce::Gtc,
+            self_trade_policy: SelfTradePolicy::None,
+            post_only: false,
+            price,
+            trigger: Price(0),
+            trail_ticks: 0,
+            trail_bps: 0,
+            quantity,
+            display: Quantity(0),
+            quote_budget: 0,
+            expire_at_ns: 0,
+            credit_id: TransferId(0),
+            credit_amount: 0,
+            client_order_id: ClientOrderId::EMPTY,
+        }
+    }
+
+    /// A MARKET IOC order by quantity.
+    #[must_use]
+    pub fn market(
+        account: AccountId,
+        instrument: InstrumentId,
+        side: Side,
+        quantity: Quantity,
+    ) -> Self {
+        Self {
+            order_type: OrderType::Market,
+            time_in_force: TimeInForce::Ioc,
+            ..Self::limit(account, instrument, side, quantity, Price(0))
+        }
+    }
+}
+
+/// A change to a live order, FIX G. A zero field is kept as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct AmendOrder {
+    pub account: AccountId,
+    pub order_id: OrderId,
+    pub new_price: Price,
+    /// New total quantity, what is already filled included.
+    pub new_quantity: Quantity,
+    pub new_trigger: Price,
+}
+
+impl Codec for Command {
+    const BYTES_MAX: usize = ENCODED_BYTES_MAX;
+
+    fn encode_into(&self, out: &mut [u8]) -> usize {
+        codec::encode_into(self, out)
+    }
+
+    fn decode_from(bytes: &[u8]) -> Result<Self, CodecError> {
+        codec::decode_from(bytes)
+    }
+}

@@ -1,0 +1,254 @@
+//! Owns the engine's state and the one match over commands.
+//! Knows no rule itself: each command's rules are in the module named after them.
+//! Invariant: `apply` depends on (state, frame) alone, and every refusal changes nothing but the
+//! idempotency tables.
+
+use crate::accounts::Accounts;
+use crate::balances::{Assets, Balance};
+use crate::command::{Command, EngineConfig};
+use crate::dedup::{ClientOrderKey, DedupTable, HashSecret};
+use crate::event::Event;
+use crate::event_buffer::EventBuffer;
+use crate::instrument::{InstrumentSpec, TradingStatus};
+use crate::order::OrderSlab;
+use crate::order_book::OrderBook;
+use crate::order_index::OrderIndex;
+use crate::reject::RejectReason;
+use crate::state_machine::{Frame, StateMachine, clamp_timestamp};
+use crate::types::{
+    AccountId, AssetId, InstrumentId, OrderId, Price, Quantity, Side, TradeId, TransferId,
+};
+use crate::{codec, snapshot};
+
+/// What an engine is built with; none of it changes an answer.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct EngineOptions {
+    /// Random per process: see [`HashSecret`].
+    pub hash_secret: HashSecret,
+    /// Live orders to reserve memory for.
+    pub expected_orders: usize,
+    /// Client order ids to reserve memory for.
+    pub expected_client_ids: usize,
+}
+
+/// One listed instrument and its book.
+#[derive(Clone, Debug)]
+pub struct Instrument {
+    pub spec: InstrumentSpec,
+    pub status: TradingStatus,
+    /// Price of the last trade, 0 before the first.
+    pub last_price: Price,
+    pub book: OrderBook,
+    /// Live orders.
+    pub orders: u32,
+    pub(crate) base_slot: usize,
+    pub(crate) quote_slot: usize,
+}
+
+/// The trading engine.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    pub(crate) last_sequence: u64,
+    pub(crate) now_ns: u64,
+    pub(crate) next_trade_id: TradeId,
+    pub(crate) config: EngineConfig,
+    pub(crate) assets: Assets,
+    pub(crate) accounts: Accounts,
+    pub(crate) instruments: Vec<Instrument>,
+    /// Place in `instruments` plus one, by id; 0 where no instrument has the id.
+    pub(crate) instrument_slots: Vec<u32>,
+    pub(crate) orders: OrderSlab,
+    pub(crate) order_index: OrderIndex,
+    pub(crate) client_ids: DedupTable<ClientOrderKey>,
+    pub(crate) transfers: DedupTable<TransferId>,
+}
+
+/// Events of the command being applied.
+pub(crate) type Events = EventBuffer<Event>;
+/// A refusal, or what the check found.
+pub(crate) type Checked<T> = Result<T, RejectReason>;
+
+impl Engine {
+    #[must_use]
+    pub fn new(options: EngineOptions) -> Self {
+        Self {
+            last_sequence: 0,
+            now_ns: 0,
+            next_trade_id: TradeId(1),
+            config: EngineConfig::default(),
+            assets: Assets::default(),
+            accounts: Accounts::default(),
+            instruments: Vec::new(),
+            instrument_slots: Vec::new(),
+            orders: OrderSlab::with_capacity(options.expected_orders),
+            order_index: OrderIndex::default(),
+            client_ids: DedupTable::new(options.hash_secret, options.expected_client_ids),
+            transfers: DedupTable::new(options.hash_secret, 0),
+        }
+    }
+
+    fn dispatch(&mut self, command: &Command, events: &mut Events) {
+        let refused = match command {
+            Command::NewOrder(order) => return self.new_order(order, events),
+            Command::CancelOrder { account, order_id, client_order_id } => {
+                self.cancel_order(*account, *order_id, client_order_id, events)
+            }
+            Command::AmendOrder(amend) => self.amend_order(amend, events),
+            Command::MassCancel { account, instrument, side } => {
+                self.mass_cancel(*account, *instrument, *side, events)
+            }
+            Command::Credit { .. } | Command::Debit { .. } => {
+                return self.transfer(command, events);
+            }
+            Command::Tick => return,
+            Command::Configure(config) => self.configure(config, events),
+            Command::AddAsset { asset, code, scale } => {
+                self.add_asset(*asset, *code, *scale, events)
+            }
+            Command::AddInstrument(spec) => self.add_instrument(spec, events),
+            Command::UpdateInstrument(spec) => self.update_instrument(spec, events),
+            Command::SetTradingStatus { instrument, status } => {
+                self.set_trading_status(*instrument, *status, events)
+            }
+            Command::RegisterAccount { uuid, stp_group } => {
+                self.register_account(*uuid, *stp_group, events)
+            }
+            Command::SetAccountStatus { account, status } => {
+                self.set_account_status(*account, *status, events)
+            }
+            Command::SetKillSwitch { .. }
+            | Command::EndSession { .. }
+            | Command::Uncross { .. } => Err(RejectReason::Unsupported),
+        };
+        if let Err(reason) = refused {
+            events.push(rejected(command, reason));
+        }
+    }
+
+    /// The configuration in force.
+    #[must_use]
+    pub fn config(&self) -> &EngineConfig {
+        &self.config
+    }
+
+    #[must_use]
+    pub fn assets(&self) -> &Assets {
+        &self.assets
+    }
+
+    #[must_use]
+    pub fn accounts(&self) -> &Accounts {
+        &self.accounts
+    }
+
+    /// Instruments in the order in which they were listed.
+    #[must_use]
+    pub fn instruments(&self) -> &[Instrument] {
+        &self.instruments
+    }
+
+    #[must_use]
+    pub fn instrument(&self, id: InstrumentId) -> Option<&Instrument> {
+        self.instruments.get(self.slot_of(id)? as usize)
+    }
+
+    pub(crate) fn slot_of(&self, id: InstrumentId) -> Option<u32> {
+        self.instrument_slots.get(id.0 as usize)?.checked_sub(1)
+    }
+
+    /// The account's balance, zero where account or asset is unknown.
+    #[must_use]
+    pub fn balance(&self, account: AccountId, asset: AssetId) -> Balance {
+        self.assets.get(asset).map(|asset| asset.balance(account)).unwrap_or_default()
+    }
+
+    /// Live orders over all books.
+    #[must_use]
+    pub fn live_orders(&self) -> u32 {
+        self.orders.len()
+    }
+
+    /// The best `count` levels of one side: price, open quantity, orders.
+    pub fn depth(
+        &self,
+        instrument: InstrumentId,
+        side: Side,
+        count: usize,
+    ) -> impl Iterator<Item = (Price, Quantity, u32)> {
+        let book = self.instrument(instrument).map(|instrument| &instrument.book);
+        book.into_iter()
+            .flat_map(move |book| book.depth(side, count))
+            .map(|level| (level.price, level.quantity, level.orders))
+    }
+
+    /// Resting orders of one side in price-time order: id, price, open quantity.
+    pub fn resting_orders(
+        &self,
+        instrument: InstrumentId,
+        side: Side,
+    ) -> impl Iterator<Item = (OrderId, Price, Quantity)> {
+        let book = self.instrument(instrument).map(|instrument| &instrument.book);
+        book.into_iter().flat_map(move |book| {
+            book.side(side)
+                .levels()
+                .flat_map(|level| book.queue(&self.orders, level))
+                .map(|(_, order)| (order.id, order.price, order.open))
+        })
+    }
+}
+
+impl StateMachine for Engine {
+    type Command = Command;
+    type Event = Event;
+
+    const MACHINE_ID: u32 = 1;
+
+    fn schema_hash() -> [u8; 32] {
+        codec::schema_hash()
+    }
+
+    fn apply(&mut self, frame: &Frame<Command>, events: &mut Events) {
+        assert_eq!(frame.sequence, self.last_sequence + 1, "gap in the command sequence");
+        self.last_sequence = frame.sequence;
+        self.now_ns = clamp_timestamp(self.now_ns, frame.timestamp_ns);
+        self.dispatch(&frame.command, events);
+        debug_assert!(!events.is_empty() || frame.command == Command::Tick);
+    }
+
+    fn last_sequence(&self) -> u64 {
+        self.last_sequence
+    }
+
+    fn last_timestamp_ns(&self) -> u64 {
+        self.now_ns
+    }
+
+    fn snapshot(&self, out: &mut Vec<u8>) {
+        snapshot::append(self, out);
+    }
+}
+
+/// The refusal of a command, with what the command says about itself.
+pub(crate) fn rejected(command: &Command, reason: RejectReason) -> Event {
+    let (account, instrument, target) = match command {
+        Command::NewOrder(order) => (order.account, order.instrument, OrderId(0)),
+        Command::CancelOrder { account, order_id, .. } => (*account, InstrumentId(0), *order_id),
+        Command::AmendOrder(amend) => (amend.account, InstrumentId(0), amend.order_id),
+        Command::MassCancel { account, instrument, .. } => (*account, *instrument, OrderId(0)),
+        Command::Credit { account, .. }
+        | Command::Debit { account, .. }
+        | Command::SetAccountStatus { account, .. } => (*account, InstrumentId(0), OrderId(0)),
+        Command::AddInstrument(spec) | Command::UpdateInstrument(spec) => {
+            (AccountId(0), spec.instrument, OrderId(0))
+        }
+        Command::SetTradingStatus { instrument, .. }
+        | Command::EndSession { instrument }
+        | Command::Uncross { instrument } => (AccountId(0), *instrument, OrderId(0)),
+        Command::Configure(_)
+        | Command::AddAsset { .. }
+        | Command::RegisterAccount { .. }
+        | Command::SetKillSwitch { .. }
+        | Command::Tick => (AccountId(0), InstrumentId(0), OrderId(0)),
+    };
+    Event::CommandRejected { reason, account, instrument, target }
+}

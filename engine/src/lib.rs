@@ -1,0 +1,60 @@
+//! The trading engine: order books, trading balances and risk as one deterministic function.
+//!
+//! Contract: [`Engine`] is a [`StateMachine`]. `apply` maps (state, frame) to a new state and a list
+//! of events, and depends on nothing else: it reads no clock, does no IO, spawns no thread, uses no
+//! float and never lets the order of an unordered map reach an output. Time, ids, configuration,
+//! deposits and administrative acts all arrive as commands, so replaying the same frames gives the
+//! same events and the same [`StateMachine::state_hash`], byte for byte, on any build.
+//!
+//! Knows nothing of: bytes on disk, rings, threads, HTTP, the wallet.
+//!
+//! Where to look: `command` and `event` are the vocabulary, `reject` the refusals in their
+//! precedence, `engine` the one match over commands, `matching` the price-time walk, `order_book`
+//! and below it the data structures, `balances` and `fees` the money.
+#![forbid(unsafe_code)]
+
+pub mod accounts;
+mod amend;
+pub mod balances;
+pub mod book_side;
+mod cancel;
+pub mod codec;
+pub mod command;
+pub mod decimal;
+mod dedup;
+pub mod engine;
+pub mod event;
+pub mod event_buffer;
+pub mod fees;
+mod hash_index;
+pub mod instrument;
+mod invariants;
+pub mod limits;
+mod matching;
+mod new_order;
+pub mod order;
+pub mod order_book;
+pub mod order_index;
+mod price_ladder;
+mod reference_data;
+pub mod reject;
+mod risk;
+mod snapshot;
+pub mod state_machine;
+mod transfers;
+pub mod types;
+
+pub use codec::{Codec, CodecError};
+pub use command::{AmendOrder, Command, EngineConfig, NewOrder};
+pub use dedup::HashSecret;
+pub use engine::{Engine, EngineOptions};
+pub use event::{CloseReason, Event, EventId, OrderAccepted, Trade, TransferKind};
+pub use event_buffer::EventBuffer;
+pub use instrument::{InstrumentSpec, TradingStatus};
+pub use reject::RejectReason;
+pub use state_machine::{Frame, StateMachine, clamp_timestamp};
+pub use types::{
+    AccountId, AccountStatus, Amount, AssetCode, AssetId, ClientOrderId, InstrumentId, OrderId,
+    OrderType, Price, Quantity, SelfTradePolicy, Side, SignedAmount, TimeInForce, TradeId,
+    TransferId,
+};

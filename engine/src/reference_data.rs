@@ -1,0 +1,170 @@
+//! Owns what an operator decides: settings, assets, instruments, accounts and their status.
+//! Knows nothing of orders. Invariant: all checks precede any change, lowest reason first.
+
+use crate::balances::Assets;
+use crate::command::EngineConfig;
+use crate::engine::{Checked, Engine, Events, Instrument};
+use crate::event::Event;
+use crate::instrument::{InstrumentSpec, TradingStatus};
+use crate::limits::{ASSET_SCALE_MAX, IDEMPOTENCY_CAPACITY_MAX, INSTRUMENTS_MAX, REFERENCE_ID_MAX};
+use crate::order_book::OrderBook;
+use crate::reject::RejectReason;
+use crate::types::{AccountId, AccountStatus, AssetCode, AssetId, InstrumentId, Price};
+
+impl Engine {
+    pub(crate) fn configure(&mut self, config: &EngineConfig, events: &mut Events) -> Checked<()> {
+        let capacities = [config.client_id_capacity, config.transfer_capacity];
+        let bounds = [config.max_triggers_per_command, config.max_steps_per_order];
+        let windows = [config.dedup_window_ns, config.transfer_window_ns];
+        let legal = capacities.iter().all(|c| (1..=IDEMPOTENCY_CAPACITY_MAX).contains(c))
+            && bounds.iter().all(|bound| *bound > 0)
+            && windows.iter().all(|window| *window > 0);
+        if !legal {
+            return Err(RejectReason::InvalidField);
+        }
+        self.config = *config;
+        events.push(Event::ConfigChanged(*config));
+        Ok(())
+    }
+
+    pub(crate) fn add_asset(
+        &mut self,
+        asset: AssetId,
+        code: AssetCode,
+        scale: u8,
+        events: &mut Events,
+    ) -> Checked<()> {
+        let legal = (1..=REFERENCE_ID_MAX).contains(&asset.0)
+            && code.is_valid()
+            && scale <= ASSET_SCALE_MAX
+            && !self.assets.is_full();
+        if !legal {
+            return Err(RejectReason::InvalidField);
+        }
+        if self.assets.get(asset).is_some() || self.assets.find(code).is_some() {
+            return Err(RejectReason::AlreadyExists);
+        }
+        self.assets.add(asset, code, scale);
+        events.push(Event::AssetAdded { asset, code, scale });
+        Ok(())
+    }
+
+    pub(crate) fn add_instrument(
+        &mut self,
+        spec: &InstrumentSpec,
+        events: &mut Events,
+    ) -> Checked<()> {
+        let (base_slot, quote_slot) = asset_slots(&self.assets, spec)?;
+        if !is_acceptable(spec) || self.instruments.len() >= INSTRUMENTS_MAX {
+            return Err(RejectReason::InvalidSpec);
+        }
+        if self.slot_of(spec.instrument).is_some() {
+            return Err(RejectReason::AlreadyExists);
+        }
+        check_supported(spec)?;
+        let place = spec.instrument.0 as usize;
+        if place >= self.instrument_slots.len() {
+            self.instrument_slots.resize(place + 1, 0);
+        }
+        self.instruments.push(Instrument {
+            spec: *spec,
+            status: TradingStatus::Halted,
+            last_price: Price(0),
+            book: OrderBook::default(),
+            orders: 0,
+            base_slot,
+            quote_slot,
+        });
+        self.instrument_slots[place] = u32::try_from(self.instruments.len()).unwrap_or(u32::MAX);
+        events.push(Event::InstrumentAdded(*spec));
+        Ok(())
+    }
+
+    pub(crate) fn update_instrument(
+        &mut self,
+        spec: &InstrumentSpec,
+        events: &mut Events,
+    ) -> Checked<()> {
+        asset_slots(&self.assets, spec)?;
+        let slot = self.slot_of(spec.instrument).ok_or(RejectReason::UnknownSymbol)?;
+        let present = &mut self.instruments[slot as usize].spec;
+        if !is_acceptable(spec) {
+            return Err(RejectReason::InvalidSpec);
+        }
+        if !present.same_units(spec) {
+            return Err(RejectReason::SpecLocked);
+        }
+        check_supported(spec)?;
+        if present == spec {
+            return Err(RejectReason::NoChange);
+        }
+        *present = *spec;
+        events.push(Event::InstrumentUpdated(*spec));
+        Ok(())
+    }
+
+    pub(crate) fn set_trading_status(
+        &mut self,
+        instrument: InstrumentId,
+        status: TradingStatus,
+        events: &mut Events,
+    ) -> Checked<()> {
+        let slot = self.slot_of(instrument).ok_or(RejectReason::UnknownSymbol)?;
+        if status == TradingStatus::Auction {
+            return Err(RejectReason::Unsupported);
+        }
+        let present = &mut self.instruments[slot as usize].status;
+        if *present == status {
+            return Err(RejectReason::NoChange);
+        }
+        *present = status;
+        events.push(Event::StatusChanged { instrument, status });
+        Ok(())
+    }
+
+    pub(crate) fn register_account(
+        &mut self,
+        uuid: u128,
+        stp_group: u32,
+        events: &mut Events,
+    ) -> Checked<()> {
+        if uuid == 0 || self.accounts.is_full() {
+            return Err(RejectReason::InvalidField);
+        }
+        if self.accounts.find(uuid).is_some() {
+            return Err(RejectReason::AlreadyExists);
+        }
+        let account = self.accounts.register(uuid, stp_group);
+        events.push(Event::AccountRegistered { account, uuid, stp_group });
+        Ok(())
+    }
+
+    pub(crate) fn set_account_status(
+        &mut self,
+        account: AccountId,
+        status: AccountStatus,
+        events: &mut Events,
+    ) -> Checked<()> {
+        let present = self.accounts.get_mut(account).ok_or(RejectReason::UnknownAccount)?;
+        if present.status == status {
+            return Err(RejectReason::NoChange);
+        }
+        present.status = status;
+        events.push(Event::AccountStatusChanged { account, status });
+        Ok(())
+    }
+}
+
+fn asset_slots(assets: &Assets, spec: &InstrumentSpec) -> Checked<(usize, usize)> {
+    let slot = |asset| assets.slot(asset).ok_or(RejectReason::UnknownAsset);
+    Ok((slot(spec.base_asset)?, slot(spec.quote_asset)?))
+}
+
+fn is_acceptable(spec: &InstrumentSpec) -> bool {
+    spec.is_valid() && spec.instrument.0 <= REFERENCE_ID_MAX
+}
+
+/// A limit that is not enforced must not be accepted.
+fn check_supported(spec: &InstrumentSpec) -> Checked<()> {
+    if spec.max_daily_volume == 0 { Ok(()) } else { Err(RejectReason::Unsupported) }
+}

@@ -1,0 +1,326 @@
+//! Owns the checks of a new order, in the precedence of their reason codes.
+//! Changes nothing. Invariant: an order that passes can be held for, and matched, without failing.
+
+use crate::book_side::{PriceLevel, is_within};
+use crate::command::NewOrder;
+use crate::engine::{Checked, Engine, Instrument};
+use crate::fees;
+use crate::instrument::TradingStatus;
+use crate::limits::ORDER_VALUE_MAX;
+use crate::reject::RejectReason;
+use crate::types::{
+    AccountStatus, Amount, OrderType, Price, Quantity, SelfTradePolicy, Side, TimeInForce,
+    TransferId,
+};
+
+/// What the checks of a new order found out for the rest of its way.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Admission {
+    pub(crate) instrument_slot: u32,
+    /// Worst price the order may trade at: its price, or the collar of a MARKET order.
+    pub(crate) limit: Price,
+    /// To be held: quote units of a buy, base units of a sell.
+    pub(crate) hold: Amount,
+}
+
+impl NewOrder {
+    pub(crate) fn is_by_budget(&self) -> bool {
+        self.quote_budget > 0
+    }
+
+    /// Whether what is left after matching may rest in the book.
+    pub(crate) fn may_rest(&self) -> bool {
+        self.order_type == OrderType::Limit
+            && !matches!(self.time_in_force, TimeInForce::Ioc | TimeInForce::Fok)
+    }
+}
+
+impl Engine {
+    /// Checks 5 and later; 1 and 3 have passed.
+    pub(crate) fn admit(&self, order: &NewOrder) -> Checked<Admission> {
+        let slot = self.slot_of(order.instrument).ok_or(RejectReason::UnknownSymbol)?;
+        let instrument = &self.instruments[slot as usize];
+        check_shape(order, instrument, self.now_ns)?;
+        self.check_trading(order, instrument)?;
+        check_quantity(order, instrument)?;
+        let opposite = instrument.book.best(order.side.opposite());
+        let limit = check_value(order, instrument, opposite)?;
+        self.check_limits(order, slot, instrument)?;
+        if let (true, Some(best)) = (order.is_by_budget(), opposite) {
+            let most = budget_quantity(
+                order.quote_budget,
+                0,
+                order_rate(instrument),
+                instrument,
+                best.price,
+            );
+            if most == Quantity(0) {
+                return Err(RejectReason::BudgetTooSmall);
+            }
+        }
+        self.check_windows(order)?;
+        let hold = required_hold(order, instrument, limit);
+        self.check_money(order, instrument, hold)?;
+        let crosses = opposite.is_some_and(|best| is_within(order.side, order.price, best.price));
+        if order.post_only && crosses {
+            return Err(RejectReason::PostOnlyWouldCross);
+        }
+        if order.time_in_force == TimeInForce::Fok {
+            self.check_fillable(order, instrument, limit)?;
+        }
+        Ok(Admission { instrument_slot: slot, limit, hold })
+    }
+
+    fn check_trading(&self, order: &NewOrder, instrument: &Instrument) -> Checked<()> {
+        let account = self.accounts.get(order.account).ok_or(RejectReason::UnknownAccount)?;
+        if account.status == AccountStatus::Suspended {
+            return Err(RejectReason::AccountSuspended);
+        }
+        check_status(instrument.status, false)
+    }
+
+    fn check_limits(&self, order: &NewOrder, slot: u32, instrument: &Instrument) -> Checked<()> {
+        if !order.may_rest() {
+            return Ok(());
+        }
+        let open = self.accounts.get(order.account).map_or(0, |a| a.open_orders(slot));
+        if open >= instrument.spec.max_open_orders {
+            return Err(RejectReason::TooManyOpenOrders);
+        }
+        if instrument.orders >= instrument.spec.max_book_orders || self.orders.is_full() {
+            return Err(RejectReason::BookFull);
+        }
+        Ok(())
+    }
+
+    fn check_windows(&self, order: &NewOrder) -> Checked<()> {
+        let ids = self.config.client_id_capacity;
+        let client_id_fits = order.client_order_id.is_empty() || self.client_ids.has_room(ids);
+        let transfer_fits = order.credit_id == TransferId(0)
+            || self.transfers.len() < self.config.transfer_capacity;
+        if client_id_fits && transfer_fits { Ok(()) } else { Err(RejectReason::WindowFull) }
+    }
+
+    fn check_money(&self, order: &NewOrder, instrument: &Instrument, hold: Amount) -> Checked<()> {
+        let asset = self.assets.at(instrument.hold_slot(order.side));
+        if !asset.accepts(order.credit_amount) {
+            return Err(RejectReason::BalanceOverflow);
+        }
+        if asset.balance(order.account).available + order.credit_amount < hold {
+            return Err(RejectReason::InsufficientBalance);
+        }
+        Ok(())
+    }
+
+    /// Whether a FOK order can fill completely: levels are counted whole, from the best on.
+    fn check_fillable(
+        &self,
+        order: &NewOrder,
+        instrument: &Instrument,
+        limit: Price,
+    ) -> Checked<()> {
+        let mut quantity = 0u64;
+        let mut steps = 0u32;
+        for level in instrument.book.side(order.side.opposite()).levels() {
+            if quantity >= order.quantity.0 || !is_within(order.side, limit, level.price) {
+                break;
+            }
+            quantity += level.quantity.0;
+            steps = steps.saturating_add(level.orders);
+        }
+        let fillable = quantity >= order.quantity.0 && steps <= self.config.max_steps_per_order;
+        if fillable { Ok(()) } else { Err(RejectReason::FokUnfillable) }
+    }
+}
+
+impl Instrument {
+    /// The asset that an order of `side` holds.
+    pub(crate) fn hold_slot(&self, side: Side) -> usize {
+        match side {
+            Side::Buy => self.quote_slot,
+            Side::Sell => self.base_slot,
+        }
+    }
+
+    /// Reference of the price band: the last trade, or the spec's reference before the first.
+    pub(crate) fn band_reference(&self) -> Price {
+        if self.last_price.0 == 0 { self.spec.reference_price } else { self.last_price }
+    }
+}
+
+/// Reasons 21 and 22; `reduces` tells an amend that only gives up quantity.
+pub(crate) fn check_status(status: TradingStatus, reduces: bool) -> Checked<()> {
+    match status {
+        TradingStatus::Trading => Ok(()),
+        TradingStatus::CancelOnly if reduces => Ok(()),
+        TradingStatus::CancelOnly => Err(RejectReason::CancelOnly),
+        TradingStatus::Halted | TradingStatus::Auction => Err(RejectReason::TradingHalted),
+    }
+}
+
+/// Reasons 6 to 17: what the order says about itself.
+fn check_shape(order: &NewOrder, instrument: &Instrument, now_ns: u64) -> Checked<()> {
+    let limit = match order.order_type {
+        OrderType::Limit => true,
+        OrderType::Market => false,
+        OrderType::Stop
+        | OrderType::StopLimit
+        | OrderType::TakeProfit
+        | OrderType::TakeProfitLimit
+        | OrderType::TrailingStop => return Err(RejectReason::Unsupported),
+    };
+    if !fields_are_legal(order, limit) {
+        return Err(RejectReason::InvalidField);
+    }
+    check_time_in_force(order, limit)?;
+    if order.quantity.0 == 0 && !order.is_by_budget() {
+        return Err(RejectReason::InvalidQuantity);
+    }
+    let parts = u64::from(instrument.spec.max_iceberg_parts);
+    let display = order.display.0;
+    if display > order.quantity.0 || display > 0 && display < order.quantity.0.div_ceil(parts) {
+        return Err(RejectReason::InvalidQuantity);
+    }
+    if limit && !(1..=instrument.spec.max_price.0).contains(&order.price.0) {
+        return Err(RejectReason::InvalidPrice);
+    }
+    if order.time_in_force == TimeInForce::Gtd && order.expire_at_ns <= now_ns {
+        return Err(RejectReason::InvalidExpiry);
+    }
+    if order.credit_id != TransferId(0) && order.credit_amount == 0 {
+        return Err(RejectReason::InvalidAmount);
+    }
+    let rests_until = matches!(order.time_in_force, TimeInForce::Gtd | TimeInForce::Day);
+    if rests_until || display > 0 || order.self_trade_policy != SelfTradePolicy::None {
+        return Err(RejectReason::Unsupported);
+    }
+    Ok(())
+}
+
+fn fields_are_legal(order: &NewOrder, limit: bool) -> bool {
+    let no_trigger = order.trigger.0 == 0 && order.trail_ticks == 0 && order.trail_bps == 0;
+    let by_type = if limit {
+        order.quote_budget == 0
+    } else {
+        let by_budget = order.is_by_budget();
+        order.price.0 == 0
+            && order.display.0 == 0
+            && !order.post_only
+            && !(by_budget && (order.side == Side::Sell || order.quantity.0 > 0))
+            && !(by_budget && order.self_trade_policy == SelfTradePolicy::Decrement)
+    };
+    let expiry_matches = (order.time_in_force == TimeInForce::Gtd) == (order.expire_at_ns > 0);
+    let credit_matches = order.credit_id != TransferId(0) || order.credit_amount == 0;
+    no_trigger && by_type && expiry_matches && credit_matches
+}
+
+fn check_time_in_force(order: &NewOrder, limit: bool) -> Checked<()> {
+    let at_once = matches!(order.time_in_force, TimeInForce::Ioc | TimeInForce::Fok);
+    let legal = if limit {
+        !(at_once && (order.post_only || order.display.0 > 0))
+    } else {
+        at_once && !(order.is_by_budget() && order.time_in_force == TimeInForce::Fok)
+    };
+    if legal { Ok(()) } else { Err(RejectReason::InvalidTimeInForce) }
+}
+
+/// Reasons 23 and 24.
+fn check_quantity(order: &NewOrder, instrument: &Instrument) -> Checked<()> {
+    if order.is_by_budget() {
+        return Ok(());
+    }
+    check_quantity_bounds(order.quantity, instrument)
+}
+
+pub(crate) fn check_quantity_bounds(quantity: Quantity, instrument: &Instrument) -> Checked<()> {
+    if quantity < instrument.spec.min_quantity {
+        return Err(RejectReason::QuantityBelowMin);
+    }
+    if quantity > instrument.spec.max_quantity {
+        return Err(RejectReason::QuantityAboveMax);
+    }
+    Ok(())
+}
+
+/// Reasons 27 to 30; gives the worst price that the order may trade at.
+fn check_value(
+    order: &NewOrder,
+    instrument: &Instrument,
+    opposite: Option<&PriceLevel>,
+) -> Checked<Price> {
+    let spec = &instrument.spec;
+    let band = spec.band(instrument.band_reference());
+    if order.order_type == OrderType::Limit {
+        check_notional(spec.quote_value(order.price, order.quantity), instrument)?;
+        check_band(order.price, instrument)?;
+        return Ok(order.price);
+    }
+    let best = opposite.ok_or(RejectReason::NoLiquidity)?.price;
+    let notional = if order.is_by_budget() {
+        order.quote_budget
+    } else {
+        spec.quote_value(best, order.quantity)
+    };
+    check_notional(notional, instrument)?;
+    if notional > ORDER_VALUE_MAX {
+        return Err(RejectReason::NotionalAboveMax);
+    }
+    let collar = spec.collar(order.side, best);
+    match (order.side, band) {
+        (Side::Buy, Some((_, high))) if best > high => Err(RejectReason::PriceBand),
+        (Side::Sell, Some((low, _))) if best < low => Err(RejectReason::PriceBand),
+        (Side::Buy, Some((_, high))) => Ok(collar.min(high)),
+        (Side::Sell, Some((low, _))) => Ok(collar.max(low)),
+        (_, None) => Ok(collar),
+    }
+}
+
+/// Reasons 28 and 29.
+pub(crate) fn check_notional(notional: Amount, instrument: &Instrument) -> Checked<()> {
+    let spec = &instrument.spec;
+    if notional < spec.min_notional {
+        return Err(RejectReason::NotionalBelowMin);
+    }
+    if spec.max_notional > 0 && notional > spec.max_notional {
+        return Err(RejectReason::NotionalAboveMax);
+    }
+    Ok(())
+}
+
+/// Reason 30 for a limit price.
+pub(crate) fn check_band(price: Price, instrument: &Instrument) -> Checked<()> {
+    match instrument.spec.band(instrument.band_reference()) {
+        Some((low, high)) if price < low || price > high => Err(RejectReason::PriceBand),
+        _ => Ok(()),
+    }
+}
+
+fn required_hold(order: &NewOrder, instrument: &Instrument, limit: Price) -> Amount {
+    let spec = &instrument.spec;
+    match order.side {
+        Side::Sell => spec.base_value(order.quantity),
+        Side::Buy if order.is_by_budget() => order.quote_budget,
+        Side::Buy => {
+            let dearer = spec.maker_fee_ppm.max(spec.taker_fee_ppm);
+            fees::buy_hold(spec.quote_value(limit, order.quantity), 0, dearer)
+        }
+    }
+}
+
+/// A budget order is always a taker.
+fn order_rate(instrument: &Instrument) -> i32 {
+    instrument.spec.taker_fee_ppm
+}
+
+/// Most lots that `budget` pays for at `price`, fee included.
+pub(crate) fn budget_quantity(
+    budget: Amount,
+    fee_basis: i128,
+    rate_ppm: i32,
+    instrument: &Instrument,
+    price: Price,
+) -> Quantity {
+    let lots = fees::affordable(budget, fee_basis, rate_ppm)
+        / instrument.spec.quote_value(price, Quantity(1));
+    Quantity(u64::try_from(lots).unwrap_or(u64::MAX))
+}
