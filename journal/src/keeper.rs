@@ -1,0 +1,209 @@
+//! The background thread of a writer: prepares the next segment, hashes the active one.
+//!
+//! Must not know: groups, sequences. Invariant: at most one spare is prepared ahead, and the hash
+//! of a segment covers exactly its header block and the bytes up to the offset that was asked for,
+//! read back from the file and not from the writer's memory.
+
+use crate::error::JournalError;
+use crate::format::BLOCK;
+use crate::limits::BODY_OFFSET;
+use crate::segment::{Pace, Spare, Template};
+use crate::sink::GroupSink;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::thread::JoinHandle;
+
+enum Job {
+    Prepare(u64),
+    BeginHash(File, Vec<u8>),
+    HashTo(u64),
+    FinishHash(u64),
+    /// Unmapping a large file takes a while; it need not happen on the writer's thread.
+    Retire(Box<dyn GroupSink>),
+}
+
+/// Handle of the background thread; dropping it ends the thread.
+#[derive(Debug)]
+pub(crate) struct Keeper {
+    jobs: Option<Sender<Job>>,
+    spares: Receiver<Result<Spare, JournalError>>,
+    hashes: Receiver<io::Result<[u8; 32]>>,
+    pace: Arc<Pace>,
+    thread: Option<JoinHandle<()>>,
+    /// Segment that is being prepared or lies ready.
+    wanted: u64,
+    ready: Option<Result<Spare, JournalError>>,
+}
+
+impl Keeper {
+    /// Starts the thread; nothing is prepared until asked for.
+    pub(crate) fn start(template: Template) -> Result<Self, JournalError> {
+        let (jobs, job_queue) = channel();
+        let (spare_sender, spares) = channel();
+        let (hash_sender, hashes) = channel();
+        let pace = Arc::new(Pace::default());
+        let dir = template.dir.clone();
+        let work = Work {
+            template,
+            pace: Arc::clone(&pace),
+            spares: spare_sender,
+            hashes: hash_sender,
+            hashing: None,
+        };
+        let thread = std::thread::Builder::new()
+            .name("journal-keeper".to_owned())
+            .spawn(move || work.run(&job_queue))
+            .map_err(JournalError::io("start the background thread of", &dir))?;
+        Ok(Self {
+            jobs: Some(jobs),
+            spares,
+            hashes,
+            pace,
+            thread: Some(thread),
+            wanted: 0,
+            ready: None,
+        })
+    }
+
+    fn send(&self, job: Job) {
+        let jobs = self.jobs.as_ref().expect("the thread is running");
+        assert!(jobs.send(job).is_ok(), "the background thread lives as long as its handle");
+    }
+
+    /// Starts the preparation of a segment.
+    pub(crate) fn request(&mut self, id: u64) {
+        assert!(self.ready.is_none(), "one spare at a time");
+        self.wanted = id;
+        self.pace.hurry.store(false, Ordering::Relaxed);
+        self.send(Job::Prepare(id));
+    }
+
+    /// Whether the next segment lies ready. After a preparation that found no space, starts
+    /// another.
+    pub(crate) fn is_ready(&mut self) -> bool {
+        if self.ready.is_none() {
+            match self.spares.try_recv() {
+                Ok(outcome) => self.ready = Some(outcome),
+                Err(TryRecvError::Empty) => return false,
+                Err(TryRecvError::Disconnected) => panic!("the background thread has ended"),
+            }
+        }
+        if let Some(Err(JournalError::Full { .. })) = self.ready {
+            self.ready = None;
+            self.request(self.wanted);
+        }
+        matches!(self.ready, Some(Ok(_)))
+    }
+
+    /// The next segment; waits for it where it is not ready. One that failed for want of space is
+    /// tried once more, because space may have been freed since.
+    pub(crate) fn take(&mut self, id: u64) -> Result<Spare, JournalError> {
+        assert_eq!(self.wanted, id, "segments are used in order");
+        self.is_ready();
+        let outcome = match self.ready.take() {
+            Some(outcome) => outcome,
+            None => {
+                self.pace.hurry.store(true, Ordering::Relaxed);
+                self.spares.recv().expect("the background thread lives as long as its handle")
+            }
+        };
+        if matches!(outcome, Err(JournalError::Full { .. })) {
+            self.request(id);
+        }
+        outcome
+    }
+
+    /// Starts the hash of a segment that was taken into use.
+    pub(crate) fn begin_hash(&self, file: File, header_block: Vec<u8>) {
+        assert_eq!(header_block.len(), BLOCK);
+        self.send(Job::BeginHash(file, header_block));
+    }
+
+    /// Takes the bytes up to an offset into the hash, some time.
+    pub(crate) fn hash_to(&self, offset: u64) {
+        self.send(Job::HashTo(offset));
+    }
+
+    /// Waits for the hash up to an offset.
+    pub(crate) fn finish_hash(&self, offset: u64) -> io::Result<[u8; 32]> {
+        self.send(Job::FinishHash(offset));
+        self.hashes.recv().expect("the background thread lives as long as its handle")
+    }
+
+    /// Drops a sink on the background thread.
+    pub(crate) fn retire(&self, sink: Box<dyn GroupSink>) {
+        self.send(Job::Retire(sink));
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        self.pace.stop.store(true, Ordering::Relaxed);
+        drop(self.jobs.take());
+        if let Some(thread) = self.thread.take() {
+            // A panic there was already reported; there is nothing to add while dropping.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// State of the thread itself.
+struct Work {
+    template: Template,
+    pace: Arc<Pace>,
+    spares: Sender<Result<Spare, JournalError>>,
+    hashes: Sender<io::Result<[u8; 32]>>,
+    hashing: Option<Hashing>,
+}
+
+struct Hashing {
+    file: File,
+    hasher: blake3::Hasher,
+    offset: u64,
+}
+
+impl Hashing {
+    fn advance(&mut self, to: u64) -> io::Result<()> {
+        let mut chunk = vec![0; 256 << 10];
+        while self.offset < to {
+            let len = usize::try_from(to - self.offset).unwrap_or(usize::MAX).min(chunk.len());
+            self.file.read_exact_at(&mut chunk[..len], self.offset)?;
+            self.hasher.update(&chunk[..len]);
+            self.offset += len as u64;
+        }
+        Ok(())
+    }
+}
+
+impl Work {
+    /// Ends when the handle is dropped. A reply that nobody takes any more is not an error.
+    fn run(mut self, jobs: &Receiver<Job>) {
+        while let Ok(job) = jobs.recv() {
+            match job {
+                Job::Prepare(id) => {
+                    let _ = self.spares.send(self.template.prepare(id, &self.pace));
+                }
+                Job::BeginHash(file, block) => {
+                    let mut hasher = blake3::Hasher::new();
+                    hasher.update(&block);
+                    self.hashing = Some(Hashing { file, hasher, offset: BODY_OFFSET });
+                }
+                Job::HashTo(offset) => {
+                    // A failure shows again when the rest is asked for, with somebody to hear it.
+                    let _ = self.hashing.as_mut().expect("a hash was begun").advance(offset);
+                }
+                Job::FinishHash(offset) => {
+                    let mut hashing = self.hashing.take().expect("a hash was begun");
+                    let outcome = hashing.advance(offset);
+                    let hash = outcome.map(|()| *hashing.hasher.finalize().as_bytes());
+                    let _ = self.hashes.send(hash);
+                }
+                Job::Retire(sink) => drop(sink),
+            }
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! Bytes of the write-ahead log: segment files, recovery and readers.
+//!
+//! A log is a directory of fixed-size segment files, filled with zeros before use and stored into
+//! through a shared mapping. Records are collected into groups; a group carries a checksum that is
+//! chained to its predecessor and seeded with a salt of its segment, so stale or forged bytes never
+//! pass. `store` makes a group survive the death of the process, `sync` a power cut.
+//!
+//! Assumed of the system: the device honours flushes, `fdatasync` covers stores through a mapping
+//! (true of the allowed file systems), the directory is on a local ext4 or xfs. The caller holds
+//! the `DirectoryLock` of the data directory; nothing here takes it a second time.
+//!
+//! Must not know: what a command or an event is, what time it is, when a sync is due.
+//!
+//! Invariant: a record handed to a caller was written by this log, at this place, whole. Where that
+//! cannot be shown the log refuses to open and changes nothing. Byte map: `docs/journal-format.md`.
+
+mod control;
+mod error;
+mod file_system;
+mod format;
+mod inspect;
+mod keeper;
+pub mod limits;
+mod lock;
+mod mmap;
+mod options;
+mod reader;
+mod record;
+mod recovery;
+mod scan;
+mod segment;
+mod sink;
+mod survey;
+mod tail;
+mod trim;
+mod writer;
+
+pub use error::{JournalError, RecoverError};
+pub use inspect::{LogStat, VerifyReport, dump, stat, verify};
+pub use lock::DirectoryLock;
+pub use options::{Options, ParseSyncPolicyError, SyncPolicy};
+pub use reader::{JournalReader, Position};
+pub use record::{Record, RecordKind};
+pub use recovery::{RecoveryReport, recover};
+pub use sink::{GroupSink, MapSink};
+pub use tail::TailCase;
+pub use writer::JournalWriter;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,44 @@
+//! Every bound of the log, with the relations between them proved at compile time.
+//!
+//! Must not know: where a bound is applied. Invariant: the largest record fits the largest group of
+//! the smallest segment, so a record that passes its own check can always be stored.
+
+/// Bytes of one header block; also the largest padding and the room kept for the seal.
+pub const BLOCK_BYTES: u64 = 4096;
+/// Offset of the first group in a segment: behind the two copies of the header.
+pub const BODY_OFFSET: u64 = 2 * BLOCK_BYTES;
+/// Smallest segment file.
+pub const SEGMENT_BYTES_MIN: u64 = 1 << 20;
+/// Largest segment file.
+pub const SEGMENT_BYTES_MAX: u64 = 1 << 30;
+/// Segment file unless configured.
+pub const SEGMENT_BYTES_DEFAULT: u64 = 128 << 20;
+/// Largest group with its padding, where the segment has room for it.
+pub const GROUP_BYTES_MAX: u64 = 1 << 20;
+/// Most records of one group.
+pub const GROUP_RECORDS_MAX: u32 = 8192;
+/// Largest record: header and payload, without the padding to eight bytes.
+pub const RECORD_BYTES_MAX: usize = 65_536;
+/// Largest payload of one record.
+pub const PAYLOAD_BYTES_MAX: usize = RECORD_BYTES_MAX - 24;
+/// Allowed group alignments.
+pub const PADS: [u32; 3] = [64, 512, 4096];
+/// Bytes the background thread writes per second while nobody waits for the segment.
+pub const PREPARE_BYTES_PER_SECOND: u64 = 256 << 20;
+/// Stored bytes after which the background thread is told to take them into the segment's hash.
+pub const HASH_STEP_BYTES: u64 = 1 << 20;
+
+/// Largest group that a segment of this size can hold, bytes.
+#[must_use]
+pub const fn group_bytes_max(segment_bytes: u64) -> u64 {
+    let room = segment_bytes - BODY_OFFSET - BLOCK_BYTES;
+    if room < GROUP_BYTES_MAX { room } else { GROUP_BYTES_MAX }
+}
+
+const _: () = assert!(group_bytes_max(SEGMENT_BYTES_MIN) >= 64 + RECORD_BYTES_MAX as u64);
+const _: () = assert!(group_bytes_max(SEGMENT_BYTES_MIN).is_multiple_of(BLOCK_BYTES));
+const _: () = assert!(SEGMENT_BYTES_MIN.is_multiple_of(BLOCK_BYTES));
+const _: () = assert!(SEGMENT_BYTES_DEFAULT >= SEGMENT_BYTES_MIN);
+const _: () = assert!(SEGMENT_BYTES_DEFAULT <= SEGMENT_BYTES_MAX);
+const _: () = assert!(SEGMENT_BYTES_MAX <= u32::MAX as u64);
+const _: () = assert!(PADS[2] as u64 == BLOCK_BYTES);

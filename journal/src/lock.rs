@@ -1,0 +1,118 @@
+//! One process per data directory.
+//!
+//! Must not know: what the directory holds. Invariant: the lock is taken before any other file of
+//! the directory is touched, and the locked file is the one that the name still leads to.
+
+use crate::error::JournalError;
+use rustix::fs::{FlockOperation, flock};
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// Tries to meet the same file under the name and in the hand, when somebody keeps replacing it.
+const ATTEMPTS: u32 = 8;
+
+/// Exclusive claim on a data directory, held until dropped.
+#[derive(Debug)]
+pub struct DirectoryLock {
+    _file: File,
+    path: PathBuf,
+}
+
+impl DirectoryLock {
+    /// Locks `<dir>/lock`, creating the directory (mode 0700) and the file (0600) where missing.
+    ///
+    /// # Errors
+    /// `Locked` at once when another process, or another handle of this one, holds the lock.
+    pub fn acquire(dir: &Path) -> Result<Self, JournalError> {
+        create_directory(dir)?;
+        let path = dir.join("lock");
+        for _ in 0..ATTEMPTS {
+            // The standard library opens everything close-on-exec: no child inherits the lock.
+            let file = OpenOptions::new()
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .mode(0o600)
+                .open(&path)
+                .map_err(JournalError::io("open lock", &path))?;
+            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => {}
+                Err(rustix::io::Errno::WOULDBLOCK) => return Err(JournalError::Locked { path }),
+                Err(errno) => return Err(JournalError::io("lock", &path)(errno.into())),
+            }
+            if is_same_file(&file, &path)? {
+                return Ok(Self { _file: file, path });
+            }
+        }
+        Err(JournalError::Locked { path })
+    }
+
+    /// The locked file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// A lock on a file that was deleted or replaced under its name protects nothing.
+fn is_same_file(file: &File, path: &Path) -> Result<bool, JournalError> {
+    let held = file.metadata().map_err(JournalError::io("stat lock", path))?;
+    match std::fs::metadata(path) {
+        Ok(named) => Ok(held.ino() == named.ino() && held.dev() == named.dev()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(JournalError::io("stat lock", path)(error)),
+    }
+}
+
+/// Creates a directory readable by its owner only, with its parents; an existing one is left alone.
+pub(crate) fn create_directory(dir: &Path) -> Result<(), JournalError> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .map_err(JournalError::io("create directory", dir))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn second_lock_is_refused_and_freed_on_drop() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = root.path().join("data");
+        let first = DirectoryLock::acquire(&dir).unwrap();
+        let before = std::fs::metadata(first.path()).unwrap().modified().unwrap();
+        let second = DirectoryLock::acquire(&dir).unwrap_err();
+        assert!(matches!(second, JournalError::Locked { .. }));
+        assert_eq!(second.exit_code(), 75);
+        assert_eq!(std::fs::metadata(first.path()).unwrap().modified().unwrap(), before);
+        drop(first);
+        assert!(DirectoryLock::acquire(&dir).is_ok());
+    }
+
+    #[test]
+    fn modes_are_private() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = root.path().join("data");
+        let lock = DirectoryLock::acquire(&dir).unwrap();
+        assert_eq!(std::fs::metadata(&dir).unwrap().permissions().mode() & 0o777, 0o700);
+        assert_eq!(std::fs::metadata(lock.path()).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn replaced_lock_file_is_noticed() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("lock");
+        let old = File::create(&path).unwrap();
+        assert!(is_same_file(&old, &path).unwrap());
+        std::fs::remove_file(&path).unwrap();
+        assert!(!is_same_file(&old, &path).unwrap());
+        File::create(&path).unwrap();
+        assert!(!is_same_file(&old, &path).unwrap());
+    }
+}

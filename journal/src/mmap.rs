@@ -1,0 +1,45 @@
+#![allow(unsafe_code)]
+//! The writable mapping of one segment file.
+//!
+//! The only unsafe code of the crate. Must not know: what is stored, or where. Invariant: the
+//! mapping covers the whole file, whose length is fixed before it is mapped and never changed while
+//! it is; nothing ever reads through it, readers use plain reads of the file.
+
+use memmap2::{Advice, MmapMut};
+use std::fs::File;
+use std::io;
+
+/// A mapped segment, to be stored into.
+#[derive(Debug)]
+pub(crate) struct SegmentMap {
+    map: MmapMut,
+}
+
+impl SegmentMap {
+    /// Maps the file and takes in its pages from `offset` on, so that no later store there meets a
+    /// missing page.
+    ///
+    /// The pages are read, not written: writing them would make all of the segment dirty again. A
+    /// hole in the file, which would be a signal on a store, is an error here.
+    pub(crate) fn new(file: &File, offset: usize) -> io::Result<Self> {
+        // SAFETY: the file was filled to its fixed length and is never truncated by this crate; the
+        // directory is private (0700) and locked, so no other process of ours truncates it. No
+        // reference into the mapping outlives `store`, and no other mapping of the file exists.
+        let map = unsafe { MmapMut::map_mut(file)? };
+        map.advise(Advice::Random)?;
+        map.advise_range(Advice::PopulateRead, offset, map.len().saturating_sub(offset))?;
+        Ok(Self { map })
+    }
+
+    /// Length of the file, bytes.
+    pub(crate) fn len(&self) -> usize {
+        self.map.len()
+    }
+
+    /// Copies bytes to an offset. Both must lie within the file.
+    pub(crate) fn store(&mut self, offset: usize, bytes: &[u8]) {
+        let end = offset.checked_add(bytes.len()).expect("an offset within a file");
+        assert!(end <= self.map.len(), "a store stays within its segment");
+        self.map[offset..end].copy_from_slice(bytes);
+    }
+}

@@ -1,0 +1,307 @@
+//! Opens a log: reads all of it, repairs a torn tail, and hands over a writer.
+//!
+//! Must not know: what records mean. Invariant: nothing in the directory is changed before the
+//! whole log was read and found good or torn in a way that is allowed; a refused log stays as it
+//! was.
+
+use crate::control::ControlFile;
+use crate::error::{JournalError, RecoverError};
+use crate::file_system;
+use crate::format::{BLOCK, CONTROL_CLEAN, CONTROL_PENDING_TRIM};
+use crate::keeper::Keeper;
+use crate::limits::BODY_OFFSET;
+use crate::lock::create_directory;
+use crate::options::Options;
+use crate::record::Record;
+use crate::scan::Chain;
+use crate::segment::{
+    FIRST_SEGMENT, SegmentFile, Template, draw_random, list, refresh_rest, remove_unfinished,
+    settle_file, sync_directory, write_header,
+};
+use crate::sink::{GroupSink, MapSink};
+use crate::survey::{Expect, LastSegment, Survey, survey};
+use crate::tail::TailCase;
+use crate::trim;
+use crate::writer::{ActiveSegment, JournalWriter, Start, begin_segment};
+use std::path::{Path, PathBuf};
+use zerocopy::byteorder::little_endian::{U16, U64};
+
+/// What a recovery found and did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecoveryReport {
+    /// What stood behind the last good group.
+    pub case: TailCase,
+    /// Groups read, seals included.
+    pub groups: u64,
+    /// Records handed to the visitor.
+    pub records: u64,
+    /// Last sequence of the log, 0 when it is empty.
+    pub last_seq: u64,
+    /// Time of the last record, ns.
+    pub last_ts_ns: u64,
+    /// Bytes of the tail that was removed.
+    pub trimmed_bytes: u64,
+    /// Copy of what was removed.
+    pub quarantined: Option<PathBuf>,
+    /// Highest sequence that was lost behind a hole; never acknowledged as durable.
+    pub lost_seq: Option<u64>,
+    /// Segments read.
+    pub segments: u64,
+    /// Segments of which one of the two header copies is damaged.
+    pub header_copies_damaged: u64,
+    /// The log was closed in order before this start.
+    pub clean_shutdown: bool,
+    /// Number of this start; one more than that of any before.
+    pub epoch: u64,
+}
+
+/// Recovers a log and hands every record but the seals to `visit`, in order, in one pass; trims a
+/// torn tail; returns the writer positioned behind the last good record. An empty directory becomes
+/// a fresh log.
+///
+/// The caller holds the `DirectoryLock` of the data directory; none is taken here. Records are
+/// visited before the end of the log has been judged: on an error forget what was built from them.
+///
+/// # Errors
+/// `Journal` when the log is refused (nothing was changed), or a system call failed; `Visit` when
+/// the visitor refused a record.
+pub fn recover<E>(
+    dir: &Path,
+    options: &Options,
+    visit: impl FnMut(Record<'_>) -> Result<(), E>,
+) -> Result<(JournalWriter, RecoveryReport), RecoverError<E>> {
+    options.check()?;
+    create_directory(dir)?;
+    file_system::check(dir, options.allow_fs)?;
+    let mut control = open_control(dir, options)?;
+    settle(dir, &control)?;
+    let slot = control.slot.clone();
+    let mut schemas = vec![options.schema_hash];
+    schemas.extend_from_slice(options.older_schema_hashes);
+    let expect = Expect {
+        machine_id: options.machine_id,
+        schemas: Some(schemas),
+        witness_seq: options.witness_seq,
+        control: &slot,
+    };
+    let survey = survey(dir, &expect, visit)?;
+    let clean_shutdown = slot.flags.get() & CONTROL_CLEAN != 0;
+    let mut report = report_of(&survey, clean_shutdown);
+    repair(dir, &mut control, &survey, &mut report)?;
+    begin_epoch(&mut control, &survey, &mut report)?;
+    let writer = resume(dir, options, control, survey, report.epoch)?;
+    Ok((writer, report))
+}
+
+fn report_of(survey: &Survey, clean_shutdown: bool) -> RecoveryReport {
+    RecoveryReport {
+        case: survey.tail.case,
+        groups: survey.groups,
+        records: survey.records,
+        last_seq: survey.chain.last_seq,
+        last_ts_ns: survey.chain.last_ts_ns,
+        trimmed_bytes: 0,
+        quarantined: None,
+        lost_seq: survey.tail.lost_seq,
+        segments: survey.segments,
+        header_copies_damaged: survey.copies_damaged,
+        clean_shutdown,
+        epoch: 0,
+    }
+}
+
+/// The control file, made where the directory holds no log yet; its identity is checked.
+fn open_control(dir: &Path, options: &Options) -> Result<ControlFile, JournalError> {
+    let Some(control) = ControlFile::open(dir, true)? else {
+        if let Some(first) = list(dir)?.first() {
+            let detail = "segments without a control file";
+            return Err(JournalError::corrupt("R1 control file", *first, 0, detail));
+        }
+        let uuid = match options.exchange_uuid {
+            Some(uuid) => uuid,
+            None => draw_uuid(dir)?,
+        };
+        return ControlFile::create(dir, options.machine_id, uuid);
+    };
+    let found = control.slot.machine_id.get();
+    if found != options.machine_id {
+        let detail = format!("machine id {found:#x}, expected {:#x}", options.machine_id);
+        return Err(JournalError::corrupt("R1 identity", 0, 0, detail));
+    }
+    if options.exchange_uuid.is_some_and(|uuid| uuid != control.slot.exchange_uuid) {
+        return Err(JournalError::corrupt("R1 identity", 0, 0, "exchange uuid is alien"));
+    }
+    Ok(control)
+}
+
+/// A random UUID of version 4.
+fn draw_uuid(dir: &Path) -> Result<[u8; 16], JournalError> {
+    let mut uuid: [u8; 16] = draw_random(dir)?;
+    uuid[6] = uuid[6] & 0x0F | 0x40;
+    uuid[8] = uuid[8] & 0x3F | 0x80;
+    Ok(uuid)
+}
+
+/// Before anything is believed: what is in the page cache goes to the disk and out of the cache.
+fn settle(dir: &Path, control: &ControlFile) -> Result<(), JournalError> {
+    control.settle()?;
+    for id in list(dir)? {
+        let segment = SegmentFile::open(dir, id, false)?;
+        settle_file(&segment.file, &segment.path)?;
+    }
+    sync_directory(dir)
+}
+
+/// Removes a torn tail, or finishes the removal that an earlier start began.
+fn repair(
+    dir: &Path,
+    control: &mut ControlFile,
+    survey: &Survey,
+    report: &mut RecoveryReport,
+) -> Result<(), JournalError> {
+    let last = survey.last.as_ref();
+    if let Some((id, offset, len)) = trim::pending(control) {
+        let here = last.filter(|last| last.segment.id == id && last.offset == offset);
+        let Some(last) = here.filter(|_| survey.tail.len <= len) else {
+            let detail = "the end of the log is not where a tail was being removed";
+            return Err(JournalError::corrupt("R7", id, offset, detail));
+        };
+        let segment = SegmentFile::open(dir, last.segment.id, true)?;
+        trim::finish(control, &segment, offset, len)?;
+        report.case = TailCase::TrimResumed;
+        report.trimmed_bytes = len;
+    } else if survey.tail.len > 0 {
+        let last = last.expect("a tail stands in a segment");
+        let segment = SegmentFile::open(dir, last.segment.id, true)?;
+        let copy = trim::trim(dir, control, &segment, last.offset, survey.tail.len)?;
+        report.trimmed_bytes = survey.tail.len;
+        report.quarantined = Some(copy);
+    }
+    if let Some(last) = last.filter(|last| last.segment.copy_damaged && last.seal.is_none()) {
+        let segment = SegmentFile::open(dir, last.segment.id, true)?;
+        write_header(&segment.file, &segment.path, last.header())?;
+        settle_file(&segment.file, &segment.path)?;
+    }
+    Ok(())
+}
+
+/// Notes the start in the control file, with a number that no earlier group carries.
+fn begin_epoch(
+    control: &mut ControlFile,
+    survey: &Survey,
+    report: &mut RecoveryReport,
+) -> Result<(), JournalError> {
+    let epoch = control.slot.epoch.get().max(survey.chain.epoch) + 1;
+    report.epoch = epoch;
+    let last = survey.last.as_ref();
+    control.update(|slot| {
+        assert_eq!(slot.flags.get() & CONTROL_PENDING_TRIM, 0, "no start amid a trim");
+        slot.flags = U16::new(0);
+        slot.epoch = U64::new(epoch);
+        slot.boot_count = U64::new(slot.boot_count.get() + 1);
+        slot.durable_seq = U64::new(survey.chain.last_seq);
+        if let Some(last) = last {
+            let id = last.segment.id;
+            slot.active_segment = U64::new(id);
+            slot.last_sealed = U64::new(if last.seal.is_some() { id } else { id - 1 });
+        }
+    })
+}
+
+/// Builds the writer: in the segment that was being written, or in the next one.
+fn resume(
+    dir: &Path,
+    options: &Options,
+    mut control: ControlFile,
+    survey: Survey,
+    epoch: u64,
+) -> Result<JournalWriter, JournalError> {
+    remove_unfinished(dir)?;
+    let template = Template::new(dir, control.slot.exchange_uuid, options);
+    let mut keeper = Keeper::start(template)?;
+    let chain = Chain { epoch, ..survey.chain };
+    let in_use = survey.last.as_ref().map_or(0, |last| last.segment.id);
+    // One prepared by an earlier process would have to be read and written as a new one is.
+    if let Some(spare) = survey.spare {
+        std::fs::remove_file(&spare.path).map_err(JournalError::io("remove", &spare.path))?;
+        sync_directory(dir)?;
+    }
+    keeper.request(in_use + 1);
+    let changed = chain.policy.is_some_and(|bits| bits != options.sync.bits());
+    let open = survey.last.as_ref().filter(|last| last.seal.is_none());
+    let other = open.is_some_and(|last| {
+        last.header().pad.get() != options.pad || last.header().schema_hash != options.schema_hash
+    });
+    let (active, sink, pad) = match open {
+        Some(last) => reopen(dir, last, &keeper)?,
+        None => {
+            let previous = survey
+                .last
+                .as_ref()
+                .and_then(|last| last.seal.map(|seal| (last.segment.id, seal.segment_hash)));
+            let (active, sink) = activate(&mut keeper, &mut control, &chain, previous)?;
+            (active, sink, options.pad)
+        }
+    };
+    let is_reopened = open.is_some();
+    let mut writer = JournalWriter::new(Start {
+        dir: dir.to_owned(),
+        policy: options.sync,
+        pad,
+        segment_bytes: options.segment_bytes,
+        chain,
+        active,
+        sink,
+        keeper,
+        control,
+    });
+    // One segment has one alignment, one schema, and (so that a hole can be judged) one policy.
+    if is_reopened && (changed || other) {
+        writer.roll()?;
+    }
+    Ok(writer)
+}
+
+/// Goes on in the segment that was being written.
+fn reopen(
+    dir: &Path,
+    last: &LastSegment,
+    keeper: &Keeper,
+) -> Result<(ActiveSegment, Box<dyn GroupSink>, u32), JournalError> {
+    let header = last.header();
+    let segment = SegmentFile::open(dir, last.segment.id, true)?;
+    refresh_rest(&segment, last.offset)?;
+    let SegmentFile { id, path, file, .. } = segment;
+    let second = file.try_clone().map_err(JournalError::io("duplicate handle of", &path))?;
+    let sink = MapSink::new(file, last.offset).map_err(JournalError::io("map", &path))?;
+    keeper.begin_hash(second, header.to_block());
+    let active = ActiveSegment {
+        id,
+        salt: header.salt.get(),
+        len: header.segment_len.get(),
+        offset: last.offset,
+        group_count: last.group_count,
+        record_count: last.record_count,
+        hash_told: BODY_OFFSET,
+    };
+    Ok((active, Box::new(sink), header.pad.get()))
+}
+
+/// Takes the next segment into use, after a sealed one or as the first.
+fn activate(
+    keeper: &mut Keeper,
+    control: &mut ControlFile,
+    chain: &Chain,
+    previous: Option<(u64, [u8; 32])>,
+) -> Result<(ActiveSegment, Box<dyn GroupSink>), JournalError> {
+    let id = previous.map_or(FIRST_SEGMENT, |(id, _)| id + 1);
+    let spare = keeper.take(id)?;
+    let (active, mut spare) = begin_segment(spare, chain, previous);
+    let block = spare.header.to_block();
+    let stored = spare.sink.put(0, &block).and_then(|()| spare.sink.put(BLOCK as u64, &block));
+    stored.and_then(|()| spare.sink.sync()).map_err(JournalError::io("activate", &spare.path))?;
+    keeper.begin_hash(spare.file, block);
+    control.update(|slot| slot.active_segment = U64::new(id))?;
+    keeper.request(id + 1);
+    Ok((active, Box::new(spare.sink)))
+}

@@ -1,0 +1,107 @@
+//! Where finished bytes go: a seam under the writer, so that crashes and failures can be staged.
+//!
+//! Must not know: what a group is. Invariant: bytes that were put are read back by anybody who
+//! reads the file; after `sync` returned they survive a power cut.
+
+use crate::mmap::SegmentMap;
+use std::fmt;
+use std::fs::File;
+use std::io;
+
+/// Receiver of the bytes of one segment.
+pub trait GroupSink: Send {
+    /// Places bytes at an offset of the segment.
+    ///
+    /// # Errors
+    /// Any error is final for the writer.
+    fn put(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()>;
+
+    /// Makes everything put before durable.
+    ///
+    /// # Errors
+    /// Any error is final for the writer; the call is never repeated.
+    fn sync(&mut self) -> io::Result<()>;
+}
+
+/// Stores into a mapping of the segment file and syncs the file.
+#[derive(Debug)]
+pub struct MapSink {
+    map: SegmentMap,
+    file: File,
+}
+
+impl MapSink {
+    /// Maps a prepared segment file that will be stored into from `offset` on.
+    pub(crate) fn new(file: File, offset: u64) -> io::Result<Self> {
+        let offset = usize::try_from(offset).map_err(io::Error::other)?;
+        Ok(Self { map: SegmentMap::new(&file, offset)?, file })
+    }
+
+    /// Length of the segment, bytes.
+    #[must_use]
+    pub fn segment_bytes(&self) -> u64 {
+        self.map.len() as u64
+    }
+}
+
+impl GroupSink for MapSink {
+    fn put(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.map.store(usize::try_from(offset).map_err(io::Error::other)?, bytes);
+        Ok(())
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+}
+
+/// A layer that is put over the sink of every segment: `(segment_id, sink below) -> sink`.
+pub(crate) type SinkLayer = Box<dyn FnMut(u64, Box<dyn GroupSink>) -> Box<dyn GroupSink> + Send>;
+
+/// The sink of the active segment with the layer that new ones get.
+pub(crate) struct Sinks {
+    pub(crate) current: Box<dyn GroupSink>,
+    layer: Option<SinkLayer>,
+}
+
+impl Sinks {
+    pub(crate) fn new(current: Box<dyn GroupSink>) -> Self {
+        Self { current, layer: None }
+    }
+
+    /// Puts a layer over the current sink and over every later one.
+    pub(crate) fn set_layer(&mut self, segment_id: u64, mut layer: SinkLayer) {
+        let below = std::mem::replace(&mut self.current, Box::new(NoSink));
+        self.current = layer(segment_id, below);
+        self.layer = Some(layer);
+    }
+
+    /// Changes to the sink of the next segment; returns the one before.
+    pub(crate) fn replace(&mut self, segment_id: u64, next: MapSink) -> Box<dyn GroupSink> {
+        let next: Box<dyn GroupSink> = Box::new(next);
+        let next = match &mut self.layer {
+            Some(layer) => layer(segment_id, next),
+            None => next,
+        };
+        std::mem::replace(&mut self.current, next)
+    }
+}
+
+impl fmt::Debug for Sinks {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Sinks").field("layered", &self.layer.is_some()).finish_non_exhaustive()
+    }
+}
+
+/// Stands in for the moment in which a layer takes over; refuses everything.
+struct NoSink;
+
+impl GroupSink for NoSink {
+    fn put(&mut self, _offset: u64, _bytes: &[u8]) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}

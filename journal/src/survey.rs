@@ -1,0 +1,285 @@
+//! Reads a whole log from its oldest segment to its end, and changes nothing.
+//!
+//! Must not know: how a tail is repaired. Invariant: it ends either at a place where the log may be
+//! continued, with every record before it visited once and in order, or with an error.
+
+use crate::error::{JournalError, RecoverError};
+use crate::format::{ControlSlot, GROUP_HEADER, GROUP_SEAL, SealPayload, SegmentHeader};
+use crate::limits::BODY_OFFSET;
+use crate::record::{Record, RecordKind};
+use crate::scan::{Chain, Fault, SegmentScan, Step, Window, record_at, seal_of};
+use crate::segment::{FIRST_SEGMENT, SegmentFile, check_header, list};
+use crate::tail::{Tail, TailCase, classify};
+use std::path::Path;
+
+/// Bytes read at once.
+const WINDOW_BYTES: usize = 1 << 20;
+
+/// What the log must be for this build.
+#[derive(Clone, Debug)]
+pub(crate) struct Expect<'a> {
+    pub(crate) machine_id: u32,
+    /// Schemas that can be read; `None`: bytes are only checked, payloads not looked into.
+    pub(crate) schemas: Option<Vec<[u8; 32]>>,
+    /// Highest sequence known to have been durable.
+    pub(crate) witness_seq: u64,
+    pub(crate) control: &'a ControlSlot,
+}
+
+/// The last segment in use.
+#[derive(Debug)]
+pub(crate) struct LastSegment {
+    pub(crate) segment: SegmentFile,
+    /// Where the next group belongs.
+    pub(crate) offset: u64,
+    pub(crate) group_count: u64,
+    pub(crate) record_count: u64,
+    /// The seal, where the segment has one.
+    pub(crate) seal: Option<SealPayload>,
+}
+
+impl LastSegment {
+    pub(crate) fn header(&self) -> &SegmentHeader {
+        self.segment.header.as_ref().expect("a segment in use has a header")
+    }
+}
+
+/// Everything that was found.
+#[derive(Debug)]
+pub(crate) struct Survey {
+    /// `None`: no segment was ever taken into use.
+    pub(crate) last: Option<LastSegment>,
+    pub(crate) spare: Option<SegmentFile>,
+    pub(crate) chain: Chain,
+    pub(crate) tail: Tail,
+    pub(crate) segments: u64,
+    pub(crate) groups: u64,
+    pub(crate) records: u64,
+    pub(crate) sealed_bytes: u64,
+    pub(crate) copies_damaged: u64,
+}
+
+/// Walks the log; `visit` gets every record but the seals.
+pub(crate) fn survey<E>(
+    dir: &Path,
+    expect: &Expect<'_>,
+    mut visit: impl FnMut(Record<'_>) -> Result<(), E>,
+) -> Result<Survey, RecoverError<E>> {
+    let (active, spare) = arrange(dir, expect)?;
+    let mut walk = Walk {
+        chain: Chain::start(),
+        window: Window::new(WINDOW_BYTES),
+        groups: 0,
+        records: 0,
+        sealed_bytes: 0,
+        previous: None,
+    };
+    let segments = active.len() as u64;
+    let copies_damaged = active.iter().filter(|segment| segment.copy_damaged).count() as u64;
+    let mut last = None;
+    let mut tail = Tail::clean(TailCase::Fresh);
+    for (index, segment) in active.into_iter().enumerate() {
+        walk.enter(&segment, expect)?;
+        let (found, fault) = walk.segment(segment, expect, &mut visit)?;
+        let is_last = index as u64 + 1 == segments;
+        if is_last {
+            tail = walk.end(&found, fault, expect)?;
+        } else if found.seal.is_none() {
+            let detail = format!("a segment that is not the last ends without a seal ({fault:?})");
+            let error = JournalError::corrupt("R8", found.segment.id, found.offset, detail);
+            return Err(error.into());
+        }
+        last = Some(found);
+    }
+    let witness = expect.control.durable_seq.get().max(expect.witness_seq);
+    if walk.chain.last_seq < witness {
+        let (id, offset) = last.as_ref().map_or((0, 0), |last| (last.segment.id, last.offset));
+        let detail = format!("the log ends at {}, {witness} was durable", walk.chain.last_seq);
+        return Err(JournalError::corrupt("R6", id, offset, detail).into());
+    }
+    let Walk { chain, groups, records, sealed_bytes, .. } = walk;
+    Ok(Survey { last, spare, chain, tail, segments, groups, records, sealed_bytes, copies_damaged })
+}
+
+/// Opens all segments and tells those in use from the spare; every gap is an error.
+fn arrange(
+    dir: &Path,
+    expect: &Expect<'_>,
+) -> Result<(Vec<SegmentFile>, Option<SegmentFile>), JournalError> {
+    let used_up_to = expect.control.active_segment.get();
+    let ids = list(dir)?;
+    let mut active: Vec<SegmentFile> = Vec::with_capacity(ids.len());
+    let mut spare = None;
+    for (wanted, id) in (FIRST_SEGMENT..).zip(&ids) {
+        if *id != wanted {
+            let detail = format!("segment {wanted} is missing, the next one is {id}");
+            return Err(JournalError::corrupt("R3", wanted, 0, detail));
+        }
+        let segment = SegmentFile::open(dir, *id, false)?;
+        if segment.header.is_some() {
+            check_header(&segment, expect.machine_id)?;
+        }
+        if segment.is_active() && spare.is_none() {
+            active.push(segment);
+            continue;
+        }
+        if *id <= used_up_to || spare.is_some() {
+            let detail = "a segment that was in use has no header of one in use";
+            return Err(JournalError::corrupt("R3", *id, 0, detail));
+        }
+        // Unused segments are all zero behind their headers, however torn those are.
+        if let Some((at, _)) = segment.find_non_zero(BODY_OFFSET)? {
+            let detail = "a segment that is not in use has bytes in its body";
+            return Err(JournalError::corrupt("R3", *id, at, detail));
+        }
+        spare = Some(segment);
+    }
+    let last = active.last().map_or(0, |segment| segment.id);
+    if last < used_up_to {
+        let detail = format!("the segment is missing, it was in use: found up to {last}");
+        return Err(JournalError::corrupt("R3", used_up_to, 0, detail));
+    }
+    Ok((active, spare))
+}
+
+/// State while walking.
+struct Walk {
+    chain: Chain,
+    window: Window,
+    groups: u64,
+    records: u64,
+    sealed_bytes: u64,
+    /// Number and hash of the segment before.
+    previous: Option<(u64, [u8; 32])>,
+}
+
+impl Walk {
+    /// Checks that a segment continues the one before.
+    fn enter(&mut self, segment: &SegmentFile, expect: &Expect<'_>) -> Result<(), JournalError> {
+        let header = segment.header.as_ref().expect("a segment in use has a header");
+        let (previous_id, previous_hash) = self.previous.unwrap_or((0, [0; 32]));
+        for (good, what) in [
+            (header.exchange_uuid == expect.control.exchange_uuid, "exchange uuid is alien"),
+            (header.prev_segment_id.get() == previous_id, "number of the segment before"),
+            (header.prev_segment_hash == previous_hash, "hash of the segment before"),
+            (header.first_seq.get() == self.chain.last_seq + 1, "first sequence"),
+            (header.first_group_no.get() == self.chain.next_group_no, "first group number"),
+            (header.epoch.get() >= self.chain.epoch, "epoch"),
+        ] {
+            if !good {
+                return Err(JournalError::corrupt("R3", segment.id, 0, what));
+            }
+        }
+        if let Some(schemas) = &expect.schemas
+            && !schemas.contains(&header.schema_hash)
+        {
+            let hex = |hash: &[u8; 32]| hash.map(|byte| format!("{byte:02x}")).concat();
+            return Err(JournalError::VersionUnsupported {
+                what: "payload schema",
+                path: segment.path.clone(),
+                found: hex(&header.schema_hash),
+                known: schemas.iter().map(hex).collect::<Vec<_>>().join(", "),
+            });
+        }
+        self.chain.epoch = header.epoch.get();
+        self.window.discard();
+        Ok(())
+    }
+
+    /// Walks one segment up to its seal or to the first thing that is not a group.
+    fn segment<E>(
+        &mut self,
+        segment: SegmentFile,
+        expect: &Expect<'_>,
+        visit: &mut impl FnMut(Record<'_>) -> Result<(), E>,
+    ) -> Result<(LastSegment, Fault), RecoverError<E>> {
+        let header = segment.header.as_ref().expect("a segment in use has a header");
+        let mut scan = SegmentScan::new(header);
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&header.to_block());
+        let mut found = LastSegment {
+            segment,
+            offset: scan.offset,
+            group_count: 0,
+            record_count: 0,
+            seal: None,
+        };
+        loop {
+            let at = scan.offset;
+            let step = scan
+                .step(&found.segment.file, &mut self.window, &mut self.chain)
+                .map_err(|error| error.at(&found.segment.path))?;
+            let group_header = match step {
+                Step::End(fault) => return Ok((found, fault)),
+                Step::Group(header) => header,
+            };
+            self.groups += 1;
+            let group_len = group_header.group_len.get() as usize;
+            let group = self
+                .window
+                .load(&found.segment.file, at, group_len, scan.segment_len)
+                .map_err(JournalError::io("read", &found.segment.path))?;
+            found.offset = scan.offset;
+            if group_header.flags.get() & GROUP_SEAL != 0 {
+                let seal = seal_of(group, expect.machine_id);
+                let hash = *hasher.finalize().as_bytes();
+                self.check_seal(&found, at, seal, hash)?;
+                found.seal = seal;
+                return Ok((found, Fault::SegmentEnd));
+            }
+            hasher.update(group);
+            found.group_count += 1;
+            found.record_count += u64::from(group_header.record_count.get());
+            self.records += u64::from(group_header.record_count.get());
+            let mut offset = GROUP_HEADER;
+            while offset < group_header.used_len.get() as usize {
+                let (record, next) = record_at(group, offset, expect.machine_id);
+                assert_ne!(record.kind, RecordKind::Seal, "seals stand in groups of their own");
+                visit(record).map_err(RecoverError::Visit)?;
+                offset = next;
+            }
+        }
+    }
+
+    /// Checks a seal against what was read, and that nothing follows it.
+    fn check_seal(
+        &mut self,
+        found: &LastSegment,
+        body_end: u64,
+        seal: Option<SealPayload>,
+        hash: [u8; 32],
+    ) -> Result<(), JournalError> {
+        let id = found.segment.id;
+        let right = seal.is_some_and(|seal| {
+            seal.last_seq.get() == self.chain.last_seq
+                && seal.group_count.get() == found.group_count
+                && seal.record_count.get() == found.record_count
+                && seal.body_end.get() == body_end
+                && seal.segment_hash == hash
+        });
+        if !right {
+            let detail = "the seal does not agree with its segment";
+            return Err(JournalError::corrupt("R8", id, body_end, detail));
+        }
+        if let Some((at, _)) = found.segment.find_non_zero(found.offset)? {
+            return Err(JournalError::corrupt("R8", id, at, "bytes behind the seal"));
+        }
+        self.sealed_bytes += found.segment.file_len;
+        self.previous = Some((id, hash));
+        Ok(())
+    }
+
+    /// Decides what the end of the last segment is.
+    fn end(
+        &mut self,
+        found: &LastSegment,
+        fault: Fault,
+        expect: &Expect<'_>,
+    ) -> Result<Tail, JournalError> {
+        if found.seal.is_some() {
+            return Ok(Tail::clean(TailCase::Sealed));
+        }
+        let witness = expect.control.durable_seq.get().max(expect.witness_seq);
+        classify(&found.segment, found.offset, &self.chain, fault, witness)
+    }
+}

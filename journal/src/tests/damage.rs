@@ -1,0 +1,104 @@
+//! Bit rot: each flipped bit is found, or stands where nothing was promised.
+
+use super::{Log, command, group_offset, look, peek, plant, store_group, store_large};
+use crate::{SyncPolicy, TailCase};
+
+#[test]
+fn every_flipped_bit_of_a_small_log() {
+    for sync in [SyncPolicy::Group, SyncPolicy::Os] {
+        let mut log = Log::new(sync);
+        log.options.pad = 64;
+        let mut writer = log.writer();
+        for count in [1, 2, 1] {
+            store_group(&mut writer, count);
+            writer.sync().unwrap();
+        }
+        writer.store_idle().unwrap();
+        drop(writer);
+        log.remove_spare();
+        let segment = log.segment(1);
+        let (proof, end) = (group_offset(&segment, 3), group_offset(&segment, 4));
+        let good = peek(&segment, 8192, usize::try_from(end - 8192).unwrap());
+        let all: Vec<_> = (1..=4).map(command).collect();
+        for (at, byte) in (8192..end).zip(&good) {
+            // All bits under one policy, one bit of each byte under the other.
+            let bits = if sync == SyncPolicy::Group { 0..8 } else { at % 8..at % 8 + 1 };
+            for bit in bits {
+                plant(&segment, at, &[byte ^ (1 << bit)]);
+                // The last group shows that everything before it was durable, and nothing shows
+                // that it was durable itself.
+                match look(&log.dir(), 1) {
+                    Ok((records, found)) => {
+                        assert!(at >= proof, "bit {bit} of byte {at} was not noticed");
+                        assert_eq!(records, all);
+                        assert_ne!(found.tail.case, TailCase::Clean);
+                    }
+                    Err(error) => {
+                        assert!(at < proof, "bit {bit} of byte {at}: {error}");
+                        assert_eq!(error.exit_code(), 70);
+                    }
+                }
+            }
+            plant(&segment, at, &[*byte]);
+        }
+        assert_eq!(look(&log.dir(), 1).unwrap().1.tail.case, TailCase::Clean);
+    }
+}
+
+#[test]
+fn bits_set_behind_the_end_are_a_torn_tail() {
+    let log = Log::new(SyncPolicy::Group);
+    store_group(&mut log.writer(), 2);
+    let segment = log.segment(1);
+    for at in [12288, 12289, 20000, (1 << 20) - 4096, (1 << 20) - 1] {
+        plant(&segment, at, &[0x10]);
+        let (records, found) = look(&log.dir(), 1).unwrap();
+        assert_eq!((records.len(), found.tail.case), (2, TailCase::TornHeader), "{at}");
+        assert_eq!(found.tail.len, at + 1 - 12288);
+        plant(&segment, at, &[0]);
+    }
+}
+
+#[test]
+fn one_header_copy_may_be_damaged_anywhere() {
+    let log = Log::new(SyncPolicy::Group);
+    store_group(&mut log.writer(), 2);
+    let segment = log.segment(1);
+    for block in [0, 4096] {
+        for at in (0..256).chain((256..4096).step_by(61)).chain(4090..4096) {
+            let byte = peek(&segment, block + at, 1)[0];
+            plant(&segment, block + at, &[byte ^ 0x40]);
+            let (records, found) = look(&log.dir(), 1).unwrap();
+            assert_eq!((records.len(), found.copies_damaged), (2, 1), "byte {at} of {block}");
+            plant(&segment, block + at, &[byte]);
+        }
+    }
+    plant(&segment, 20, &[0xEE]);
+    let (_, report, records) = log.open().unwrap();
+    assert_eq!((records.len(), report.header_copies_damaged), (2, 1));
+    assert_eq!(peek(&segment, 0, 4096), peek(&segment, 4096, 4096), "the copy is repaired");
+    plant(&segment, 20, &[0xEE]);
+    plant(&segment, 4096 + 20, &[0xEE]);
+    log.refused("R3");
+}
+
+#[test]
+fn flipped_bits_of_a_sealed_segment() {
+    let log = Log::new(SyncPolicy::Group);
+    let mut writer = log.writer();
+    while writer.segment_id() < 3 {
+        store_large(&mut writer, 60_000);
+    }
+    drop(writer);
+    let segment = log.segment(1);
+    let len = std::fs::metadata(&segment).unwrap().len();
+    for at in (8192..len).step_by(7919).chain([len - 1]) {
+        let byte = peek(&segment, at, 1)[0];
+        plant(&segment, at, &[byte ^ 2]);
+        let error = look(&log.dir(), 1).unwrap_err();
+        assert!(error.to_string().contains("segment 1"), "byte {at}: {error}");
+        assert_eq!(error.exit_code(), 70);
+        plant(&segment, at, &[byte]);
+    }
+    assert!(look(&log.dir(), 1).is_ok());
+}

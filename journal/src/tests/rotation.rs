@@ -1,0 +1,223 @@
+//! Rolling from segment to segment, and a process that dies at any step of it.
+
+use super::{Log, command, open, plant, store_group, store_large};
+use crate::{GroupSink, SyncPolicy, TailCase, verify};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+#[test]
+fn many_small_segments() {
+    for sync in [SyncPolicy::Group, SyncPolicy::Os] {
+        let log = Log::new(sync);
+        let mut writer = log.writer();
+        while writer.segment_id() < 6 {
+            store_large(&mut writer, 30_000);
+        }
+        let last = writer.last_seq();
+        writer.close().unwrap();
+        let whole = verify(&log.dir()).unwrap();
+        assert_eq!((whole.segments, whole.last_seq), (6, last));
+        assert_eq!(whole.sealed_bytes, 5 << 20);
+        let (mut writer, report, records) = log.open().unwrap();
+        assert_eq!((report.segments, report.last_seq), (6, last));
+        assert_eq!(records.len() as u64, last);
+        assert_eq!(report.groups, last + 5, "one group each and five seals");
+        while writer.segment_id() < 7 {
+            store_large(&mut writer, 30_000);
+        }
+        drop(writer);
+        assert_eq!(log.open().unwrap().1.segments, 7);
+    }
+}
+
+#[test]
+fn segment_is_filled_to_the_last_group_that_fits() {
+    let log = Log::new(SyncPolicy::Group);
+    let mut writer = log.writer();
+    // 1 MiB less headers and seal is 253 blocks; a group of one small record takes one.
+    for _ in 0..253 {
+        store_group(&mut writer, 1);
+    }
+    assert_eq!((writer.segment_id(), writer.segment_room_bytes()), (1, 0));
+    drop(writer);
+    let mut writer = log.writer();
+    store_group(&mut writer, 1);
+    assert_eq!((writer.segment_id(), writer.segment_room_bytes()), (2, 252 * 4096));
+    drop(writer);
+    let (_, report, records) = log.open().unwrap();
+    assert_eq!(records, (1..=254).map(command).collect::<Vec<_>>());
+    assert_eq!(report.groups, 255);
+}
+
+#[test]
+fn other_alignment_or_policy_starts_another_segment() {
+    let mut log = Log::new(SyncPolicy::Os);
+    store_group(&mut log.writer(), 2);
+    log.options.sync = SyncPolicy::Group;
+    log.options.pad = 4096;
+    let (mut writer, _, _) = log.open().unwrap();
+    assert_eq!(writer.segment_id(), 2);
+    store_group(&mut writer, 2);
+    assert_eq!(writer.segment_room_bytes(), 252 * 4096);
+    drop(writer);
+    log.options.sync = SyncPolicy::Os;
+    let (mut writer, _, _) = log.open().unwrap();
+    assert_eq!(writer.segment_id(), 3, "the same alignment, another policy");
+    store_group(&mut writer, 1);
+    drop(writer);
+    let (writer, report, records) = log.open().unwrap();
+    assert_eq!((writer.segment_id(), report.segments, records.len()), (3, 3, 5));
+}
+
+#[test]
+fn spare_is_made_again_at_every_start() {
+    let mut log = Log::new(SyncPolicy::Os);
+    let ready = |log: &Log| {
+        let mut writer = log.writer();
+        while !writer.spare_ready() {
+            std::thread::yield_now();
+        }
+        drop(writer);
+        std::fs::read(log.segment(2)).unwrap()
+    };
+    let first = ready(&log);
+    let second = ready(&log);
+    assert!(first != second, "another salt");
+    plant(&log.segment(2), 30, &[0xFF]);
+    assert_eq!(ready(&log).len(), 1 << 20, "one damaged copy");
+    plant(&log.segment(2), 0, &[0; 8192]);
+    assert_eq!(ready(&log).len(), 1 << 20, "no header");
+    std::fs::write(log.segment(2), [0; 100]).unwrap();
+    assert_eq!(ready(&log).len(), 1 << 20, "short");
+    log.options.segment_bytes = 2 << 20;
+    assert_eq!(ready(&log).len(), 2 << 20);
+    std::fs::write(log.dir().join("jrnl-0000000000000003.seg.tmp"), [1; 100]).unwrap();
+    drop(log.writer());
+    assert!(!log.dir().join("jrnl-0000000000000003.seg.tmp").exists());
+}
+
+/// Copies the files of a directory as they are at this moment; one may vanish meanwhile.
+fn copy_files(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        match std::fs::copy(&path, to.join(path.file_name().unwrap())) {
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => panic!("copy {}: {error}", path.display()),
+        }
+    }
+}
+
+/// Copies the log before every step of its writer.
+struct CopyingSink {
+    below: Box<dyn GroupSink>,
+    dir: PathBuf,
+    images: Arc<Mutex<Vec<PathBuf>>>,
+    out: PathBuf,
+}
+
+impl CopyingSink {
+    fn copy(&self) {
+        let mut images = self.images.lock().unwrap();
+        let image = self.out.join(images.len().to_string());
+        copy_files(&self.dir, &image);
+        images.push(image);
+    }
+}
+
+impl GroupSink for CopyingSink {
+    fn put(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.copy();
+        self.below.put(offset, bytes)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.copy();
+        self.below.sync()
+    }
+}
+
+#[test]
+fn process_that_dies_before_any_step_of_a_roll() {
+    let log = Log::new(SyncPolicy::Group);
+    let mut writer = log.writer();
+    while writer.segment_room_bytes() > 200_000 {
+        store_large(&mut writer, 60_000);
+    }
+    while !writer.spare_ready() {
+        std::thread::yield_now();
+    }
+    let out = tempfile::tempdir().unwrap();
+    let images = Arc::new(Mutex::new(Vec::new()));
+    let (dir, path, list) = (log.dir(), out.path().to_owned(), Arc::clone(&images));
+    writer.layer_sinks(move |_, below| {
+        let (dir, out, images) = (dir.clone(), path.clone(), Arc::clone(&list));
+        Box::new(CopyingSink { below, dir, images, out })
+    });
+    let mut stored = Vec::new();
+    let mut seen = Vec::new();
+    while writer.segment_id() == 1 {
+        store_large(&mut writer, 60_000);
+        stored.resize(images.lock().unwrap().len(), writer.stored_seq());
+    }
+    let images = images.lock().unwrap().clone();
+    assert!(images.len() >= 10, "groups, seal, sync, two headers, sync");
+    for (image, at_most) in images.iter().zip(stored) {
+        let (mut writer, report, records) = open(image, &log.options).unwrap();
+        let last = report.last_seq;
+        assert!(last == at_most || last + 1 == at_most, "{last} of {at_most}");
+        assert_eq!(records.len() as u64, last);
+        seen.push((report.case, report.segments));
+        // Life goes on from there, into the next segment and beyond.
+        while writer.segment_id() < 3 {
+            store_large(&mut writer, 60_000);
+        }
+        let last = writer.last_seq();
+        drop(writer);
+        assert_eq!(open(image, &log.options).unwrap().1.last_seq, last);
+    }
+    for case in [(TailCase::Clean, 1), (TailCase::Sealed, 1), (TailCase::Clean, 2)] {
+        assert!(seen.contains(&case), "{case:?} was not met in {seen:?}");
+    }
+}
+
+#[test]
+fn power_cut_between_seal_and_header_of_the_next_segment() {
+    let log = Log::new(SyncPolicy::Group);
+    let mut writer = log.writer();
+    let out = tempfile::tempdir().unwrap();
+    let (dir, image) = (log.dir(), out.path().join("image"));
+    let copy_to = image.clone();
+    writer.layer_sinks(move |id, below| {
+        if id == 2 && !copy_to.exists() {
+            copy_files(&dir, &copy_to);
+        }
+        below
+    });
+    while writer.segment_id() == 1 {
+        store_large(&mut writer, 60_000);
+    }
+    let before = writer.last_seq() - 1;
+    let spare = image.join(crate::segment::file_name(2));
+    let prepared = std::fs::read(&spare).unwrap();
+    // Both copies of the header were on their way: each old, torn, or not there.
+    let torn: [&[u8]; 3] = [&prepared[..4096], &[0; 4096], &[0xEE; 4096]];
+    for first in torn {
+        for second in torn {
+            let trial = out.path().join("trial");
+            copy_files(&image, &trial);
+            plant(&trial.join(crate::segment::file_name(2)), 0, &[first, second].concat());
+            let (mut writer, report, _) = open(&trial, &log.options).unwrap();
+            assert_eq!((report.case, report.last_seq), (TailCase::Sealed, before));
+            store_large(&mut writer, 100);
+            drop(writer);
+            assert_eq!(open(&trial, &log.options).unwrap().1.last_seq, before + 1);
+            std::fs::remove_dir_all(&trial).unwrap();
+        }
+    }
+    // Without any spare the next segment is made on the spot.
+    std::fs::remove_file(&spare).unwrap();
+    assert_eq!(open(&image, &log.options).unwrap().1.case, TailCase::Sealed);
+}

@@ -1,0 +1,502 @@
+//! Builds groups, stores them, rolls to the next segment.
+//!
+//! ```text
+//! append*  ->  store  ->  sync
+//! buffer       mapping    disk
+//! ```
+//!
+//! Must not know: when a sync is due. Invariant: groups are chained without a gap; under the
+//! `group` policy a group is stored only when the one before it is synced; after the first failure
+//! nothing is accepted any more.
+
+use crate::control::ControlFile;
+use crate::error::JournalError;
+use crate::format::{
+    BLOCK, CONTROL_CLEAN, GROUP_HEADER, GROUP_IDLE, GROUP_MAGIC, GROUP_SEAL, GroupHeader,
+    RECORD_HEADER, STATE_ACTIVE, SealPayload, SegmentHeader, close_group, crc_seed, record_room,
+};
+use crate::keeper::Keeper;
+use crate::limits::{
+    BODY_OFFSET, GROUP_RECORDS_MAX, HASH_STEP_BYTES, PAYLOAD_BYTES_MAX, group_bytes_max,
+};
+use crate::options::SyncPolicy;
+use crate::record::RecordKind;
+use crate::scan::{Chain, close_record};
+use crate::segment::{Spare, file_name};
+use crate::sink::{GroupSink, Sinks};
+use std::path::PathBuf;
+use zerocopy::IntoBytes;
+use zerocopy::byteorder::little_endian::{U16, U32, U64};
+
+/// The segment that is being written.
+#[derive(Debug)]
+pub(crate) struct ActiveSegment {
+    pub(crate) id: u64,
+    pub(crate) salt: u64,
+    pub(crate) len: u64,
+    /// Where the next group goes.
+    pub(crate) offset: u64,
+    pub(crate) group_count: u64,
+    pub(crate) record_count: u64,
+    /// Up to where the background thread was told to hash.
+    pub(crate) hash_told: u64,
+}
+
+/// The one writer of a log.
+#[derive(Debug)]
+pub struct JournalWriter {
+    dir: PathBuf,
+    policy: SyncPolicy,
+    pad: u64,
+    /// The group being built: header, records, and behind them bytes of earlier groups.
+    buffer: Vec<u8>,
+    used: usize,
+    seq_count: u32,
+    record_count: u32,
+    /// Sequence and time with the records of the group being built; the chain lags behind.
+    last_seq: u64,
+    last_ts_ns: u64,
+    chain: Chain,
+    synced_seq: u64,
+    unsynced: bool,
+    active: ActiveSegment,
+    sinks: Sinks,
+    keeper: Keeper,
+    control: ControlFile,
+    poisoned: bool,
+    stored_bytes: u64,
+    groups: u64,
+    syncs: u64,
+}
+
+/// What recovery hands over.
+pub(crate) struct Start {
+    pub(crate) dir: PathBuf,
+    pub(crate) policy: SyncPolicy,
+    pub(crate) pad: u32,
+    pub(crate) segment_bytes: u64,
+    pub(crate) chain: Chain,
+    pub(crate) active: ActiveSegment,
+    pub(crate) sink: Box<dyn GroupSink>,
+    pub(crate) keeper: Keeper,
+    pub(crate) control: ControlFile,
+}
+
+impl JournalWriter {
+    /// Everything in the chain is synced and `control` is up to date.
+    pub(crate) fn new(start: Start) -> Self {
+        let group_max = usize::try_from(group_bytes_max(start.segment_bytes)).expect("one MiB");
+        Self {
+            dir: start.dir,
+            policy: start.policy,
+            pad: u64::from(start.pad),
+            buffer: vec![0; group_max],
+            used: GROUP_HEADER,
+            seq_count: 0,
+            record_count: 0,
+            last_seq: start.chain.last_seq,
+            last_ts_ns: start.chain.last_ts_ns,
+            synced_seq: start.chain.last_seq,
+            chain: start.chain,
+            unsynced: false,
+            active: start.active,
+            sinks: Sinks::new(start.sink),
+            keeper: start.keeper,
+            control: start.control,
+            poisoned: false,
+            stored_bytes: 0,
+            groups: 0,
+            syncs: 0,
+        }
+    }
+
+    /// Whether a record with a payload of up to `payload_max` bytes has no place in the group being
+    /// built: store first.
+    #[must_use]
+    pub fn group_is_full(&self, payload_max: usize) -> bool {
+        self.record_count == GROUP_RECORDS_MAX
+            || self.used + record_room(RECORD_HEADER + payload_max) > self.buffer.len()
+    }
+
+    /// Adds a record to the group being built. `encode` writes the payload into the place given to
+    /// it, of `payload_max` bytes and any content, and returns its length.
+    ///
+    /// `seq` must be the one after the last for sequenced kinds, starting at 1, and the last one
+    /// for others. `ts_ns` must not decrease.
+    ///
+    /// # Panics
+    /// On a sequence or time out of order, a payload over its bound, a full group, or a seal.
+    ///
+    /// # Errors
+    /// `Poisoned` after an earlier failure.
+    pub fn append(
+        &mut self,
+        kind: RecordKind,
+        seq: u64,
+        ts_ns: u64,
+        payload_max: usize,
+        encode: impl FnOnce(&mut [u8]) -> usize,
+    ) -> Result<(), JournalError> {
+        self.check_alive()?;
+        assert!(payload_max <= PAYLOAD_BYTES_MAX, "a payload of {payload_max} bytes");
+        assert!(!self.group_is_full(payload_max), "the group is full: store it first");
+        assert_ne!(kind, RecordKind::Seal, "the log seals itself");
+        assert_eq!(seq, self.last_seq + u64::from(kind.is_sequenced()), "sequence out of order");
+        assert!(ts_ns >= self.last_ts_ns, "time runs backwards");
+        let start = self.used + RECORD_HEADER;
+        let payload_len = encode(&mut self.buffer[start..start + payload_max]);
+        assert!(payload_len <= payload_max, "a payload longer than announced");
+        self.used = close_record(&mut self.buffer, self.used, kind, seq, ts_ns, payload_len);
+        self.record_count += 1;
+        self.seq_count += u32::from(kind.is_sequenced());
+        self.last_seq = seq;
+        self.last_ts_ns = ts_ns;
+        Ok(())
+    }
+
+    /// Closes the group and stores it in the mapping: from here on it survives the death of the
+    /// process. Rolls to the next segment where needed. Nothing happens on an empty group.
+    ///
+    /// # Errors
+    /// `Full` when a new segment was needed and there was no space for it: nothing has changed and
+    /// the call may be repeated. Any other error is final.
+    pub fn store(&mut self) -> Result<(), JournalError> {
+        self.check_alive()?;
+        if self.record_count == 0 { Ok(()) } else { self.store_group(0) }
+    }
+
+    /// Stores an empty group. Once it is synced, it shows that the group before it was
+    /// acknowledged, so damage to that one can no longer be taken for a torn end.
+    ///
+    /// # Panics
+    /// When records wait to be stored.
+    ///
+    /// # Errors
+    /// As `store`.
+    pub fn store_idle(&mut self) -> Result<(), JournalError> {
+        self.check_alive()?;
+        assert_eq!(self.record_count, 0, "an idle group has no records");
+        self.store_group(GROUP_IDLE)
+    }
+
+    /// Makes everything stored survive a power cut.
+    ///
+    /// # Errors
+    /// Any error is final: what was stored since the last sync may or may not be on the disk, and a
+    /// second sync would not tell.
+    pub fn sync(&mut self) -> Result<(), JournalError> {
+        self.check_alive()?;
+        if !self.unsynced {
+            return Ok(());
+        }
+        let outcome = self.sync_segment();
+        self.poison_on_error(outcome)
+    }
+
+    /// Stores and syncs what is left and marks the log as shut down cleanly.
+    ///
+    /// # Errors
+    /// Any error is final; the log is then recovered at the next start like after a crash.
+    pub fn close(mut self) -> Result<(), JournalError> {
+        self.store()?;
+        self.sync()?;
+        let (last_seq, segment) = (self.last_seq, self.active.id);
+        self.control.update(|slot| {
+            slot.flags = U16::new(slot.flags.get() | CONTROL_CLEAN);
+            slot.durable_seq = U64::new(last_seq);
+            slot.active_segment = U64::new(segment);
+        })
+    }
+
+    /// Puts a layer over the sink of this and of every later segment, to record what is written or
+    /// to make it fail. The layer gets the number of the segment and the sink below.
+    pub fn layer_sinks(
+        &mut self,
+        layer: impl FnMut(u64, Box<dyn GroupSink>) -> Box<dyn GroupSink> + Send + 'static,
+    ) {
+        self.sinks.set_layer(self.active.id, Box::new(layer));
+    }
+
+    /// Whether the next segment lies ready, so that a roll will not wait. Where its preparation
+    /// found no space, asking starts another attempt.
+    pub fn spare_ready(&mut self) -> bool {
+        self.keeper.is_ready()
+    }
+
+    /// Sequence of the last appended record, 0 in an empty log.
+    #[must_use]
+    pub const fn last_seq(&self) -> u64 {
+        self.last_seq
+    }
+
+    /// Time of the last appended record, ns.
+    #[must_use]
+    pub const fn last_ts_ns(&self) -> u64 {
+        self.last_ts_ns
+    }
+
+    /// Highest stored sequence.
+    #[must_use]
+    pub const fn stored_seq(&self) -> u64 {
+        self.chain.last_seq
+    }
+
+    /// Highest sequence covered by a returned sync.
+    #[must_use]
+    pub const fn synced_seq(&self) -> u64 {
+        self.synced_seq
+    }
+
+    /// Number of the start that this writer belongs to.
+    #[must_use]
+    pub const fn epoch(&self) -> u64 {
+        self.chain.epoch
+    }
+
+    /// Identity of the exchange that the log belongs to.
+    #[must_use]
+    pub const fn exchange_uuid(&self) -> [u8; 16] {
+        self.control.slot.exchange_uuid
+    }
+
+    /// Policy whose bits the groups carry.
+    #[must_use]
+    pub const fn sync_policy(&self) -> SyncPolicy {
+        self.policy
+    }
+
+    /// Number of the segment being written.
+    #[must_use]
+    pub const fn segment_id(&self) -> u64 {
+        self.active.id
+    }
+
+    /// Bytes stored by this writer, with headers and padding.
+    #[must_use]
+    pub const fn stored_bytes(&self) -> u64 {
+        self.stored_bytes
+    }
+
+    /// Groups stored by this writer, seals included.
+    #[must_use]
+    pub const fn groups(&self) -> u64 {
+        self.groups
+    }
+
+    /// Syncs of segments by this writer.
+    #[must_use]
+    pub const fn syncs(&self) -> u64 {
+        self.syncs
+    }
+
+    /// Bytes that still fit the active segment.
+    #[must_use]
+    pub const fn segment_room_bytes(&self) -> u64 {
+        self.active.len - BLOCK as u64 - self.active.offset
+    }
+
+    const fn check_alive(&self) -> Result<(), JournalError> {
+        if self.poisoned { Err(JournalError::Poisoned) } else { Ok(()) }
+    }
+
+    fn poison_on_error<T>(&mut self, outcome: Result<T, JournalError>) -> Result<T, JournalError> {
+        self.poisoned |= outcome.is_err();
+        outcome
+    }
+
+    fn sync_segment(&mut self) -> Result<(), JournalError> {
+        let path = &self.dir;
+        self.sinks.current.sync().map_err(JournalError::io("sync segment in", path))?;
+        self.syncs += 1;
+        self.unsynced = false;
+        self.synced_seq = self.chain.last_seq;
+        Ok(())
+    }
+
+    /// Rolls where the group does not fit, then stores it.
+    fn store_group(&mut self, flags: u16) -> Result<(), JournalError> {
+        let group_len = (self.used as u64).next_multiple_of(self.pad);
+        if group_len > self.segment_room_bytes() {
+            match self.roll() {
+                Err(error @ JournalError::Full { .. }) => return Err(error),
+                outcome => self.poison_on_error(outcome)?,
+            }
+        }
+        let outcome = self.put_group(group_len, flags);
+        self.poison_on_error(outcome)
+    }
+
+    fn put_group(&mut self, group_len: u64, flags: u16) -> Result<(), JournalError> {
+        self.sync_predecessor()?;
+        let len = usize::try_from(group_len).expect("a group is at most one MiB");
+        let header = self.group_header(len, self.used, self.seq_count, self.record_count, flags);
+        let seed = self.seed();
+        let crc = close_group(&mut self.buffer[..len], &header, seed);
+        self.sinks
+            .current
+            .put(self.active.offset, &self.buffer[..len])
+            .map_err(JournalError::io("store group in", &self.dir))?;
+        self.active.record_count += u64::from(self.record_count);
+        self.active.group_count += 1;
+        self.chain.last_seq = self.last_seq;
+        self.chain.last_ts_ns = self.last_ts_ns;
+        self.used = GROUP_HEADER;
+        self.seq_count = 0;
+        self.record_count = 0;
+        self.link(crc, group_len);
+        if self.active.offset - self.active.hash_told >= HASH_STEP_BYTES {
+            self.keeper.hash_to(self.active.offset);
+            self.active.hash_told = self.active.offset;
+        }
+        Ok(())
+    }
+
+    /// Under `group` the next group goes out only when the one before it is known to be on disk.
+    fn sync_predecessor(&mut self) -> Result<(), JournalError> {
+        if self.unsynced && self.policy == SyncPolicy::Group { self.sync_segment() } else { Ok(()) }
+    }
+
+    fn seed(&self) -> u32 {
+        let prev = self.chain.prev_crc.expect("a writer knows its chain from the beginning");
+        crc_seed(self.active.salt, self.active.id, prev)
+    }
+
+    fn group_header(
+        &self,
+        group_len: usize,
+        used_len: usize,
+        seq_count: u32,
+        record_count: u32,
+        flags: u16,
+    ) -> GroupHeader {
+        let bounded = |len| U32::new(u32::try_from(len).expect("a group is at most one MiB"));
+        GroupHeader {
+            magic: GROUP_MAGIC,
+            group_len: bounded(group_len),
+            group_no: U64::new(self.chain.next_group_no),
+            first_seq: U64::new(self.chain.last_seq + 1),
+            seq_count: U32::new(seq_count),
+            record_count: U32::new(record_count),
+            durable_seq: U64::new(self.synced_seq),
+            epoch: U64::new(self.chain.epoch),
+            used_len: bounded(used_len),
+            flags: U16::new(flags | self.policy.bits()),
+            reserved: U16::new(0),
+            prev_crc: U32::new(self.chain.prev_crc.expect("as in seed")),
+            crc: U32::new(0),
+        }
+    }
+
+    /// Moves the chain behind a group that was stored.
+    fn link(&mut self, crc: u32, group_len: u64) {
+        self.chain.prev_crc = Some(crc);
+        self.chain.next_group_no += 1;
+        self.chain.durable_seq = self.synced_seq;
+        self.active.offset += group_len;
+        self.unsynced = true;
+        self.groups += 1;
+        self.stored_bytes += group_len;
+    }
+
+    /// Ends the active segment and goes on in the next one: seal, sync, header, sync. A crash
+    /// between any two steps is told apart at the next start.
+    pub(crate) fn roll(&mut self) -> Result<(), JournalError> {
+        // First of all, because it is the only step that may fail and be repeated.
+        let spare = self.keeper.take(self.active.id + 1)?;
+        self.sync_predecessor()?;
+        let hash = self.seal()?;
+        self.sync_segment()?;
+        let previous = Some((self.active.id, hash));
+        let (active, spare) = begin_segment(spare, &self.chain, previous);
+        let file = spare.file;
+        let block = spare.header.to_block();
+        // The first segment after a start may have had the alignment of an earlier configuration.
+        self.pad = u64::from(spare.header.pad.get());
+        let retired = self.sinks.replace(active.id, spare.sink);
+        self.keeper.retire(retired);
+        self.active = active;
+        for offset in [0, BLOCK as u64] {
+            self.sinks
+                .current
+                .put(offset, &block)
+                .map_err(JournalError::io("activate", &spare.path))?;
+        }
+        self.sync_segment()?;
+        self.keeper.begin_hash(file, block);
+        let (id, synced_seq) = (self.active.id, self.synced_seq);
+        self.control.update(|slot| {
+            slot.active_segment = U64::new(id);
+            slot.last_sealed = U64::new(id - 1);
+            slot.durable_seq = U64::new(synced_seq);
+        })?;
+        self.keeper.request(id + 1);
+        Ok(())
+    }
+
+    /// Stores the seal; returns the hash of the segment.
+    fn seal(&mut self) -> Result<[u8; 32], JournalError> {
+        let path = self.dir.join(file_name(self.active.id));
+        let body_end = self.active.offset;
+        let hash = self
+            .keeper
+            .finish_hash(body_end)
+            .map_err(JournalError::io("read back for the seal", &path))?;
+        let seal = SealPayload {
+            last_seq: U64::new(self.chain.last_seq),
+            group_count: U64::new(self.active.group_count),
+            record_count: U64::new(self.active.record_count),
+            body_end: U64::new(body_end),
+            segment_hash: hash,
+        };
+        let mut group = [0; BLOCK];
+        let start = GROUP_HEADER + RECORD_HEADER;
+        group[start..start + size_of::<SealPayload>()].copy_from_slice(seal.as_bytes());
+        let used = close_record(
+            &mut group,
+            GROUP_HEADER,
+            RecordKind::Seal,
+            self.chain.last_seq,
+            self.chain.last_ts_ns,
+            size_of::<SealPayload>(),
+        );
+        let pad = usize::try_from(self.pad).expect("at most one block");
+        let group = &mut group[..used.next_multiple_of(pad)];
+        let header = self.group_header(group.len(), used, 0, 1, GROUP_SEAL);
+        let crc = close_group(group, &header, self.seed());
+        self.sinks.current.put(body_end, group).map_err(JournalError::io("seal", &path))?;
+        self.link(crc, group.len() as u64);
+        Ok(hash)
+    }
+}
+
+/// Fills in the header with which a spare is taken into use after `previous` (number and hash). The
+/// header is not stored yet.
+pub(crate) fn begin_segment(
+    mut spare: Spare,
+    chain: &Chain,
+    previous: Option<(u64, [u8; 32])>,
+) -> (ActiveSegment, Spare) {
+    let header: &mut SegmentHeader = &mut spare.header;
+    let (previous_id, previous_hash) = previous.unwrap_or((0, [0; 32]));
+    assert_eq!(header.segment_id.get(), previous_id + 1, "segments follow each other");
+    header.state = U16::new(STATE_ACTIVE);
+    header.first_seq = U64::new(chain.last_seq + 1);
+    header.first_group_no = U64::new(chain.next_group_no);
+    header.epoch = U64::new(chain.epoch);
+    header.prev_segment_id = U64::new(previous_id);
+    header.prev_segment_hash = previous_hash;
+    let active = ActiveSegment {
+        id: header.segment_id.get(),
+        salt: header.salt.get(),
+        len: header.segment_len.get(),
+        offset: BODY_OFFSET,
+        group_count: 0,
+        record_count: 0,
+        hash_told: BODY_OFFSET,
+    };
+    (active, spare)
+}
+
+#[cfg(test)]
+#[path = "writer_tests.rs"]
+mod tests;
