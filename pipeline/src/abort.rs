@@ -1,0 +1,35 @@
+//! Owns the end of the process when going on would be wrong. Knows nothing of recovery.
+//! Invariant: nothing is acknowledged after a stage has failed; the restart replays the journal.
+
+use std::fmt::Display;
+use std::io::Write;
+use std::process;
+use std::thread;
+
+/// First local of a stage thread: a panic that unwinds through it ends the process at once.
+#[derive(Debug)]
+pub(crate) struct AbortOnPanic {
+    stage: &'static str,
+}
+
+impl AbortOnPanic {
+    pub(crate) const fn new(stage: &'static str) -> Self {
+        Self { stage }
+    }
+}
+
+impl Drop for AbortOnPanic {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            fatal(self.stage, &"panicked");
+        }
+    }
+}
+
+/// Says why on standard error and aborts. Used for panics and for failed writes, which are never
+/// retried: after one failed sync a second may report success for bytes that are lost.
+pub(crate) fn fatal(stage: &'static str, cause: &dyn Display) -> ! {
+    // Nothing can be done about a failure to write the message.
+    let _ = writeln!(std::io::stderr(), "fatal: stage {stage}: {cause}; aborting");
+    process::abort();
+}

@@ -1,0 +1,114 @@
+//! Owns what the stages count. Knows nothing of how it is shown.
+//! Invariant: each counter has one writing stage, so counting costs a load and a store; only the
+//! refusals, which end a request anyway, are counted by several threads.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crossbeam::utils::CachePadded;
+
+/// A number that only grows. Readers may see it a moment late.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    #[must_use]
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// For the one writing stage.
+    pub(crate) fn add(&self, by: u64) {
+        self.0.store(self.get() + by, Ordering::Relaxed);
+    }
+
+    /// For the one writing stage: keeps the largest value.
+    pub(crate) fn raise(&self, to: u64) {
+        if to > self.get() {
+            self.0.store(to, Ordering::Relaxed);
+        }
+    }
+
+    /// For the one writing stage: takes over a count kept elsewhere.
+    pub(crate) fn set(&self, to: u64) {
+        self.0.store(to, Ordering::Relaxed);
+    }
+
+    /// For counters that many threads write.
+    pub(crate) fn add_shared(&self, by: u64) {
+        self.0.fetch_add(by, Ordering::Relaxed);
+    }
+}
+
+/// Written by the journaler.
+#[derive(Debug, Default)]
+pub struct JournalerCounters {
+    /// Groups stored, and the commands in them.
+    pub groups: Counter,
+    pub records: Counter,
+    /// Most records in one group.
+    pub group_records_max: Counter,
+    /// Bytes stored, with headers and padding.
+    pub stored_bytes: Counter,
+    /// Syncs that returned, their time together and the longest one, nanoseconds.
+    pub syncs: Counter,
+    pub sync_ns_total: Counter,
+    pub sync_ns_max: Counter,
+}
+
+/// Written by the core.
+#[derive(Debug, Default)]
+pub struct CoreCounters {
+    pub commands: Counter,
+    pub events: Counter,
+    /// Most commands taken from the ring at once.
+    pub batch_max: Counter,
+    /// Times that the output ring was full and the core stopped taking input.
+    pub stalls: Counter,
+}
+
+/// Written by the publisher.
+#[derive(Debug, Default)]
+pub struct PublisherCounters {
+    pub batches: Counter,
+    pub events: Counter,
+    pub replies: Counter,
+    /// Most commands released at once.
+    pub batch_max: Counter,
+    /// Syncs of the event log.
+    pub syncs: Counter,
+}
+
+/// Written by the threads that submit.
+#[derive(Debug, Default)]
+pub struct IngressCounters {
+    /// Refused because the ring, or the share of the lane, was full.
+    pub ring_full: Counter,
+    /// Refused because every reply place was taken.
+    pub replies_exhausted: Counter,
+}
+
+/// Everything that one pipeline counts since its start; each writer has its own cache lines.
+#[derive(Debug, Default)]
+pub struct Counters {
+    pub journaler: CachePadded<JournalerCounters>,
+    pub core: CachePadded<CoreCounters>,
+    pub publisher: CachePadded<PublisherCounters>,
+    pub ingress: CachePadded<IngressCounters>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counters_add_and_keep_the_largest() {
+        let counter = Counter::default();
+        counter.add(2);
+        counter.add_shared(3);
+        assert_eq!(counter.get(), 5);
+        counter.raise(4);
+        assert_eq!(counter.get(), 5);
+        counter.raise(9);
+        assert_eq!(counter.get(), 9);
+    }
+}

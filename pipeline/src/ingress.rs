@@ -1,0 +1,225 @@
+//! Owns the way in: admission by lane, the stamp, the reply place, the publish.
+//! Knows nothing of what is submitted. Invariant: a refused submission leaves nothing behind, and
+//! no call waits for a stage: a full ring is an answer.
+
+use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+
+use disruptor::Producer;
+use engine::StateMachine;
+
+use crate::limits::{CANCEL_SHARE_PERCENT, ORDER_SHARE_PERCENT};
+use crate::reply::ReplySlab;
+use crate::slot::{Control, Input, InputSlot, NO_REPLY};
+use crate::source::InputProducer;
+use crate::stages::Shared;
+
+/// What share of the input ring a submission may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// Brings new load: up to 80 %.
+    Order,
+    /// Takes load away: up to 95 %.
+    Cancel,
+    /// Must get through: the whole ring.
+    Control,
+}
+
+impl Lane {
+    fn slots(self, ring_slots: u64) -> u64 {
+        match self {
+            Self::Order => ring_slots * ORDER_SHARE_PERCENT / 100,
+            Self::Cancel => ring_slots * CANCEL_SHARE_PERCENT / 100,
+            Self::Control => ring_slots,
+        }
+    }
+}
+
+/// Why a submission was refused. Nothing was journaled, and the reply was dropped uncompleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SubmitError {
+    /// The input ring, or the share of the lane, is full: try again later.
+    #[error("input ring full")]
+    RingFull,
+    /// As many replies wait as may: try again later.
+    #[error("every reply place is taken")]
+    RepliesExhausted,
+    /// The pipeline is shutting down.
+    #[error("pipeline closed")]
+    Closed,
+}
+
+type ProducerCell<S> = Mutex<Option<InputProducer<<S as StateMachine>::Command>>>;
+
+struct Gate<S: StateMachine, R> {
+    /// Each is emptied by `close`; the ring ends when all are gone.
+    producers: Box<[ProducerCell<S>]>,
+    rotation: AtomicUsize,
+    ring_slots: u64,
+    /// Sequence of the first ring slot.
+    first_sequence: u64,
+    replies: Arc<ReplySlab<R>>,
+    shared: Shared,
+}
+
+/// Handle to submit with; clones are cheap and any thread may use one.
+pub struct Ingress<S: StateMachine, R> {
+    gate: Arc<Gate<S, R>>,
+}
+
+impl<S: StateMachine, R> Clone for Ingress<S, R> {
+    fn clone(&self) -> Self {
+        Self { gate: Arc::clone(&self.gate) }
+    }
+}
+
+impl<S: StateMachine, R> fmt::Debug for Ingress<S, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ingress")
+            .field("cursors", &self.gate.shared.cursors)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S: StateMachine, R> Ingress<S, R> {
+    pub(crate) fn new(
+        producer: InputProducer<S::Command>,
+        producers: usize,
+        ring_slots: usize,
+        first_sequence: u64,
+        replies: Arc<ReplySlab<R>>,
+        shared: Shared,
+    ) -> Self {
+        // Cloning takes a lock in the ring, so it happens here and never per submission.
+        let mut handles: Vec<_> =
+            (1..producers).map(|_| Mutex::new(Some(producer.clone()))).collect();
+        handles.push(Mutex::new(Some(producer)));
+        let gate = Gate {
+            producers: handles.into_boxed_slice(),
+            rotation: AtomicUsize::new(0),
+            ring_slots: ring_slots as u64,
+            first_sequence,
+            replies,
+            shared,
+        };
+        Self { gate: Arc::new(gate) }
+    }
+
+    /// Submits a command; returns its sequence. The reply, if any, is completed once the command is
+    /// released. Never waits for a stage.
+    ///
+    /// # Errors
+    /// [`SubmitError`]; the command was then not accepted and the reply is dropped.
+    pub fn try_submit(
+        &self,
+        command: S::Command,
+        reply: Option<R>,
+        lane: Lane,
+    ) -> Result<u64, SubmitError> {
+        self.submit(Input::Command(command), reply, lane)
+    }
+
+    /// Asks for the hash of the state at the returned sequence.
+    ///
+    /// # Errors
+    /// As [`Self::try_submit`].
+    pub fn try_state_hash(&self, reply: R) -> Result<u64, SubmitError> {
+        self.submit(Input::Control(Control::StateHash), Some(reply), Lane::Control)
+    }
+
+    /// Inputs between producers and publisher, and the slots there are for them.
+    #[must_use]
+    pub fn depth(&self) -> (u64, u64) {
+        (self.gate.shared.cursors.depth(), self.gate.ring_slots)
+    }
+
+    /// Refuses everything from now on and lets the stages see the end of the input.
+    pub(crate) fn close(&self) {
+        for cell in &self.gate.producers {
+            drop(lock(cell).take());
+        }
+        self.gate.shared.bells.ring_all();
+    }
+
+    fn submit(
+        &self,
+        input: Input<S::Command>,
+        reply: Option<R>,
+        lane: Lane,
+    ) -> Result<u64, SubmitError> {
+        let gate = &*self.gate;
+        // Two threads may pass here together and overshoot the share by one each; the ring itself
+        // is the bound that holds.
+        if gate.shared.cursors.depth() >= lane.slots(gate.ring_slots) {
+            return Err(self.ring_full());
+        }
+        let place = match reply {
+            None => NO_REPLY,
+            Some(reply) => gate.replies.insert(reply).ok_or_else(|| {
+                gate.shared.counters.ingress.replies_exhausted.add_shared(1);
+                SubmitError::RepliesExhausted
+            })?,
+        };
+        let outcome = self.hand_over(input, place);
+        match outcome {
+            Ok(_) => {
+                gate.shared.bells.journaler.ring();
+                gate.shared.bells.core.ring();
+            }
+            Err(_) if place != NO_REPLY => drop(gate.replies.remove(place)),
+            Err(_) => {}
+        }
+        outcome
+    }
+
+    fn hand_over(&self, input: Input<S::Command>, reply: u32) -> Result<u64, SubmitError> {
+        let gate = &*self.gate;
+        let mut cell = self.any_producer();
+        let producer = cell.as_mut().ok_or(SubmitError::Closed)?;
+        // The slot is ready before the ring claims a place for it: whatever happens between claim
+        // and publish would hold up every stage.
+        let slot = InputSlot { stamped_ns: gate.shared.clock.wall_ns(), reply, input };
+        let claimed = producer.try_publish(|place| *place = slot).map_err(|_| self.ring_full())?;
+        let offset = u64::try_from(claimed).expect("ring positions start at 0");
+        let sequence = gate.first_sequence + offset;
+        gate.shared.cursors.move_published(sequence);
+        Ok(sequence)
+    }
+
+    /// A producer that nobody uses, or else the wait for one.
+    fn any_producer(&self) -> MutexGuard<'_, Option<InputProducer<S::Command>>> {
+        let cells = &self.gate.producers;
+        let start = self.gate.rotation.fetch_add(1, Ordering::Relaxed) % cells.len();
+        for cell in cells[start..].iter().chain(&cells[..start]) {
+            match cell.try_lock() {
+                Ok(guard) => return guard,
+                Err(TryLockError::Poisoned(poisoned)) => return poisoned.into_inner(),
+                Err(TryLockError::WouldBlock) => {}
+            }
+        }
+        lock(&cells[start])
+    }
+
+    fn ring_full(&self) -> SubmitError {
+        self.gate.shared.counters.ingress.ring_full.add_shared(1);
+        SubmitError::RingFull
+    }
+}
+
+/// A thread that died holding the lock left the producer whole: it panics before the claim or not
+/// at all.
+fn lock<T>(cell: &Mutex<T>) -> MutexGuard<'_, T> {
+    cell.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_of_the_ring() {
+        let shares = [Lane::Order, Lane::Cancel, Lane::Control].map(|lane| lane.slots(64));
+        assert_eq!(shares, [51, 60, 64]);
+    }
+}

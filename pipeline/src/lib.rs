@@ -1,0 +1,50 @@
+//! Runs one deterministic state machine around one ordered log: durable, replayable, published.
+//!
+//! Contract: commands enter through [`Ingress`], each gets the next sequence. The journaler stores
+//! them and the core applies them at the same time; the publisher lets nothing out (event log,
+//! [`Outlet`]s, replies) before a command is both applied and as durable as the sync policy says.
+//! [`recover`] rebuilds the machine from the journal and proves the event log equal to what the
+//! machine says again; [`start`] continues from there. `graph` draws the topology.
+//!
+//! Knows nothing of: what a command means, HTTP, async runtimes, configuration files.
+//!
+//! Failure: a panic in a stage or a failed write ends the process; a restart replays.
+
+mod abort;
+mod affinity;
+mod bell;
+mod clock;
+mod counters;
+mod cursor;
+mod error;
+mod event_log;
+mod graph;
+mod ingress;
+pub mod limits;
+mod options;
+mod outlet;
+mod recovery;
+mod reply;
+mod runner;
+mod running;
+mod sequencer;
+mod slot;
+mod source;
+mod stages;
+mod stepped;
+
+pub use bell::WaitMode;
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use counters::{Counter, Counters};
+pub use cursor::{Cursor, Cursors};
+pub use error::PipelineError;
+pub use event_log::{EventLogReader, LoggedEvent};
+pub use graph::start;
+pub use ingress::{Ingress, Lane, SubmitError};
+pub use options::{JournalOptions, Options};
+pub use outlet::Outlet;
+pub use recovery::{Recovered, ReplayReport, ReplaySummary, recover, replay};
+pub use reply::{Outcome, Reply};
+pub use running::{Running, Stopped};
+pub use slot::{Control, ControlError};
+pub use stepped::Stepped;

@@ -1,0 +1,55 @@
+//! Owns every bound of the pipeline. Knows nothing of who sets them.
+//! Invariant: nothing in this crate grows past one of these while commands flow, except the event
+//! buffer of a single command, which the state machine bounds.
+
+use std::time::Duration;
+
+/// Fewest slots of the input ring: the multi-producer ring tracks them in words of 64.
+pub const INPUT_SLOTS_MIN: usize = 64;
+pub const INPUT_SLOTS_MAX: usize = 1 << 20;
+pub const INPUT_SLOTS_DEFAULT: usize = 16_384;
+
+pub const OUTPUT_SLOTS_MIN: usize = 2;
+pub const OUTPUT_SLOTS_MAX: usize = 1 << 22;
+pub const OUTPUT_SLOTS_DEFAULT: usize = 65_536;
+
+/// Most producers, that is, most threads that publish at the same moment without waiting.
+pub const PRODUCERS_MAX: usize = 64;
+pub const PRODUCERS_DEFAULT: usize = 4;
+
+/// Most replies that wait at the same time.
+pub const REPLIES_MAX: usize = INPUT_SLOTS_MAX;
+pub const REPLIES_DEFAULT: usize = INPUT_SLOTS_DEFAULT;
+
+/// Most commands that one stage takes before it moves its ring cursor.
+pub const BATCH_MAX: usize = 8192;
+/// Large enough to spread the cost of one look at the input ring, which tests a bit for every slot
+/// that is published and not yet taken.
+pub const CORE_BATCH_DEFAULT: usize = 256;
+pub const JOURNALER_BATCH_DEFAULT: usize = BATCH_MAX;
+pub const PUBLISHER_BATCH_DEFAULT: usize = 256;
+
+/// Share of the input ring, in percent, that new orders may fill.
+pub const ORDER_SHARE_PERCENT: u64 = 80;
+/// Share of the input ring, in percent, that cancels may fill.
+pub const CANCEL_SHARE_PERCENT: u64 = 95;
+
+/// Events for which the core and the publisher reserve memory at start.
+pub const EVENTS_RESERVED: usize = 4096;
+/// Events after which the publisher closes a batch, whatever the number of its commands.
+pub const BATCH_EVENTS_MAX: usize = EVENTS_RESERVED;
+
+/// Longest time between syncs of an event log that has unsynced records, nanoseconds.
+pub const EVENT_LOG_SYNC_NS: u64 = 50_000_000;
+
+/// Longest sleep of a stage that has nothing to do; bounds every timed duty and any lost wake-up.
+pub const NAP_MAX: Duration = Duration::from_millis(1);
+
+/// Linux cuts thread names at this many bytes.
+pub const THREAD_NAME_BYTES_MAX: usize = 15;
+
+const _: () = assert!(INPUT_SLOTS_MIN.is_power_of_two() && INPUT_SLOTS_DEFAULT.is_power_of_two());
+const _: () = assert!(OUTPUT_SLOTS_MIN.is_power_of_two() && OUTPUT_SLOTS_DEFAULT.is_power_of_two());
+const _: () = assert!(BATCH_MAX == journal::limits::GROUP_RECORDS_MAX as usize);
+const _: () = assert!(ORDER_SHARE_PERCENT < CANCEL_SHARE_PERCENT && CANCEL_SHARE_PERCENT < 100);
+const _: () = assert!(REPLIES_MAX < u32::MAX as usize, "the last index means: no reply");

@@ -1,0 +1,267 @@
+//! Owns rebuilding the machine from its journal and proving the event log by it.
+//! Knows nothing of threads and rings; calls the same body as the core does.
+//! Invariant: what the event log already holds is compared, never written again; what differs stops
+//! the start before anything is appended.
+
+use std::path::Path;
+
+use engine::{Codec, EventBuffer, Frame, StateMachine};
+use journal::{DirectoryLock, JournalReader, JournalWriter, Record, RecordKind, RecoveryReport};
+
+use crate::error::PipelineError;
+use crate::event_log::{EventLog, encode_event, event_bytes_max, split_payload};
+use crate::limits::EVENTS_RESERVED;
+use crate::options::{Options, event_log_id, journal_dir};
+use crate::outlet::Outlet;
+use crate::slot::Control;
+use crate::stages::apply::apply_frame;
+
+/// What replay went through.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Tally {
+    commands: u64,
+    controls: u64,
+    events: u64,
+}
+
+/// What recovery found and did.
+#[derive(Debug)]
+pub struct ReplayReport {
+    /// Commands and control inputs replayed.
+    pub commands: u64,
+    pub controls: u64,
+    /// Events that the event log held, byte for byte as replayed.
+    pub events_compared: u64,
+    /// Events that were lost from the event log and written again.
+    pub events_appended: u64,
+    pub last_sequence: u64,
+    pub last_event_sequence: u64,
+    /// What the logs themselves report.
+    pub journal: RecoveryReport,
+    pub event_log: RecoveryReport,
+}
+
+/// A machine at the end of its journal, with both logs open behind it.
+#[derive(Debug)]
+pub struct Recovered<S: StateMachine> {
+    pub machine: S,
+    pub report: ReplayReport,
+    pub(crate) journal: JournalWriter,
+    pub(crate) event_log: EventLog<S::Event>,
+    pub(crate) lock: DirectoryLock,
+}
+
+impl<S: StateMachine> Recovered<S> {
+    /// The writers of the journal and of the event log, for layers over their sinks that record or
+    /// fail. Whoever appends here breaks the numbering.
+    pub fn writers_mut(&mut self) -> (&mut JournalWriter, &mut JournalWriter) {
+        (&mut self.journal, self.event_log.writer_mut())
+    }
+}
+
+/// What a read-only replay came to.
+#[derive(Debug)]
+pub struct ReplaySummary<S> {
+    pub machine: S,
+    pub commands: u64,
+    pub controls: u64,
+    pub events: u64,
+    pub last_sequence: u64,
+}
+
+/// Takes the lock of the data directory, replays the journal into `machine` (a fresh one), compares
+/// the regenerated events with the event log, writes those that are missing there, and shows every
+/// frame to the outlets.
+///
+/// # Errors
+/// Another process holds the directory; a log is damaged beyond a torn end; a record cannot be
+/// decoded; the event log differs from the replayed events or goes on behind them. See
+/// [`PipelineError::exit_code`].
+///
+/// # Panics
+/// If `machine` has applied anything before.
+pub fn recover<S: StateMachine>(
+    options: &Options,
+    mut machine: S,
+    outlets: &mut [Box<dyn Outlet<S>>],
+) -> Result<Recovered<S>, PipelineError> {
+    assert_eq!(machine.last_sequence(), 0, "recovery replays from the beginning");
+    options.check()?;
+    let lock = DirectoryLock::acquire(&options.data_dir)?;
+    let mut released = 0;
+    let (writer, event_log_report) =
+        journal::recover(&options.events_dir(), &options.event_log_options::<S>(), |record| {
+            if let Some((sequence, ..)) = split_payload(record.payload) {
+                released = sequence;
+            }
+            Ok::<_, PipelineError>(())
+        })?;
+
+    let mut proof = Proof::<S>::open(&options.events_dir(), EventLog::new(writer))?;
+    let mut replay = Replay::<S>::new();
+    // What the event log shows was durable: a journal that ends before has lost more than a torn
+    // end, and refuses by itself, untouched.
+    let journal_options = options.journal_options::<S>(released);
+    let (journal, journal_report) =
+        journal::recover(&options.journal_dir(), &journal_options, |record| {
+            let Some((frame, events)) = replay.apply(&mut machine, &record)? else {
+                return Ok(());
+            };
+            proof.check(&frame, events)?;
+            for outlet in outlets.iter_mut() {
+                outlet.publish(&frame, events);
+            }
+            Ok(())
+        })?;
+    let last_sequence = machine.last_sequence();
+    let (event_log, compared) = proof.finish(last_sequence)?;
+    for outlet in outlets {
+        outlet.batch_end(last_sequence);
+    }
+    let Tally { commands, controls, events } = replay.tally;
+    let report = ReplayReport {
+        commands,
+        controls,
+        events_compared: compared,
+        events_appended: events - compared,
+        last_sequence,
+        last_event_sequence: event_log.last_sequence(),
+        journal: journal_report,
+        event_log: event_log_report,
+    };
+    tracing::info!(
+        last_sequence,
+        events,
+        events_appended = report.events_appended,
+        "journal replayed"
+    );
+    Ok(Recovered { machine, report, journal, event_log, lock })
+}
+
+/// Replays the journal into `machine` (a fresh one) and touches nothing: no lock, no repair, no
+/// event log. A torn end is where the replay ends.
+///
+/// # Errors
+/// The journal is missing, damaged, or holds what this build cannot read.
+pub fn replay<S: StateMachine>(
+    data_dir: &Path,
+    mut machine: S,
+) -> Result<ReplaySummary<S>, PipelineError> {
+    let mut reader = JournalReader::open(&journal_dir(data_dir), S::MACHINE_ID, 1)?;
+    let mut replay = Replay::<S>::new();
+    while let Some(record) = reader.next_record()? {
+        replay.apply(&mut machine, &record)?;
+    }
+    let Tally { commands, controls, events } = replay.tally;
+    let last_sequence = machine.last_sequence();
+    Ok(ReplaySummary { machine, commands, controls, events, last_sequence })
+}
+
+/// A frame with the events that it caused.
+type Replayed<'a, S> = (Frame<<S as StateMachine>::Command>, &'a [<S as StateMachine>::Event]);
+
+/// Feeds records to a machine.
+struct Replay<S: StateMachine> {
+    events: EventBuffer<S::Event>,
+    tally: Tally,
+}
+
+impl<S: StateMachine> Replay<S> {
+    fn new() -> Self {
+        Self { events: EventBuffer::with_capacity(EVENTS_RESERVED), tally: Tally::default() }
+    }
+
+    /// Applies one record; returns its frame and events, or nothing for a record without an input.
+    fn apply(
+        &mut self,
+        machine: &mut S,
+        record: &Record<'_>,
+    ) -> Result<Option<Replayed<'_, S>>, PipelineError> {
+        let sequence = record.seq;
+        let command = match record.kind {
+            RecordKind::Command => {
+                self.tally.commands += 1;
+                S::Command::decode_from(record.payload)
+                    .map_err(|source| PipelineError::Command { sequence, source })?
+            }
+            RecordKind::Control => {
+                self.tally.controls += 1;
+                Control::decode_from(record.payload)
+                    .map_err(|source| PipelineError::Control { sequence, source })?;
+                S::Command::default()
+            }
+            RecordKind::Digest | RecordKind::Seal => return Ok(None),
+            RecordKind::Timer | RecordKind::External => {
+                return Err(PipelineError::Kind { sequence });
+            }
+        };
+        let expected = machine.last_sequence() + 1;
+        if sequence != expected {
+            return Err(PipelineError::Gap { expected, found: sequence });
+        }
+        let frame = Frame { sequence, timestamp_ns: record.ts_ns, command };
+        apply_frame(machine, &frame, &mut self.events);
+        self.tally.events += self.events.len() as u64;
+        Ok(Some((frame, self.events.as_slice())))
+    }
+}
+
+/// Walks the event log beside the replay.
+struct Proof<S: StateMachine> {
+    reader: JournalReader,
+    log: EventLog<S::Event>,
+    compared: u64,
+    /// The reader has met the end: from here on events are appended, and the reader is left alone.
+    at_end: bool,
+    payload: Vec<u8>,
+}
+
+impl<S: StateMachine> Proof<S> {
+    fn open(dir: &Path, log: EventLog<S::Event>) -> Result<Self, PipelineError> {
+        Ok(Self {
+            reader: JournalReader::open(dir, event_log_id::<S>(), 1)?,
+            at_end: log.last_sequence() == 0,
+            log,
+            compared: 0,
+            payload: vec![0; event_bytes_max::<S::Event>()],
+        })
+    }
+
+    fn check(
+        &mut self,
+        frame: &Frame<S::Command>,
+        events: &[S::Event],
+    ) -> Result<(), PipelineError> {
+        for (position, event) in events.iter().enumerate() {
+            let logged = if self.at_end { None } else { self.reader.next_record()? };
+            let Some(logged) = logged else {
+                self.at_end = true;
+                return Ok(self.log.append(frame, position, events)?);
+            };
+            let sequence = frame.sequence;
+            let index = u32::try_from(position).expect("fewer than 2^32 events in one command");
+            let len = encode_event(sequence, index, event, &mut self.payload);
+            if logged.payload != &self.payload[..len] || logged.ts_ns != frame.timestamp_ns {
+                let event_sequence = logged.seq;
+                return Err(PipelineError::EventMismatch { sequence, index, event_sequence });
+            }
+            self.compared += 1;
+        }
+        Ok(())
+    }
+
+    /// Nothing may be left in the event log. Returns it with everything synced, and the number of
+    /// events compared.
+    fn finish(mut self, replayed: u64) -> Result<(EventLog<S::Event>, u64), PipelineError> {
+        if !self.at_end
+            && let Some(extra) = self.reader.next_record()?
+        {
+            let event_sequence = extra.seq;
+            let sequence = split_payload(extra.payload).map_or(0, |(sequence, ..)| sequence);
+            return Err(PipelineError::EventLogAhead { event_sequence, sequence, replayed });
+        }
+        self.log.store()?;
+        self.log.sync()?;
+        Ok((self.log, self.compared))
+    }
+}

@@ -1,0 +1,108 @@
+//! Owns a running pipeline and its end. Knows nothing of what the threads do.
+//! Invariant: whatever was accepted is journaled, applied and answered before the threads end.
+
+use std::fmt;
+use std::panic;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use engine::StateMachine;
+use journal::DirectoryLock;
+
+use crate::counters::Counters;
+use crate::cursor::Cursors;
+use crate::ingress::Ingress;
+use crate::stages::Shared;
+
+/// The stage threads; the core gives its machine back.
+#[derive(Debug)]
+pub(crate) struct Threads<S> {
+    pub(crate) journaler: JoinHandle<()>,
+    pub(crate) core: JoinHandle<S>,
+    pub(crate) publisher: JoinHandle<()>,
+}
+
+/// A pipeline with its threads. Dropping it shuts it down, too.
+pub struct Running<S: StateMachine, R> {
+    ingress: Ingress<S, R>,
+    threads: Option<Threads<S>>,
+    shared: Shared,
+    /// Given back last, when nobody writes any more.
+    _lock: DirectoryLock,
+}
+
+/// What is left of a pipeline that was shut down.
+#[derive(Debug)]
+pub struct Stopped<S> {
+    /// The state after the last command.
+    pub machine: S,
+    /// Where everything ended.
+    pub cursors: Arc<Cursors>,
+    pub counters: Arc<Counters>,
+}
+
+impl<S: StateMachine, R> Running<S, R> {
+    pub(crate) fn new(
+        ingress: Ingress<S, R>,
+        threads: Threads<S>,
+        shared: Shared,
+        lock: DirectoryLock,
+    ) -> Self {
+        Self { ingress, threads: Some(threads), shared, _lock: lock }
+    }
+
+    /// A handle to submit with.
+    #[must_use]
+    pub fn ingress(&self) -> Ingress<S, R> {
+        self.ingress.clone()
+    }
+
+    #[must_use]
+    pub fn cursors(&self) -> Arc<Cursors> {
+        Arc::clone(&self.shared.cursors)
+    }
+
+    #[must_use]
+    pub fn counters(&self) -> Arc<Counters> {
+        Arc::clone(&self.shared.counters)
+    }
+
+    /// Refuses new commands, finishes the accepted ones, closes both logs and ends the threads.
+    /// Other handles to submit with may still be around; they answer that the pipeline is closed.
+    ///
+    /// A failure to write ends the process, as it does while running.
+    #[must_use]
+    pub fn shutdown(mut self) -> Stopped<S> {
+        let machine = self.stop().expect("a pipeline is stopped once");
+        let (cursors, counters) = (self.cursors(), self.counters());
+        Stopped { machine, cursors, counters }
+    }
+
+    fn stop(&mut self) -> Option<S> {
+        let Threads { journaler, core, publisher } = self.threads.take()?;
+        self.ingress.close();
+        join(journaler);
+        let machine = join(core);
+        join(publisher);
+        tracing::info!(last_sequence = machine.last_sequence(), "pipeline stopped");
+        Some(machine)
+    }
+}
+
+/// A stage that panics has ended the process, so there is no panic to find here; should there be
+/// one all the same, it is not swallowed.
+fn join<T>(thread: JoinHandle<T>) -> T {
+    thread.join().unwrap_or_else(|payload| panic::resume_unwind(payload))
+}
+
+impl<S: StateMachine, R> Drop for Running<S, R> {
+    fn drop(&mut self) {
+        drop(self.stop());
+    }
+}
+
+impl<S: StateMachine, R> fmt::Debug for Running<S, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Running").field("cursors", &self.shared.cursors).finish_non_exhaustive()
+    }
+}

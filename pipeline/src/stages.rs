@@ -1,0 +1,35 @@
+//! Owns what the three stages share. Knows nothing of rings and threads: the bodies below are
+//! called slot by slot, by a thread, by a test or by recovery. Invariant: a stage waits for nobody
+//! inside its body.
+
+pub(crate) mod apply;
+pub(crate) mod journaler;
+pub(crate) mod publisher;
+
+use std::sync::Arc;
+
+use crate::bell::{Bells, WaitMode};
+use crate::clock::Clock;
+use crate::counters::Counters;
+use crate::cursor::Cursors;
+
+/// What every part of one pipeline sees.
+#[derive(Clone, Debug)]
+pub(crate) struct Shared {
+    pub(crate) cursors: Arc<Cursors>,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) bells: Arc<Bells>,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+impl Shared {
+    /// Everything at `base`, the last sequence that recovery found.
+    pub(crate) fn new(base: u64, wait: WaitMode, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            cursors: Arc::new(Cursors::new(base)),
+            counters: Arc::default(),
+            bells: Arc::new(Bells::new(wait)),
+            clock,
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! Owns storing inputs: clamp, encode, group, store, sync by policy.
+//! Knows nothing of what the core makes of them, and waits for nobody, so no cycle of waits exists.
+//! Invariant: `durable` never passes what the sync policy promises; a failed write ends the
+//! process.
+
+use std::marker::PhantomData;
+
+use engine::Codec;
+use journal::{JournalError, JournalWriter, RecordKind, SyncPolicy};
+
+use crate::abort::fatal;
+use crate::options::input_bytes_max;
+use crate::sequencer::Sequencer;
+use crate::slot::{Input, InputSlot};
+use crate::stages::Shared;
+
+/// Name of the stage in messages.
+pub(crate) const STAGE: &str = "journaler";
+
+/// The body of the journaler thread.
+#[derive(Debug)]
+pub(crate) struct Journaler<C> {
+    writer: JournalWriter,
+    sequencer: Sequencer,
+    shared: Shared,
+    /// Monotonic time of the last sync, for the interval policy.
+    synced_ns: u64,
+    /// Records in the group being built.
+    group_records: u64,
+    command: PhantomData<fn(C)>,
+}
+
+impl<C: Codec + Copy + Default> Journaler<C> {
+    /// `sequencer` stands at the last record of the log.
+    pub(crate) fn new(writer: JournalWriter, sequencer: Sequencer, shared: Shared) -> Self {
+        assert_eq!(writer.last_seq(), sequencer.last_sequence(), "the journal ends elsewhere");
+        let synced_ns = shared.clock.monotonic_ns();
+        Self { writer, sequencer, shared, synced_ns, group_records: 0, command: PhantomData }
+    }
+
+    /// Takes one slot into the group. A group that is full is committed first.
+    pub(crate) fn append(&mut self, slot: &InputSlot<C>) {
+        let bytes_max = const { input_bytes_max::<C>() };
+        if self.writer.group_is_full(bytes_max) {
+            self.commit();
+        }
+        let frame = self.sequencer.frame(slot);
+        let (sequence, time) = (frame.sequence, frame.timestamp_ns);
+        let outcome = match &slot.input {
+            Input::Command(command) => {
+                self.writer.append(RecordKind::Command, sequence, time, bytes_max, |out| {
+                    command.encode_into(out)
+                })
+            }
+            Input::Control(control) => {
+                self.writer.append(RecordKind::Control, sequence, time, bytes_max, |out| {
+                    control.encode_into(out)
+                })
+            }
+        };
+        or_abort(outcome);
+        self.group_records += 1;
+    }
+
+    /// Ends the group: stores it and makes it as durable as the policy says.
+    pub(crate) fn commit(&mut self) {
+        if !self.store() {
+            return;
+        }
+        match self.writer.sync_policy() {
+            SyncPolicy::Group => {
+                self.sync();
+                self.release(self.shared.cursors.synced());
+            }
+            SyncPolicy::Os => self.release(self.shared.cursors.written()),
+            SyncPolicy::Interval { .. } => {
+                // First let the replies go: the promise is the store, the sync only bounds the
+                // loss.
+                self.release(self.shared.cursors.written());
+                self.sync_if_due();
+            }
+        }
+    }
+
+    /// Ends the group with a sync under every policy.
+    pub(crate) fn commit_synced(&mut self) {
+        self.store();
+        self.sync();
+        self.release(self.shared.cursors.synced());
+    }
+
+    /// Called when there is nothing to take: keeps the interval of the interval policy.
+    pub(crate) fn idle(&mut self) {
+        if self.shared.cursors.synced() < self.shared.cursors.written() {
+            self.sync_if_due();
+        }
+    }
+
+    /// Syncs what is left and marks the log as shut down cleanly.
+    pub(crate) fn close(mut self) {
+        self.commit_synced();
+        or_abort(self.writer.close());
+    }
+
+    /// Stores the group; returns whether there was one.
+    fn store(&mut self) -> bool {
+        if self.group_records == 0 {
+            return false;
+        }
+        or_abort(self.writer.store());
+        let counters = &self.shared.counters.journaler;
+        counters.groups.add(1);
+        counters.records.add(self.group_records);
+        counters.group_records_max.raise(self.group_records);
+        counters.stored_bytes.set(self.writer.stored_bytes());
+        self.group_records = 0;
+        self.shared.cursors.move_written(self.sequencer.last_sequence());
+        true
+    }
+
+    fn sync_if_due(&mut self) {
+        if let SyncPolicy::Interval { ms } = self.writer.sync_policy() {
+            let interval_ns = u64::from(ms) * 1_000_000;
+            if self.shared.clock.monotonic_ns().saturating_sub(self.synced_ns) >= interval_ns {
+                self.sync();
+            }
+        }
+    }
+
+    fn sync(&mut self) {
+        let begun_ns = self.shared.clock.monotonic_ns();
+        or_abort(self.writer.sync());
+        self.synced_ns = self.shared.clock.monotonic_ns();
+        let taken_ns = self.synced_ns.saturating_sub(begun_ns);
+        let counters = &self.shared.counters.journaler;
+        counters.syncs.add(1);
+        counters.sync_ns_total.add(taken_ns);
+        counters.sync_ns_max.raise(taken_ns);
+        self.shared.cursors.move_synced(self.writer.synced_seq());
+    }
+
+    fn release(&self, to: u64) {
+        self.shared.cursors.move_durable(to);
+        self.shared.bells.publisher.ring();
+    }
+}
+
+fn or_abort<T>(outcome: Result<T, JournalError>) -> T {
+    outcome.unwrap_or_else(|error| fatal(STAGE, &error))
+}
