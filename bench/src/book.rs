@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use anyhow::{Result, ensure};
 use engine::book_side::is_within;
-use engine::order::{Order, OrderHandle, OrderMoney, OrderSlab};
+use engine::order::{Order, OrderHandle, OrderSlab};
 use engine::order_book::OrderBook;
 use engine::order_index::OrderIndex;
 use engine::{OrderId, Price, Quantity, Side};
@@ -180,7 +180,7 @@ impl BareBook {
                 let left = self.take(&order);
                 if left > Quantity(0) {
                     let order = Order { open: left, ..order };
-                    let handle = self.orders.insert(order, OrderMoney::default());
+                    let handle = self.orders.insert(order);
                     self.index.insert(order.id, handle);
                     self.book.add(&mut self.orders, handle);
                 }

@@ -1,0 +1,285 @@
+//! Owns `bench pipeline`: the whole path of a command (publish, journal, match with balances, event
+//! log, reply) under an open-loop load.
+//!
+//! Latency runs from the moment a command was due, not from when it was sent, so a stall counts for
+//! every command that it delayed (no coordinated omission). The answer is checked: every command is
+//! replied to once, the slow book agrees on trades and on the final book, and a replay of the
+//! journal gives the state that the live core ended with.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use engine::{Command, Engine, EngineOptions, Event, Frame, StateMachine};
+use hdrhistogram::Histogram;
+use journal::SyncPolicy;
+use pipeline::{Lane, Options, Outcome, Outlet, Reply, SubmitError, SystemClock, WaitMode};
+use serde::Serialize;
+
+use crate::report::{self, Latency};
+use crate::tape::generator::{Flow, generate, preset};
+use crate::tape::oracle::Summary;
+use crate::workload::{Totals, Workload};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Commands a second; 0 is as many as the ring takes.
+    #[arg(long, default_value_t = 50_000)]
+    rate: u64,
+    /// Length of the measured part; at rate 0 it bounds the number of commands at 500,000 a second.
+    #[arg(long, default_value_t = 10)]
+    seconds: u64,
+    /// When a command counts as durable: os, interval, group.
+    #[arg(long, default_value = "group")]
+    sync: SyncPolicy,
+    /// How the stages wait: auto, spin, yield, park.
+    #[arg(long, default_value = "auto")]
+    wait: String,
+    /// Cores of core, journaler and publisher, as positions in the list of allowed ones: 1,2,3.
+    #[arg(long, value_delimiter = ',')]
+    pin: Vec<usize>,
+    /// Core of the load generator, likewise.
+    #[arg(long)]
+    pin_source: Option<usize>,
+    /// Folder for the journal; a temporary one unless given. It must not exist yet.
+    #[arg(long)]
+    data_dir: Option<PathBuf>,
+    /// Take any file system (figures of `group` then mean nothing).
+    #[arg(long)]
+    allow_fs: bool,
+    /// Print one JSON object as the last line.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Report {
+    bench: &'static str,
+    sync: String,
+    wait: String,
+    /// Offered, commands a second; 0 is flat out.
+    rate: u64,
+    commands: usize,
+    ops_per_second: u64,
+    /// From due to replied.
+    latency_ns: Latency,
+    /// Times that the ring was full and the source had to try again.
+    ring_full: u64,
+    groups: u64,
+    syncs: u64,
+    sync_ns_mean: u64,
+    events: u64,
+    trades: u64,
+    volume: u64,
+    notional: u64,
+    replayed_per_second: u64,
+    state_hash: String,
+}
+
+/// Records when a command was replied to. All replies come from one thread.
+struct Timed {
+    due: Instant,
+    recorder: Arc<Mutex<Recorder>>,
+}
+
+struct Recorder {
+    histogram: Histogram<u64>,
+    replied: u64,
+    last: Instant,
+}
+
+impl Reply<Engine> for Timed {
+    fn complete(self, _: &Frame<Command>, _: Outcome<'_, Event>) {
+        let now = Instant::now();
+        let mut recorder = self.recorder.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = report::nanos(now.saturating_duration_since(self.due));
+        recorder.histogram.saturating_record(taken.max(1));
+        recorder.replied += 1;
+        recorder.last = now;
+    }
+}
+
+/// Counts what is published.
+struct Tally(Arc<Mutex<Totals>>);
+
+impl Outlet<Engine> for Tally {
+    fn publish(&mut self, _: &Frame<Command>, events: &[Event]) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).add(events);
+    }
+}
+
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let temporary = tempfile::tempdir().context("making a temporary folder")?;
+    let data_dir = args.data_dir.clone().unwrap_or_else(|| temporary.path().join("data"));
+    ensure!(!data_dir.exists(), "{} exists already", data_dir.display());
+    let wait = wait_mode(&args.wait)?;
+    let mut options = Options { wait, ..Options::new(&data_dir) };
+    options.journal.sync = args.sync;
+    options.journal.allow_fs = args.allow_fs;
+    options.pin = match args.pin.as_slice() {
+        [] => None,
+        [core, journaler, publisher] => Some([*core, *journaler, *publisher]),
+        other => anyhow::bail!("--pin takes three positions, not {}", other.len()),
+    };
+    let per_second = if args.rate == 0 { 500_000 } else { args.rate };
+    let flow = Flow {
+        commands: usize::try_from(per_second * args.seconds)?,
+        ..preset("small").context("preset")?
+    };
+    let report = measure(args, &options, &flow)?;
+    report::print(&report, args.json)
+}
+
+fn measure(args: &Args, options: &Options, flow: &Flow) -> Result<Report> {
+    let (tape, slow) = generate(flow);
+    let totals = Arc::new(Mutex::new(Totals::default()));
+    let tally = || -> Box<dyn Outlet<Engine>> { Box::new(Tally(Arc::clone(&totals))) };
+    let fresh = || Engine::new(EngineOptions { expected_orders: 4_096, ..Default::default() });
+    let recovered = pipeline::recover(options, fresh(), &mut [tally()])?;
+    let clock = Arc::new(SystemClock::new());
+    let running = pipeline::start::<Engine, Timed>(recovered, options, vec![tally()], clock)?;
+
+    let recorder = Arc::new(Mutex::new(Recorder {
+        histogram: report::histogram()?,
+        replied: 0,
+        last: Instant::now(),
+    }));
+    let first_sequence = running.cursors().published() + 1;
+    let workload = Workload::new(&tape, first_sequence);
+    let (stage, measured) = workload.commands.split_at(workload.setup + tape.prefill);
+    let source = Source { ingress: running.ingress(), recorder: Arc::clone(&recorder) };
+    if let Some(core) = args.pin_source {
+        pin(core)?;
+    }
+    source.set_the_stage(stage, first_sequence, &running.cursors())?;
+    let start = Instant::now();
+    let ring_full = source.send(measured, args.rate, start)?;
+    let last_sequence = first_sequence + workload.commands.len() as u64 - 1;
+    wait_until(|| running.cursors().acked() >= last_sequence)?;
+    drop(source);
+    let stopped = running.shutdown();
+
+    let recorder = recorder.lock().unwrap_or_else(PoisonError::into_inner);
+    let totals = totals.lock().unwrap_or_else(PoisonError::into_inner);
+    ensure!(recorder.replied == measured.len() as u64, "{} replies", recorder.replied);
+    ensure!(totals.rejects == 0, "{} commands were refused", totals.rejects);
+    let judge = slow.summary();
+    let made = workload.summary(&totals, &stopped.machine);
+    ensure!(
+        Summary { trade_hash: judge.trade_hash, ..made.clone() } == judge,
+        "wrong result: {made:?}"
+    );
+    let state_hash = stopped.machine.state_hash();
+    let replay_start = Instant::now();
+    let replayed = pipeline::replay(&options.data_dir, fresh())?;
+    let replay_time = replay_start.elapsed();
+    ensure!(replayed.machine.state_hash() == state_hash, "the replayed state differs");
+
+    let syncs = stopped.counters.journaler.syncs.get();
+    Ok(Report {
+        bench: "pipeline",
+        sync: args.sync.to_string(),
+        wait: args.wait.clone(),
+        rate: args.rate,
+        commands: measured.len(),
+        ops_per_second: report::rate(measured.len(), recorder.last - start),
+        latency_ns: Latency::of(&recorder.histogram),
+        ring_full,
+        groups: stopped.counters.journaler.groups.get(),
+        syncs,
+        sync_ns_mean: stopped.counters.journaler.sync_ns_total.get() / syncs.max(1),
+        events: totals.events,
+        trades: totals.trades,
+        volume: totals.volume,
+        notional: totals.notional,
+        replayed_per_second: report::rate(workload.commands.len(), replay_time),
+        state_hash: state_hash.iter().map(|byte| format!("{byte:02x}")).collect(),
+    })
+}
+
+struct Source {
+    ingress: pipeline::Ingress<Engine, Timed>,
+    recorder: Arc<Mutex<Recorder>>,
+}
+
+impl Source {
+    /// Submits without replies, and waits until the last one is through.
+    fn set_the_stage(
+        &self,
+        commands: &[Command],
+        first_sequence: u64,
+        cursors: &pipeline::Cursors,
+    ) -> Result<()> {
+        for (expected, command) in (first_sequence..).zip(commands) {
+            let sequence = loop {
+                match self.ingress.try_submit(*command, None, Lane::Control) {
+                    Err(SubmitError::RingFull) => std::thread::yield_now(),
+                    other => break other?,
+                }
+            };
+            ensure!(sequence == expected, "another producer is in the ring");
+        }
+        let last = first_sequence + commands.len() as u64 - 1;
+        wait_until(|| cursors.acked() >= last)
+    }
+
+    /// Submits every command when it is due; gives how often the ring was full.
+    fn send(&self, commands: &[Command], rate: u64, start: Instant) -> Result<u64> {
+        let mut ring_full = 0;
+        for (place, command) in (0u64..).zip(commands) {
+            let due = match rate {
+                0 => Instant::now(),
+                rate => start + Duration::from_nanos(place * 1_000_000_000 / rate),
+            };
+            wait_for(due);
+            loop {
+                let reply = Timed { due, recorder: Arc::clone(&self.recorder) };
+                match self.ingress.try_submit(*command, Some(reply), Lane::Control) {
+                    Err(SubmitError::RingFull | SubmitError::RepliesExhausted) => {
+                        ring_full += 1;
+                        std::thread::yield_now();
+                    }
+                    other => {
+                        other?;
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(ring_full)
+    }
+}
+
+/// Gives the core away while there is time, so that the stages can have it.
+fn wait_for(due: Instant) {
+    while Instant::now() < due {
+        std::thread::yield_now();
+    }
+}
+
+fn wait_until(reached: impl Fn() -> bool) -> Result<()> {
+    let deadline = Instant::now() + Duration::from_secs(120);
+    while !reached() {
+        ensure!(Instant::now() < deadline, "the pipeline did not get there within two minutes");
+        std::thread::sleep(Duration::from_micros(200));
+    }
+    Ok(())
+}
+
+fn wait_mode(text: &str) -> Result<WaitMode> {
+    Ok(match text {
+        "auto" => WaitMode::Auto,
+        "spin" => WaitMode::Spin,
+        "yield" => WaitMode::Yield,
+        "park" => WaitMode::Park,
+        other => anyhow::bail!("unknown wait mode {other}: auto, spin, yield or park"),
+    })
+}
+
+fn pin(position: usize) -> Result<()> {
+    let allowed = core_affinity::get_core_ids().context("listing the allowed cores")?;
+    let core = allowed.get(position).context("fewer cores are allowed")?;
+    ensure!(core_affinity::set_for_current(*core), "the core was not granted");
+    Ok(())
+}
