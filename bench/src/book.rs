@@ -181,7 +181,7 @@ impl BareBook {
                 if left > Quantity(0) {
                     let order = Order { open: left, ..order };
                     let handle = self.orders.insert(order);
-                    self.index.insert(order.id, handle);
+                    self.index.insert(&self.orders, handle);
                     self.book.add(&mut self.orders, handle);
                 }
             }
@@ -215,11 +215,11 @@ impl BareBook {
     }
 
     fn find(&self, id: u64) -> OrderHandle {
-        self.index.get(OrderId(id)).expect("the tape names live orders")
+        self.index.get(&self.orders, OrderId(id)).expect("the tape names live orders")
     }
 
     fn forget(&mut self, handle: OrderHandle) {
-        self.index.remove(self.orders.get(handle).id);
+        self.index.remove(&self.orders, handle);
         self.orders.remove(handle);
     }
 

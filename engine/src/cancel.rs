@@ -63,7 +63,7 @@ impl Engine {
 
     /// A live order of this account; another account's is as unknown as none.
     pub(crate) fn live_order(&self, account: AccountId, id: OrderId) -> Checked<OrderHandle> {
-        let handle = self.order_index.get(id).ok_or(RejectReason::UnknownOrder)?;
+        let handle = self.order_index.get(&self.orders, id).ok_or(RejectReason::UnknownOrder)?;
         let is_owner = self.orders.get(handle).account == account;
         is_owner.then_some(handle).ok_or(RejectReason::UnknownOrder)
     }
@@ -76,7 +76,7 @@ impl Engine {
         if !order.level.is_none() {
             instrument.book.remove(&mut self.orders, handle);
         }
-        self.order_index.remove(order.id);
+        self.order_index.remove(&self.orders, handle);
         self.accounts.remove_order(&mut self.orders, handle);
         self.orders.remove(handle);
         self.settle_close(&order, &money, reason, events);

@@ -41,7 +41,12 @@ impl Engine {
 
     fn assert_order(&self, handle: OrderHandle, slot: u32) {
         let (order, money) = (self.orders.get(handle), self.orders.money(handle));
-        assert_eq!(self.order_index.get(order.id), Some(handle), "index of {}", order.id);
+        assert_eq!(
+            self.order_index.get(&self.orders, order.id),
+            Some(handle),
+            "index of {}",
+            order.id
+        );
         assert_eq!(order.instrument_slot, slot, "book of {}", order.id);
         assert_eq!(money.quantity, Quantity(money.filled.0 + order.open.0), "sum of {}", order.id);
         let spec = &self.instruments[slot as usize].spec;

@@ -129,8 +129,9 @@ impl Engine {
         match reason {
             Some(reason) => self.close_taker(&mut taker, reason, events),
             None => {
-                let handle = self.orders.insert(taker.order, taker.money);
-                self.order_index.insert(taker.order.id, handle);
+                let handle = self.orders.insert(taker.order);
+                *self.orders.money_mut(handle) = taker.money;
+                self.order_index.insert(&self.orders, handle);
                 self.accounts.add_order(&mut self.orders, handle);
                 self.instruments[taker.order.instrument_slot as usize].orders += 1;
                 self.rest(handle, events);

@@ -139,11 +139,12 @@ impl OrderSlab {
         self.live >= LIVE_ORDERS_MAX
     }
 
-    /// Stores an order.
+    /// Stores an order. Its money is whatever the last user of the record left there: the caller
+    /// writes it, or has none.
     ///
     /// # Panics
     /// If the slab is full: callers ask [`Self::is_full`] first.
-    pub fn insert(&mut self, order: Order, money: OrderMoney) -> OrderHandle {
+    pub fn insert(&mut self, order: Order) -> OrderHandle {
         assert!(!self.is_full());
         self.live += 1;
         if self.free.is_none() {
@@ -151,13 +152,12 @@ impl OrderSlab {
                 unreachable!("LIVE_ORDERS_MAX fits 32 bits")
             };
             self.orders.push(order);
-            self.money.push(money);
+            self.money.push(OrderMoney::default());
             return OrderHandle(index);
         }
         let handle = self.free;
         self.free = self.orders[handle.index()].next;
         self.orders[handle.index()] = order;
-        self.money[handle.index()] = money;
         handle
     }
 
