@@ -46,17 +46,17 @@ impl Engine {
             slot.is_none_or(|slot| order.instrument_slot == slot)
                 && side.is_none_or(|side| order.side == side)
         };
-        let mut closing: Vec<(OrderId, OrderHandle)> = owner
-            .orders(&self.orders)
-            .map(|handle| (self.orders.get(handle), handle))
-            .filter(|(order, _)| matches(order))
-            .map(|(order, handle)| (order.id, handle))
-            .collect();
+        let live = owner.orders(&self.orders).map(|handle| (self.orders.get(handle), handle));
+        let matching = live.filter(|(order, _)| matches(order));
+        let mut closing = std::mem::take(&mut self.closing);
+        closing.extend(matching.map(|(order, handle)| (order.id, handle)));
         closing.sort_unstable_by_key(|(id, _)| *id);
         for (_, handle) in &closing {
             self.close(*handle, CloseReason::MassCancel, events);
         }
         let closed = u32::try_from(closing.len()).unwrap_or(u32::MAX);
+        closing.clear();
+        self.closing = closing;
         events.push(Event::MassCancelled { account, instrument, side, closed });
         Ok(())
     }

@@ -10,7 +10,7 @@ use crate::dedup::{ClientOrderKey, DedupTable, HashSecret};
 use crate::event::Event;
 use crate::event_buffer::EventBuffer;
 use crate::instrument::{InstrumentSpec, TradingStatus};
-use crate::order::OrderSlab;
+use crate::order::{OrderHandle, OrderSlab};
 use crate::order_book::OrderBook;
 use crate::order_index::OrderIndex;
 use crate::reject::RejectReason;
@@ -61,6 +61,8 @@ pub struct Engine {
     pub(crate) order_index: OrderIndex,
     pub(crate) client_ids: DedupTable<ClientOrderKey>,
     pub(crate) transfers: DedupTable<TransferId>,
+    /// Orders that a mass cancel is about to close; empty between commands, kept for its memory.
+    pub(crate) closing: Vec<(OrderId, OrderHandle)>,
 }
 
 /// Events of the command being applied.
@@ -84,6 +86,7 @@ impl Engine {
             order_index: OrderIndex::default(),
             client_ids: DedupTable::new(options.hash_secret, options.expected_client_ids),
             transfers: DedupTable::new(options.hash_secret, 0),
+            closing: Vec::new(),
         }
     }
 
