@@ -1,0 +1,278 @@
+//! Owns the configuration: where it comes from, what it may say, what it comes to.
+//! Knows nothing of who uses it. Invariant: the only reader of the environment, and nothing passes
+//! that was not checked: an unknown key, a value out of bounds or an inexact tick ends the start.
+//!
+//! Later sources win: defaults, file, environment (`MATCHRING__SECTION__KEY`), command line.
+
+mod file;
+mod products;
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use config::{Environment, File, FileFormat};
+use journal::SyncPolicy;
+use pipeline::WaitMode;
+
+use crate::auth::TokenOptions;
+use crate::limits::{
+    BODY_BYTES_MAX, CONNECTIONS_MAX, TIMEOUT_MAX, TOKEN_CLOCK_SKEW_S, WORKER_THREADS_MAX,
+};
+pub use file::{ConfigFile, Profile};
+pub use products::{ConfiguredAsset, ConfiguredProducts};
+
+/// Why a configuration is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("configuration: {0}")]
+    Source(#[from] config::ConfigError),
+    #[error("configuration: {key}: {problem}")]
+    Value { key: String, problem: String },
+}
+
+impl ConfigError {
+    pub(crate) fn value(key: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self::Value { key: key.into(), problem: problem.into() }
+    }
+}
+
+/// What the command line may set.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    pub data_dir: Option<PathBuf>,
+    pub listen: Option<String>,
+    pub admin_listen: Option<String>,
+}
+
+/// A checked configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub profile: Profile,
+    pub data_dir: PathBuf,
+    pub server: ServerConfig,
+    pub journal: JournalConfig,
+    pub pipeline: PipelineConfig,
+    pub auth: TokenOptions,
+    pub log: LogConfig,
+    pub products: ConfiguredProducts,
+}
+
+#[derive(Clone, Debug)]
+pub struct ServerConfig {
+    pub listen: SocketAddr,
+    pub admin_listen: SocketAddr,
+    /// How long a request waits for the outcome of its command, or for its own body.
+    pub request_timeout: Duration,
+    pub header_read_timeout: Duration,
+    pub drain_timeout: Duration,
+    pub connections_max: usize,
+    pub body_bytes_max: usize,
+    pub worker_threads: usize,
+}
+
+#[derive(Clone, Debug)]
+pub struct JournalConfig {
+    pub sync: SyncPolicy,
+    pub segment_bytes: u64,
+    /// Take any file system. For tests.
+    pub allow_fs: bool,
+}
+
+#[derive(Clone, Debug)]
+pub struct PipelineConfig {
+    pub wait: WaitMode,
+    /// Cores of core, journaler, publisher.
+    pub pin: Option<[usize; 3]>,
+    pub input_slots: usize,
+    pub output_slots: usize,
+}
+
+#[derive(Clone, Debug)]
+pub struct LogConfig {
+    pub json: bool,
+    pub filter: String,
+}
+
+/// Whether the process says of itself that it runs in production.
+#[must_use]
+pub fn environment_is_production() -> bool {
+    std::env::var("ENVIRONMENT").is_ok_and(|value| value.eq_ignore_ascii_case("production"))
+}
+
+impl Config {
+    /// Reads file, environment and command line.
+    ///
+    /// # Errors
+    /// The file cannot be read, a key is unknown, or a value is refused.
+    pub fn load(file: Option<&std::path::Path>, overrides: Overrides) -> Result<Self, ConfigError> {
+        let text = match file {
+            None => String::new(),
+            Some(path) => std::fs::read_to_string(path).map_err(|error| {
+                ConfigError::value(path.display().to_string(), error.to_string())
+            })?,
+        };
+        Self::from_sources(&text, std::env::vars().collect(), overrides)
+    }
+
+    /// As [`Self::load`], from the text of a file and given variables.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn from_sources(
+        text: &str,
+        variables: HashMap<String, String>,
+        overrides: Overrides,
+    ) -> Result<Self, ConfigError> {
+        let environment =
+            Environment::with_prefix("MATCHRING").prefix_separator("__").separator("__");
+        let data_dir = overrides.data_dir.map(|dir| dir.display().to_string());
+        let built = config::Config::builder()
+            .add_source(File::from_str(text, FileFormat::Toml))
+            .add_source(environment.source(Some(variables)))
+            .set_override_option("data_dir", data_dir)?
+            .set_override_option("server.listen", overrides.listen)?
+            .set_override_option("server.admin_listen", overrides.admin_listen)?
+            .build()?;
+        Self::check(built.try_deserialize::<ConfigFile>()?)
+    }
+
+    fn check(file: ConfigFile) -> Result<Self, ConfigError> {
+        let config = Self {
+            profile: file.profile,
+            data_dir: file.data_dir,
+            server: check_server(&file.server)?,
+            journal: check_journal(&file.journal, file.profile)?,
+            pipeline: check_pipeline(&file.pipeline)?,
+            auth: check_auth(file.auth)?,
+            log: LogConfig { json: file.log.json, filter: file.log.filter },
+            products: products::check(file.assets, file.instruments)?,
+        };
+        Ok(config)
+    }
+
+    /// What the pipeline is told.
+    #[must_use]
+    pub fn pipeline_options(&self) -> pipeline::Options {
+        let journal = pipeline::JournalOptions {
+            segment_bytes: self.journal.segment_bytes,
+            sync: self.journal.sync,
+            allow_fs: self.journal.allow_fs,
+            ..pipeline::JournalOptions::default()
+        };
+        pipeline::Options {
+            journal,
+            input_slots: self.pipeline.input_slots,
+            output_slots: self.pipeline.output_slots,
+            wait: self.pipeline.wait,
+            pin: self.pipeline.pin,
+            producers: self.server.worker_threads.max(1),
+            replies_max: self.pipeline.input_slots,
+            ..pipeline::Options::new(&self.data_dir)
+        }
+    }
+}
+
+fn bounded<T: PartialOrd + std::fmt::Display>(
+    key: &str,
+    value: T,
+    low: T,
+    high: T,
+) -> Result<T, ConfigError> {
+    if value < low || value > high {
+        return Err(ConfigError::value(key, format!("{value} is not {low} to {high}")));
+    }
+    Ok(value)
+}
+
+fn milliseconds(key: &str, value: u64) -> Result<Duration, ConfigError> {
+    let most = u64::try_from(TIMEOUT_MAX.as_millis()).unwrap_or(u64::MAX);
+    bounded(key, value, 1, most).map(Duration::from_millis)
+}
+
+fn address(key: &str, text: &str) -> Result<SocketAddr, ConfigError> {
+    let problem = || format!("{text:?} is not an address like 127.0.0.1:8080");
+    text.parse().map_err(|_| ConfigError::value(key, problem()))
+}
+
+fn check_server(file: &file::ServerSection) -> Result<ServerConfig, ConfigError> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = file.worker_threads.unwrap_or_else(|| worker_threads(cores));
+    Ok(ServerConfig {
+        listen: address("server.listen", &file.listen)?,
+        admin_listen: address("server.admin_listen", &file.admin_listen)?,
+        request_timeout: milliseconds("server.request_timeout_ms", file.request_timeout_ms)?,
+        header_read_timeout: milliseconds(
+            "server.header_read_timeout_ms",
+            file.header_read_timeout_ms,
+        )?,
+        drain_timeout: milliseconds("server.drain_timeout_ms", file.drain_timeout_ms)?,
+        connections_max: bounded(
+            "server.connections_max",
+            file.connections_max,
+            1,
+            CONNECTIONS_MAX,
+        )?,
+        body_bytes_max: bounded("server.body_bytes_max", file.body_bytes_max, 1, BODY_BYTES_MAX)?,
+        worker_threads: bounded("server.worker_threads", threads, 1, WORKER_THREADS_MAX)?,
+    })
+}
+
+/// One thread where the stages need the other core, up to four where there are plenty.
+fn worker_threads(cores: usize) -> usize {
+    (cores / 2).clamp(1, 4)
+}
+
+fn check_journal(
+    file: &file::JournalSection,
+    profile: Profile,
+) -> Result<JournalConfig, ConfigError> {
+    let sync: SyncPolicy = file
+        .sync
+        .parse()
+        .map_err(|error| ConfigError::value("journal.sync", format!("{error}")))?;
+    let sync = match sync {
+        SyncPolicy::Os if profile == Profile::Production => {
+            let problem = "os loses orders when the machine fails; not allowed in production";
+            return Err(ConfigError::value("journal.sync", problem));
+        }
+        SyncPolicy::Interval { .. } => {
+            SyncPolicy::Interval { ms: bounded("journal.interval_ms", file.interval_ms, 1, 1000)? }
+        }
+        other => other,
+    };
+    let mib = 1 << 20;
+    let low = journal::limits::SEGMENT_BYTES_MIN / mib;
+    let high = journal::limits::SEGMENT_BYTES_MAX / mib;
+    let segment_bytes = bounded("journal.segment_mib", file.segment_mib, low, high)? * mib;
+    Ok(JournalConfig { sync, segment_bytes, allow_fs: file.allow_fs })
+}
+
+fn check_pipeline(file: &file::PipelineSection) -> Result<PipelineConfig, ConfigError> {
+    let wait = match file.wait.as_str() {
+        "auto" => WaitMode::Auto,
+        "spin" => WaitMode::Spin,
+        "yield" => WaitMode::Yield,
+        "park" => WaitMode::Park,
+        other => {
+            let problem = format!("{other:?} is not auto, spin, yield or park");
+            return Err(ConfigError::value("pipeline.wait", problem));
+        }
+    };
+    let (input_slots, output_slots) = (file.input_slots, file.output_slots);
+    Ok(PipelineConfig { wait, pin: file.pin, input_slots, output_slots })
+}
+
+fn check_auth(file: file::AuthSection) -> Result<TokenOptions, ConfigError> {
+    for (key, text) in [("auth.issuer", &file.issuer), ("auth.audience", &file.audience)] {
+        if text.is_empty() {
+            return Err(ConfigError::value(key, "must not be empty"));
+        }
+    }
+    let leeway_s = bounded("auth.leeway_s", file.leeway_s, 0, TOKEN_CLOCK_SKEW_S)?;
+    Ok(TokenOptions { issuer: file.issuer, audience: file.audience, leeway_s })
+}
+
+#[cfg(test)]
+mod tests;

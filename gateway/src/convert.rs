@@ -1,0 +1,264 @@
+//! Owns the way from a client's text to units and words of the engine, and back.
+//! Knows nothing of bodies and routes. Invariant: text is taken exactly or refused with the field's
+//! own code; nothing is rounded on the way in.
+
+use std::sync::Arc;
+
+use engine::decimal::{Decimal, DecimalError, parse};
+use engine::limits::{ORDER_VALUE_MAX, PRICE_TICKS_MAX, QUANTITY_LOTS_MAX, SUPPLY_MAX};
+use engine::{
+    AccountStatus, Amount, ClientOrderId, CloseReason, OrderType, Price, Quantity, Side,
+    TimeInForce, TradingStatus,
+};
+
+use crate::error::{ApiError, ErrorCode};
+use crate::limits::{
+    AVERAGE_PRICE_SCALE, CLIENT_TEXT_MAX, PRICE_SCALE, SYMBOL_CHARS_MAX, SYMBOL_CHARS_MIN,
+};
+use crate::views::{Asset, Instrument, Products};
+
+/// A request's word for a thing, refused as this field with this code.
+#[derive(Clone, Copy, Debug)]
+struct Field {
+    name: &'static str,
+    code: ErrorCode,
+}
+
+impl Field {
+    fn refuse(self, text: impl Into<std::borrow::Cow<'static, str>>) -> ApiError {
+        ApiError::field(self.code, self.name, text)
+    }
+
+    /// `word` is what the field is called in texts.
+    fn format(self, word: &str) -> ApiError {
+        self.refuse(format!("invalid {word} format"))
+    }
+}
+
+/// A listed instrument from `BTC/USDT`, `BTC-USDT` or `BTC_USDT`.
+///
+/// # Errors
+/// `INVALID_SYMBOL` for another form, `SYMBOL_NOT_FOUND` if it is not listed.
+pub fn symbol(text: &str, products: &Products) -> Result<Arc<Instrument>, ApiError> {
+    let part = |part: &str| {
+        !part.is_empty() && part.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
+    };
+    let invalid =
+        || ApiError::field(ErrorCode::InvalidSymbol, "symbol", ErrorCode::InvalidSymbol.text());
+    if !(SYMBOL_CHARS_MIN..=SYMBOL_CHARS_MAX).contains(&text.len()) {
+        return Err(invalid());
+    }
+    let (base, quote) = text.split_once(['/', '-', '_']).ok_or_else(invalid)?;
+    if !part(base) || !part(quote) {
+        return Err(invalid());
+    }
+    let found = products.by_symbol(&format!("{base}/{quote}"));
+    found.cloned().ok_or_else(|| {
+        let text = ErrorCode::SymbolNotFound.text();
+        ApiError::field(ErrorCode::SymbolNotFound, "symbol", text)
+    })
+}
+
+/// A quantity of an order, in lots.
+///
+/// # Errors
+/// `INVALID_QUANTITY`: not a decimal, not above zero, not whole lots, or too large for any order.
+pub fn quantity(text: &str, instrument: &Instrument) -> Result<Quantity, ApiError> {
+    let field = Field { name: "quantity", code: ErrorCode::InvalidQuantity };
+    let lot = i128::from(instrument.spec.base_per_lot);
+    let off_lot =
+        || field.refuse(format!("quantity must be a multiple of {}", instrument.base.amount(lot)));
+    let units = match parse(text, instrument.base.scale) {
+        Ok(units) => units,
+        Err(DecimalError::Format) => return Err(field.format("quantity")),
+        Err(DecimalError::Precision | DecimalError::Range) if text.starts_with('-') => {
+            return Err(field.refuse("quantity must be greater than 0"));
+        }
+        Err(DecimalError::Precision) => return Err(off_lot()),
+        Err(DecimalError::Range) => return Err(field.refuse("quantity is too large")),
+    };
+    if units <= 0 {
+        return Err(field.refuse("quantity must be greater than 0"));
+    }
+    if units % lot != 0 {
+        return Err(off_lot());
+    }
+    match u64::try_from(units / lot) {
+        Ok(lots) if lots <= QUANTITY_LOTS_MAX => Ok(Quantity(lots)),
+        _ => Err(field.refuse("quantity is too large")),
+    }
+}
+
+/// A limit price, in ticks.
+///
+/// # Errors
+/// `INVALID_PRICE`: not a decimal, not above zero, not whole ticks, or above the highest price.
+pub fn price(text: &str, instrument: &Instrument) -> Result<Price, ApiError> {
+    const ZERO: &str = "price must be greater than 0 for limit orders";
+    let field = Field { name: "price", code: ErrorCode::InvalidPrice };
+    let off_tick = || {
+        let tick = instrument.price(Price(1));
+        field.refuse(format!("price must be a multiple of {tick}"))
+    };
+    let units = match parse(text, PRICE_SCALE) {
+        Ok(units) => units,
+        Err(DecimalError::Format) => return Err(field.format("price")),
+        Err(DecimalError::Precision | DecimalError::Range) if text.starts_with('-') => {
+            return Err(field.refuse(ZERO));
+        }
+        Err(DecimalError::Precision) => return Err(off_tick()),
+        Err(DecimalError::Range) => return Err(field.refuse("price is too large")),
+    };
+    if units <= 0 {
+        return Err(field.refuse(ZERO));
+    }
+    if units % instrument.tick() != 0 {
+        return Err(off_tick());
+    }
+    let highest = instrument.spec.max_price.0.min(PRICE_TICKS_MAX);
+    match i64::try_from(units / instrument.tick()) {
+        Ok(ticks) if ticks <= highest => Ok(Price(ticks)),
+        _ => Err(field.refuse("price is too large")),
+    }
+}
+
+/// What a MARKET buy may spend, in quote units.
+///
+/// # Errors
+/// `INVALID_QUANTITY` of the field `quote_quantity`.
+pub fn budget(text: &str, quote: &Asset) -> Result<Amount, ApiError> {
+    let field = Field { name: "quote_quantity", code: ErrorCode::InvalidQuantity };
+    positive(text, quote, field, "quote_quantity", ORDER_VALUE_MAX)
+}
+
+/// An amount that is credited, in units of the asset.
+///
+/// # Errors
+/// `INVALID_AMOUNT`.
+pub fn amount(text: &str, asset: &Asset) -> Result<Amount, ApiError> {
+    let field = Field { name: "amount", code: ErrorCode::InvalidAmount };
+    positive(text, asset, field, "amount", SUPPLY_MAX)
+}
+
+fn positive(
+    text: &str,
+    asset: &Asset,
+    field: Field,
+    word: &str,
+    highest: Amount,
+) -> Result<Amount, ApiError> {
+    let units = match parse(text, asset.scale) {
+        Ok(units) => units,
+        Err(DecimalError::Format) => return Err(field.format(word)),
+        Err(DecimalError::Precision | DecimalError::Range) if text.starts_with('-') => -1,
+        Err(DecimalError::Precision) => {
+            let places = asset.scale;
+            return Err(field.refuse(format!("{word} has more than {places} decimal places")));
+        }
+        Err(DecimalError::Range) => return Err(field.refuse(format!("{word} is too large"))),
+    };
+    match Amount::try_from(units) {
+        Ok(0) | Err(_) => Err(field.refuse(format!("{word} must be greater than 0"))),
+        Ok(units) if units > highest => Err(field.refuse(format!("{word} is too large"))),
+        Ok(units) => Ok(units),
+    }
+}
+
+/// Whether `text` is 1 to 100 printable ASCII characters.
+#[must_use]
+pub fn is_client_text(text: &str) -> bool {
+    let printable = |b: u8| (0x20..=0x7e).contains(&b);
+    (1..=CLIENT_TEXT_MAX).contains(&text.len()) && text.bytes().all(printable)
+}
+
+/// A client order id.
+///
+/// # Errors
+/// `INVALID_CLIENT_ORDER_ID`.
+pub fn client_order_id(text: &str) -> Result<ClientOrderId, ApiError> {
+    let code = ErrorCode::InvalidClientOrderId;
+    is_client_text(text)
+        .then(|| ClientOrderId::new(text.as_bytes()))
+        .flatten()
+        .ok_or_else(|| ApiError::field(code, "client_order_id", code.text()))
+}
+
+/// Average price of what was filled, rounded to eight places; `None` before the first fill.
+#[must_use]
+pub fn average_price(
+    instrument: &Instrument,
+    filled: Quantity,
+    quote_filled: Amount,
+) -> Option<String> {
+    let base = engine::fees::signed(instrument.spec.base_value(filled));
+    let decimal = |units: i128, scale: u8| {
+        rust_decimal::Decimal::try_from_i128_with_scale(units, scale.into()).ok()
+    };
+    let base = decimal(base, instrument.base.scale)?;
+    let quote = decimal(engine::fees::signed(quote_filled), instrument.quote.scale)?;
+    let average = quote.checked_div(base)?;
+    Some(average.round_dp(AVERAGE_PRICE_SCALE).normalize().to_string())
+}
+
+/// A fee rate of `ppm` parts per million as a fraction of one.
+#[must_use]
+pub fn rate(ppm: i32) -> Decimal {
+    Decimal { units: ppm.into(), scale: 6 }
+}
+
+/// Journal time as RFC 3339 in UTC.
+#[must_use]
+pub fn time(ns: u64) -> String {
+    jiff::Timestamp::from_nanosecond(ns.into()).map(|t| t.to_string()).unwrap_or_default()
+}
+
+macro_rules! words {
+    ($($(#[$doc:meta])* $function:ident($set:ident) {
+        $($variant:ident => $word:literal),+ $(,)?
+    })+) => {
+        $($(#[$doc])*
+        #[must_use]
+        pub const fn $function(member: $set) -> &'static str {
+            match member { $($set::$variant => $word),+ }
+        })+
+    };
+}
+
+words! {
+    /// The API's word for a side.
+    side_word(Side) { Buy => "BUY", Sell => "SELL" }
+    /// The API's word for an order type.
+    type_word(OrderType) {
+        Limit => "LIMIT", Market => "MARKET", Stop => "STOP", StopLimit => "STOP",
+        TakeProfit => "TAKE_PROFIT", TakeProfitLimit => "TAKE_PROFIT",
+        TrailingStop => "TRAILING_STOP",
+    }
+    /// The API's word for a time in force.
+    time_in_force_word(TimeInForce) {
+        Gtc => "GTC", Ioc => "IOC", Fok => "FOK", Gtd => "GTD", Day => "DAY",
+    }
+    /// The API's word for a trading status.
+    trading_status_word(TradingStatus) {
+        Trading => "TRADING", Halted => "HALTED", CancelOnly => "CANCEL_ONLY", Auction => "AUCTION",
+    }
+    /// The API's word for an account's status.
+    account_status_word(AccountStatus) { Active => "ACTIVE", Suspended => "SUSPENDED" }
+    /// The API's word for why an order ended.
+    close_reason_word(CloseReason) {
+        Filled => "FILLED", BudgetSpent => "BUDGET_SPENT", IocRemainder => "IOC_REMAINDER",
+        NoLiquidity => "NO_LIQUIDITY", PriceCollar => "PRICE_COLLAR", SelfTrade => "STP",
+        UserCancel => "USER_CANCEL", MassCancel => "MASS_CANCEL", AmendedAway => "AMENDED_AWAY",
+        Expired => "EXPIRED", SessionEnd => "SESSION_END", KillSwitch => "KILL_SWITCH",
+        PostOnlyWouldCross => "POST_ONLY_WOULD_CROSS", FokUnfillable => "FOK_UNFILLABLE",
+        MatchLimit => "MATCH_LIMIT",
+    }
+}
+
+/// The member of a closed set whose word is `text`.
+#[must_use]
+pub fn member<T: Copy>(text: &str, members: &[T], word: fn(T) -> &'static str) -> Option<T> {
+    members.iter().copied().find(|member| word(*member) == text)
+}
+
+#[cfg(test)]
+mod tests;

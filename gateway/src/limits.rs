@@ -1,0 +1,82 @@
+//! Owns every bound of the gateway. Knows nothing of who sets what lies within them.
+//! Invariant: nothing that a client sends or leaves behind grows past one of these.
+
+use std::time::Duration;
+
+/// Closed orders that can still be queried, over all users; the oldest are forgotten first.
+pub const CLOSED_ORDERS_MAX: usize = 100_000;
+/// Credits whose first answer can be repeated word for word; the oldest are forgotten first.
+pub const TRANSFERS_MAX: usize = 100_000;
+/// Trades kept per instrument for the public.
+pub const RECENT_TRADES_MAX: usize = 500;
+/// Orders looked at under one lock while a list is put together.
+pub const ORDERS_PER_LOCK: usize = 1_024;
+
+/// Orders on one page.
+pub const ORDERS_LIMIT_DEFAULT: u64 = 50;
+pub const ORDERS_LIMIT_MAX: u64 = 100;
+/// Orders that a page may skip.
+pub const ORDERS_OFFSET_MAX: u64 = 100_000;
+/// Levels of a book in one answer, per side.
+pub const DEPTH_DEFAULT: u64 = 50;
+pub const DEPTH_MAX: u64 = 100;
+/// Public trades in one answer.
+pub const TRADES_LIMIT_DEFAULT: u64 = 50;
+
+/// Longest request body, bytes, unless configured lower.
+pub const BODY_BYTES_DEFAULT: usize = 16 * 1024;
+pub const BODY_BYTES_MAX: usize = 1024 * 1024;
+/// Buffer for the head of a request, bytes: what does not fit is refused.
+pub const HEAD_BYTES_MAX: usize = 32 * 1024;
+/// Fields of a JSON body, and parameters of a query.
+pub const FIELDS_MAX: usize = 32;
+
+/// Characters of a client order id, and of the reference of a credit.
+pub const CLIENT_TEXT_MAX: usize = 100;
+/// Characters of a symbol as clients write it.
+pub const SYMBOL_CHARS_MIN: usize = 3;
+pub const SYMBOL_CHARS_MAX: usize = 20;
+/// Characters of a user's name where it is not a UUID.
+pub const USER_NAME_CHARS_MAX: usize = 64;
+/// Characters of a request id that is taken over from the client.
+pub const REQUEST_ID_CHARS_MAX: usize = 64;
+
+/// Connections served at once; others wait in the listener's queue.
+pub const CONNECTIONS_DEFAULT: usize = 1_024;
+pub const CONNECTIONS_MAX: usize = 65_536;
+/// Threads that run handlers.
+pub const WORKER_THREADS_MAX: usize = 64;
+/// Threads that may block; only the start uses them.
+pub const BLOCKING_THREADS_MAX: usize = 4;
+
+/// How long a request waits for the outcome of its command.
+pub const REQUEST_TIMEOUT_DEFAULT: Duration = Duration::from_secs(5);
+/// How long a connection may take to send the head of a request.
+pub const HEADER_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
+/// How long requests in flight may take once the server drains.
+pub const DRAIN_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
+/// Longest of the configurable times above.
+pub const TIMEOUT_MAX: Duration = Duration::from_secs(600);
+/// How long a read waits for the sequence that it was asked to reflect.
+pub const MIN_SEQ_WAIT: Duration = Duration::from_secs(2);
+/// What clients are told to wait before they try again, seconds.
+pub const RETRY_AFTER_S: u32 = 1;
+
+/// Bytes of the secret that signs tokens.
+pub const SECRET_BYTES: usize = 32;
+/// How far the clock that signed a token may be ahead of ours, seconds.
+pub const TOKEN_CLOCK_SKEW_S: u64 = 60;
+/// Longest life of a token that the command line signs, seconds: one year.
+pub const TOKEN_TTL_MAX_S: u64 = 366 * 24 * 3600;
+
+/// Decimal places in which prices are read and shown: no tick is finer.
+pub const PRICE_SCALE: u8 = 18;
+/// Decimal places of an average price, which is the only rounded number there is.
+pub const AVERAGE_PRICE_SCALE: u32 = 8;
+
+const _: () = assert!(ORDERS_LIMIT_DEFAULT <= ORDERS_LIMIT_MAX);
+const _: () = assert!(DEPTH_DEFAULT <= DEPTH_MAX);
+const _: () = assert!(TRADES_LIMIT_DEFAULT <= RECENT_TRADES_MAX as u64);
+const _: () = assert!(CLIENT_TEXT_MAX <= engine::ClientOrderId::BYTES_MAX);
+const _: () = assert!(PRICE_SCALE <= engine::decimal::SCALE_MAX);
+const _: () = assert!(BODY_BYTES_DEFAULT <= BODY_BYTES_MAX);

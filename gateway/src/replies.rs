@@ -1,0 +1,95 @@
+//! Owns the way of an outcome from the publisher's thread to the request that waits for it.
+//! Knows nothing of bodies. Invariant: an answer is complete when it is sent; whoever has stopped
+//! waiting is no concern of the publisher.
+
+use engine::{
+    AccountId, Amount, CloseReason, Command, Engine, Event, Frame, OrderId, RejectReason,
+};
+use pipeline::{Outcome, Reply};
+use tokio::sync::oneshot;
+
+use crate::views::OrderRecord;
+
+/// What a command came to, as far as any request asks.
+#[derive(Debug)]
+pub enum Answer {
+    /// The order right after its own command, also when it was refused and kept.
+    Placed(Box<OrderRecord>),
+    /// The key was used before, by an equal request for this order.
+    OrderDuplicate {
+        order_id: OrderId,
+        reason: Option<RejectReason>,
+    },
+    Rejected(RejectReason),
+    /// Orders that a mass cancel closed, ascending.
+    Closed(Vec<OrderId>),
+    /// Available balance right after a transfer.
+    Transferred {
+        available: Amount,
+    },
+    /// An equal transfer was decided before.
+    TransferDuplicate {
+        reason: Option<RejectReason>,
+    },
+    Registered(AccountId),
+    StateHash([u8; 32]),
+    /// Everything else that was done as asked.
+    Done,
+}
+
+/// An answer and its place in the journal.
+#[derive(Debug)]
+pub struct Answered {
+    pub sequence: u64,
+    pub answer: Answer,
+}
+
+/// The publisher's end of a waiting request.
+#[derive(Debug)]
+pub struct Waiter(pub oneshot::Sender<Answered>);
+
+impl Reply<Engine> for Waiter {
+    fn complete(self, frame: &Frame<Command>, outcome: Outcome<'_, Event>) {
+        let answer = match outcome {
+            Outcome::StateHash(hash) => Answer::StateHash(hash),
+            Outcome::Events(events) => answer_of(frame, events),
+        };
+        // The request may have timed out or its connection may be gone.
+        drop(self.0.send(Answered { sequence: frame.sequence, answer }));
+    }
+}
+
+fn answer_of(frame: &Frame<Command>, events: &[Event]) -> Answer {
+    if let Command::NewOrder(order) = &frame.command
+        && let Some(record) = OrderRecord::placed(frame, order, events)
+    {
+        return Answer::Placed(Box::new(record));
+    }
+    // Orders may have expired before the command took effect, so its own event is searched for.
+    for event in events {
+        match event {
+            Event::CommandRejected { reason, .. } => return Answer::Rejected(*reason),
+            Event::OrderDuplicate { order_id, reason, .. } => {
+                return Answer::OrderDuplicate { order_id: *order_id, reason: *reason };
+            }
+            Event::TransferApplied { available, .. } => {
+                return Answer::Transferred { available: *available };
+            }
+            Event::TransferDuplicate { reason, .. } => {
+                return Answer::TransferDuplicate { reason: *reason };
+            }
+            Event::AccountRegistered { account, .. } => return Answer::Registered(*account),
+            Event::MassCancelled { .. } => return Answer::Closed(mass_cancelled(events)),
+            _ => {}
+        }
+    }
+    Answer::Done
+}
+
+fn mass_cancelled(events: &[Event]) -> Vec<OrderId> {
+    let closed = |event: &Event| match event {
+        Event::OrderClosed { order_id, reason: CloseReason::MassCancel, .. } => Some(*order_id),
+        _ => None,
+    };
+    events.iter().filter_map(closed).collect()
+}

@@ -1,0 +1,47 @@
+//! Owns which path leads where. Knows nothing of sockets.
+//! Invariant: the public router has no admin path, and whatever no path matches is refused with the
+//! same body as everything else.
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{get, post};
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::error::{ApiError, ErrorCode};
+use crate::request;
+use crate::routes::{admin, balances, health, market_data, orders};
+use crate::state::AppState;
+
+/// What clients reach.
+pub fn public(state: AppState) -> Router {
+    let api = Router::new()
+        .route("/orders", get(orders::list).post(orders::place).delete(orders::cancel_all))
+        .route("/orders/{id}", get(orders::get).patch(orders::amend).delete(orders::cancel))
+        .route("/orders/by-client-id/{client_order_id}", get(orders::get_by_client_id))
+        .route("/orderbook/{symbol}", get(market_data::order_book))
+        .route("/trades/{symbol}/recent", get(market_data::recent_trades))
+        .route("/symbols", get(market_data::symbols))
+        .route("/balances", get(balances::list));
+    finish(Router::new().nest("/api/v1", api), state)
+}
+
+/// What operators reach, on a listener of its own.
+pub fn operators(state: AppState) -> Router {
+    let api = Router::new()
+        .route("/credits", post(admin::credit))
+        .route("/state-hash", get(admin::state_hash))
+        .route("/symbols/{symbol}/status", post(admin::symbol_status))
+        .route("/accounts/{user}/status", post(admin::account_status));
+    finish(Router::new().nest("/api/v1/admin", api), state)
+}
+
+fn finish(router: Router<AppState>, state: AppState) -> Router {
+    router
+        .route("/health", get(health::health))
+        .route("/ready", get(health::ready))
+        .fallback(|| async { ApiError::new(ErrorCode::NotFound) })
+        .method_not_allowed_fallback(|| async { ApiError::new(ErrorCode::MethodNotAllowed) })
+        .layer(CatchPanicLayer::custom(request::panicked))
+        .layer(from_fn_with_state(state.clone(), request::envelope))
+        .with_state(state)
+}

@@ -1,0 +1,8 @@
+//! Owns the list of resources; one file each. Knows nothing of listeners.
+
+pub(crate) mod admin;
+pub(crate) mod balances;
+pub(crate) mod health;
+pub(crate) mod market_data;
+pub(crate) mod order_request;
+pub(crate) mod orders;

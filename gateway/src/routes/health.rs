@@ -1,0 +1,24 @@
+//! Owns the two questions of an operator's probe: is it alive, may it get requests.
+//! Knows nothing of why not.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+use crate::error::{ApiError, ErrorCode};
+use crate::state::AppState;
+
+/// The process answers.
+pub(crate) async fn health() -> Response {
+    Json(json!({"status": "ok"})).into_response()
+}
+
+/// The process takes requests. Listeners open when it does, so only a drain makes it say no.
+pub(crate) async fn ready(State(state): State<AppState>) -> Result<Response, ApiError> {
+    if state.exchange.is_draining() {
+        return Err(ErrorCode::ServiceUnavailable.into());
+    }
+    let body = json!({"status": "ready", "seq": state.views.sequence()});
+    Ok(Json(body).into_response())
+}

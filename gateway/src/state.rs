@@ -1,0 +1,37 @@
+//! Owns what every handler can reach. Knows nothing of how it was made.
+//! Invariant: it is cloned for every request, so it holds shared pointers and nothing else.
+
+use std::sync::Arc;
+
+use pipeline::Clock;
+
+use crate::auth::Authenticator;
+use crate::exchange::Exchange;
+use crate::views::Views;
+
+const NS_PER_S: u64 = 1_000_000_000;
+
+/// Shared by all requests of all listeners.
+#[derive(Clone, Debug)]
+pub struct AppState {
+    pub exchange: Arc<Exchange>,
+    pub views: Arc<Views>,
+    pub authenticator: Arc<Authenticator>,
+    pub clock: Arc<dyn Clock>,
+    pub bounds: Arc<RequestBounds>,
+}
+
+/// What a request may cost.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestBounds {
+    /// Longest body, bytes.
+    pub body_bytes: usize,
+}
+
+impl AppState {
+    /// Wall clock, seconds since the Unix epoch.
+    #[must_use]
+    pub fn now_s(&self) -> u64 {
+        self.clock.wall_ns() / NS_PER_S
+    }
+}

@@ -1,0 +1,203 @@
+//! Owns the read models: everything a query is answered from, built from released events.
+//! Knows nothing of HTTP. Invariant: the publisher's thread alone writes, one command at a time and
+//! in order; a reader holds a lock only while it copies, never across an await.
+
+mod accounts;
+mod balances;
+mod market;
+mod orders;
+mod products;
+mod state;
+mod transfers;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use engine::balances::Balance;
+use engine::{
+    AccountId, AccountStatus, AssetId, Command, Engine, Event, Frame, OrderId, TransferId,
+};
+use parking_lot::RwLock;
+use pipeline::Outlet;
+use tokio::sync::watch;
+use uuid::Uuid;
+
+pub use accounts::Accounts;
+pub use balances::Balances;
+pub use market::{DepthLevel, Level, Market, PublicTrade};
+pub use orders::Orders;
+pub use products::{Asset, Instrument, Products};
+pub use state::{Ended, Fill, OrderRecord, OrderState};
+pub use transfers::{AppliedTransfer, Transfers};
+
+use crate::limits::ORDERS_PER_LOCK;
+
+/// A copy out of a model, and the sequence whose state it shows.
+#[derive(Clone, Debug)]
+pub struct Read<T> {
+    pub sequence: u64,
+    pub value: T,
+}
+
+/// All read models. Shared by the publisher, which writes, and the handlers, which read.
+#[derive(Debug)]
+pub struct Views {
+    orders: RwLock<Orders>,
+    balances: RwLock<Balances>,
+    market: RwLock<Market>,
+    products: RwLock<Arc<Products>>,
+    accounts: RwLock<Accounts>,
+    transfers: RwLock<Transfers>,
+    /// Every model shows at least this sequence.
+    reflected: AtomicU64,
+    /// The same for those who wait, moved once per batch.
+    progress: watch::Sender<u64>,
+}
+
+impl Default for Views {
+    fn default() -> Self {
+        Self {
+            orders: RwLock::default(),
+            balances: RwLock::default(),
+            market: RwLock::default(),
+            products: RwLock::default(),
+            accounts: RwLock::default(),
+            transfers: RwLock::default(),
+            reflected: AtomicU64::new(0),
+            progress: watch::Sender::new(0),
+        }
+    }
+}
+
+impl Views {
+    /// The sequence that every model shows at least.
+    #[must_use]
+    pub fn sequence(&self) -> u64 {
+        self.reflected.load(Ordering::Acquire)
+    }
+
+    /// Waits until every model shows `sequence`. The caller bounds the wait.
+    pub async fn reach(&self, sequence: u64) {
+        let mut progress = self.progress.subscribe();
+        // The sender lives as long as `self`, so the channel cannot close.
+        let _ = progress.wait_for(|reached| *reached >= sequence).await;
+    }
+
+    /// Copies out of a model under its lock. A model that no command has touched since is as new as
+    /// all the others, hence the larger of the two sequences.
+    fn read<M, T>(
+        &self,
+        model: &RwLock<M>,
+        own: impl FnOnce(&M) -> u64,
+        copy: impl FnOnce(&M) -> T,
+    ) -> Read<T> {
+        let reflected = self.sequence();
+        let model = model.read();
+        Read { sequence: reflected.max(own(&model)), value: copy(&model) }
+    }
+
+    #[must_use]
+    pub fn products(&self) -> Arc<Products> {
+        Arc::clone(&self.products.read())
+    }
+
+    #[must_use]
+    pub fn account(&self, user: Uuid) -> Option<AccountId> {
+        self.accounts.read().find(user)
+    }
+
+    #[must_use]
+    pub fn account_status(&self, account: AccountId) -> AccountStatus {
+        self.accounts.read().status(account)
+    }
+
+    #[must_use]
+    pub fn transfer(&self, id: TransferId) -> Option<AppliedTransfer> {
+        self.transfers.read().get(id)
+    }
+
+    /// Copies what `copy` picks out of the orders.
+    pub fn orders<T>(&self, copy: impl FnOnce(&Orders) -> T) -> Read<T> {
+        self.read(&self.orders, Orders::sequence, copy)
+    }
+
+    /// Shows the account's orders to `visit`, newest first, until it has enough. The lock is given
+    /// back every [`ORDERS_PER_LOCK`] orders, so the sequence is the one shown at least.
+    pub fn visit_orders(
+        &self,
+        account: AccountId,
+        mut visit: impl FnMut(&OrderRecord) -> bool,
+    ) -> u64 {
+        let mut before = OrderId(u64::MAX);
+        let mut sequence = None;
+        loop {
+            let read = self.orders(|orders| {
+                let mut page = orders.newest_first(account, before).take(ORDERS_PER_LOCK);
+                let mut seen = 0;
+                let enough = page.any(|record| {
+                    before = record.id;
+                    seen += 1;
+                    !visit(record)
+                });
+                enough || seen < ORDERS_PER_LOCK
+            });
+            let first = *sequence.get_or_insert(read.sequence);
+            if read.value {
+                return first;
+            }
+        }
+    }
+
+    #[must_use]
+    pub fn balances(&self, account: AccountId) -> Read<Vec<(AssetId, Balance)>> {
+        self.read(&self.balances, Balances::sequence, |b| b.of(account).collect())
+    }
+
+    /// Copies what `copy` picks out of the market data.
+    pub fn market<T>(&self, copy: impl FnOnce(&Market) -> T) -> Read<T> {
+        self.read(&self.market, Market::sequence, copy)
+    }
+
+    fn apply(&self, frame: &Frame<Command>, events: &[Event]) {
+        if !events.is_empty() {
+            self.apply_events(frame, events);
+        }
+        self.reflected.store(frame.sequence, Ordering::Release);
+    }
+
+    fn apply_events(&self, frame: &Frame<Command>, events: &[Event]) {
+        if events.iter().any(Products::concerns) {
+            let mut products = self.products.write();
+            let changed = Arc::make_mut(&mut products);
+            events.iter().for_each(|event| changed.apply(event));
+        }
+        if events.iter().any(Accounts::concerns) {
+            let mut accounts = self.accounts.write();
+            events.iter().for_each(|event| accounts.apply(event));
+        }
+        if events.iter().any(|event| matches!(event, Event::TransferApplied { .. })) {
+            let mut transfers = self.transfers.write();
+            events.iter().for_each(|event| transfers.apply(frame.sequence, event));
+        }
+        self.balances.write().apply(frame.sequence, events);
+        self.market.write().apply(frame, events);
+        self.orders.write().apply(frame, events);
+    }
+}
+
+/// The publisher's end of the views.
+#[derive(Debug)]
+pub struct ViewFeed(pub Arc<Views>);
+
+impl Outlet<Engine> for ViewFeed {
+    fn publish(&mut self, frame: &Frame<Command>, events: &[Event]) {
+        self.0.apply(frame, events);
+    }
+
+    fn batch_end(&mut self, acked: u64) {
+        self.0.progress.send_replace(acked);
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,162 @@
+//! Owns what the public may see of trading: depth of every book and the latest trades.
+//! Knows nothing of accounts. Invariant: a level's quantity and count are those of the orders that
+//! rest at its price, and a level without orders does not exist.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use engine::{
+    Command, Event, Frame, InstrumentId, OrderId, Price, Quantity, SelfTradePolicy, Side, TradeId,
+};
+
+use crate::limits::RECENT_TRADES_MAX;
+
+/// Orders at one price.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Level {
+    pub quantity: Quantity,
+    pub count: u32,
+}
+
+/// A trade as everybody may see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PublicTrade {
+    pub id: TradeId,
+    pub price: Price,
+    pub quantity: Quantity,
+    pub is_buyer_maker: bool,
+    /// Journal time, nanoseconds since the Unix epoch.
+    pub executed_ns: u64,
+}
+
+#[derive(Debug, Default)]
+struct Book {
+    bids: BTreeMap<Price, Level>,
+    asks: BTreeMap<Price, Level>,
+    /// The latest in front.
+    trades: VecDeque<PublicTrade>,
+}
+
+/// An order in a level.
+#[derive(Clone, Copy, Debug)]
+struct Resting {
+    instrument: InstrumentId,
+    side: Side,
+    price: Price,
+    open: Quantity,
+}
+
+/// One level of an answer.
+pub type DepthLevel = (Price, Level);
+
+/// All books and trades.
+#[derive(Debug, Default)]
+pub struct Market {
+    books: HashMap<InstrumentId, Book>,
+    resting: HashMap<OrderId, Resting>,
+    sequence: u64,
+}
+
+impl Market {
+    /// Sequence of the last command that changed anything here.
+    #[must_use]
+    pub fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    /// The best `count` levels of bids and asks, best first.
+    #[must_use]
+    pub fn depth(
+        &self,
+        instrument: InstrumentId,
+        count: usize,
+    ) -> (Vec<DepthLevel>, Vec<DepthLevel>) {
+        let Some(book) = self.books.get(&instrument) else { return Default::default() };
+        let level = |(price, level): (&Price, &Level)| (*price, *level);
+        let bids = book.bids.iter().rev().take(count).map(level).collect();
+        (bids, book.asks.iter().take(count).map(level).collect())
+    }
+
+    /// The latest trades, newest first.
+    #[must_use]
+    pub fn trades(&self, instrument: InstrumentId, count: usize) -> Vec<PublicTrade> {
+        let book = self.books.get(&instrument);
+        book.into_iter().flat_map(|book| book.trades.iter().take(count)).copied().collect()
+    }
+
+    pub(super) fn apply(&mut self, frame: &Frame<Command>, events: &[Event]) {
+        self.sequence = frame.sequence;
+        for event in events {
+            self.apply_event(event, frame.timestamp_ns);
+        }
+    }
+
+    fn apply_event(&mut self, event: &Event, now_ns: u64) {
+        match event {
+            Event::OrderRested { order_id, instrument, side, price, open, .. } => {
+                let order =
+                    Resting { instrument: *instrument, side: *side, price: *price, open: *open };
+                self.resting.insert(*order_id, order);
+                let level = self.level(&order);
+                level.quantity.0 += open.0;
+                level.count += 1;
+            }
+            Event::Trade(trade) => {
+                self.reduce(trade.maker_order_id, trade.quantity);
+                let trades = &mut self.books.entry(trade.instrument).or_default().trades;
+                trades.push_front(PublicTrade {
+                    id: trade.trade_id,
+                    price: trade.price,
+                    quantity: trade.quantity,
+                    is_buyer_maker: trade.taker_side == Side::Sell,
+                    executed_ns: now_ns,
+                });
+                trades.truncate(RECENT_TRADES_MAX);
+            }
+            Event::SelfTradePrevented { mode, maker_order_id, maker_quantity, .. }
+                if *mode == SelfTradePolicy::Decrement =>
+            {
+                self.reduce(*maker_order_id, *maker_quantity);
+            }
+            Event::OrderAmended { order_id, kept: true, open, .. } => {
+                let before = self.resting.get(order_id).map_or(*open, |order| order.open);
+                self.reduce(*order_id, Quantity(before.0 - open.0));
+            }
+            Event::OrderAmended { order_id, kept: false, .. }
+            | Event::OrderClosed { order_id, .. } => self.remove(*order_id),
+            _ => {}
+        }
+    }
+
+    fn level(&mut self, order: &Resting) -> &mut Level {
+        let book = self.books.entry(order.instrument).or_default();
+        let levels = match order.side {
+            Side::Buy => &mut book.bids,
+            Side::Sell => &mut book.asks,
+        };
+        levels.entry(order.price).or_default()
+    }
+
+    fn reduce(&mut self, id: OrderId, by: Quantity) {
+        if let Some(order) = self.resting.get_mut(&id) {
+            order.open.0 -= by.0;
+            let order = *order;
+            self.level(&order).quantity.0 -= by.0;
+        }
+    }
+
+    /// Takes an order out of its level; one that never rested is in none.
+    fn remove(&mut self, id: OrderId) {
+        let Some(order) = self.resting.remove(&id) else { return };
+        let level = self.level(&order);
+        level.quantity.0 -= order.open.0;
+        level.count -= 1;
+        if level.count == 0 {
+            assert_eq!(level.quantity, Quantity(0), "an empty level holds nothing");
+            let book = self.books.entry(order.instrument).or_default();
+            match order.side {
+                Side::Buy => book.bids.remove(&order.price),
+                Side::Sell => book.asks.remove(&order.price),
+            };
+        }
+    }
+}

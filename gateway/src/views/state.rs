@@ -1,0 +1,170 @@
+//! Owns what is known of one order, and how events change it.
+//! Knows nothing of tables and locks. Invariant: an order ends once, and then nothing changes.
+
+use engine::{
+    AccountId, Amount, ClientOrderId, CloseReason, Event, Frame, InstrumentId, NewOrder, OrderId,
+    OrderType, Price, Quantity, RejectReason, Side, SignedAmount, TimeInForce, Trade, TradeId,
+};
+
+/// How an order ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    Closed(CloseReason),
+    Rejected(RejectReason),
+}
+
+/// The part of an order that events change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OrderState {
+    pub price: Price,
+    /// Total quantity in lots; 0 for an order by budget.
+    pub quantity: Quantity,
+    pub filled: Quantity,
+    /// Quote units of all fills, without fees.
+    pub quote_filled: Amount,
+    pub ended: Option<Ended>,
+    /// Journal time of the last change, nanoseconds since the Unix epoch.
+    pub updated_ns: u64,
+}
+
+/// One fill from the order's own side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fill {
+    pub trade_id: TradeId,
+    pub price: Price,
+    pub quantity: Quantity,
+    /// Quote units; negative for a rebate.
+    pub fee: SignedAmount,
+    pub is_buyer_maker: bool,
+}
+
+/// One order with its first answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OrderRecord {
+    pub id: OrderId,
+    pub account: AccountId,
+    pub instrument: InstrumentId,
+    pub side: Side,
+    pub order_type: OrderType,
+    pub time_in_force: TimeInForce,
+    pub post_only: bool,
+    /// Quote units that a MARKET buy may spend; 0 for an order by quantity.
+    pub quote_budget: Amount,
+    pub client_order_id: ClientOrderId,
+    /// Journal time of its command, nanoseconds since the Unix epoch.
+    pub created_ns: u64,
+    pub state: OrderState,
+    /// The state right after its own command: what a repeated request is answered with.
+    pub first: OrderState,
+    /// The fills of its own command. Each of them ended this order or another one, so over all
+    /// records there are not many more of them than orders.
+    pub first_fills: Box<[Fill]>,
+}
+
+impl OrderState {
+    fn new(order: &NewOrder, now_ns: u64) -> Self {
+        Self {
+            price: order.price,
+            quantity: order.quantity,
+            filled: Quantity(0),
+            quote_filled: 0,
+            ended: None,
+            updated_ns: now_ns,
+        }
+    }
+
+    /// Applies a fill of this order.
+    pub(super) fn fill(&mut self, trade: &Trade, now_ns: u64) {
+        self.filled.0 += trade.quantity.0;
+        self.quote_filled += trade.quote;
+        self.updated_ns = now_ns;
+    }
+
+    pub(super) fn end(&mut self, ended: Ended, now_ns: u64) {
+        assert!(self.ended.is_none(), "an order ends once");
+        self.ended = Some(ended);
+        self.updated_ns = now_ns;
+    }
+}
+
+impl OrderRecord {
+    /// The order that this command placed, right after it: accepted, or refused and kept.
+    ///
+    /// `None` if the command made no order: a repeated key, or an account that does not exist.
+    #[must_use]
+    pub fn placed<C>(frame: &Frame<C>, order: &NewOrder, events: &[Event]) -> Option<Self> {
+        let (id, now_ns) = (OrderId(frame.sequence), frame.timestamp_ns);
+        let mut state = OrderState::new(order, now_ns);
+        let mut fills = Vec::new();
+        let mut exists = false;
+        for event in events {
+            match event {
+                Event::OrderAccepted(accepted) => exists |= accepted.order_id == id,
+                Event::CommandRejected { reason, .. } if makes_order(*reason) => {
+                    exists = true;
+                    state.end(Ended::Rejected(*reason), now_ns);
+                }
+                Event::Trade(trade) if trade.taker_order_id == id => {
+                    state.fill(trade, now_ns);
+                    fills.push(Fill::of_taker(trade));
+                }
+                Event::OrderClosed { order_id, reason, .. } if *order_id == id => {
+                    state.end(Ended::Closed(*reason), now_ns);
+                }
+                _ => {}
+            }
+        }
+        exists.then(|| Self {
+            id,
+            account: order.account,
+            instrument: order.instrument,
+            side: order.side,
+            order_type: order.order_type,
+            time_in_force: order.time_in_force,
+            post_only: order.post_only,
+            quote_budget: order.quote_budget,
+            client_order_id: order.client_order_id,
+            created_ns: now_ns,
+            state,
+            first: state,
+            first_fills: fills.into_boxed_slice(),
+        })
+    }
+
+    /// The order as its first answer showed it.
+    #[must_use]
+    pub fn first_answer(mut self) -> Self {
+        self.state = self.first;
+        self
+    }
+
+    #[must_use]
+    pub fn status(&self) -> &'static str {
+        match self.state.ended {
+            Some(Ended::Rejected(_)) => "REJECTED",
+            Some(Ended::Closed(CloseReason::Filled)) => "FILLED",
+            Some(Ended::Closed(CloseReason::BudgetSpent)) if self.state.filled.0 > 0 => "FILLED",
+            Some(Ended::Closed(_)) => "CANCELLED",
+            None if self.state.filled.0 == 0 => "OPEN",
+            None => "PARTIALLY_FILLED",
+        }
+    }
+}
+
+/// A refused order is kept, unless it was not an order at all: its key belongs to another one, or
+/// nobody owns it.
+fn makes_order(reason: RejectReason) -> bool {
+    !matches!(reason, RejectReason::IdempotencyConflict | RejectReason::UnknownAccount)
+}
+
+impl Fill {
+    fn of_taker(trade: &Trade) -> Self {
+        Self {
+            trade_id: trade.trade_id,
+            price: trade.price,
+            quantity: trade.quantity,
+            fee: trade.taker_fee,
+            is_buyer_maker: trade.taker_side == Side::Sell,
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Owns the first answers to credits. Knows nothing of references.
+//! Invariant: bounded; the oldest answer is forgotten first, and the engine still applies no credit
+//! twice when its answer is forgotten.
+
+use std::collections::{HashMap, VecDeque};
+
+use engine::{Amount, Event, TransferId};
+
+use crate::limits::TRANSFERS_MAX;
+
+/// What the first answer said beyond the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AppliedTransfer {
+    /// Available balance right afterwards, units of the asset.
+    pub available: Amount,
+    pub sequence: u64,
+}
+
+/// The latest transfers.
+#[derive(Debug, Default)]
+pub struct Transfers {
+    by_id: HashMap<TransferId, AppliedTransfer>,
+    order: VecDeque<TransferId>,
+}
+
+impl Transfers {
+    #[must_use]
+    pub fn get(&self, id: TransferId) -> Option<AppliedTransfer> {
+        self.by_id.get(&id).copied()
+    }
+
+    pub(super) fn apply(&mut self, sequence: u64, event: &Event) {
+        let Event::TransferApplied { transfer_id, available, .. } = event else { return };
+        self.by_id.insert(*transfer_id, AppliedTransfer { available: *available, sequence });
+        self.order.push_back(*transfer_id);
+        if self.order.len() > TRANSFERS_MAX
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.by_id.remove(&oldest);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use engine::{AccountId, AssetId, TransferKind};
+
+    use super::*;
+
+    #[test]
+    fn the_oldest_answer_goes_first() {
+        let mut transfers = Transfers::default();
+        let applied = |id: usize| Event::TransferApplied {
+            transfer_id: TransferId(id as u128),
+            kind: TransferKind::Credit,
+            account: AccountId(1),
+            asset: AssetId(1),
+            amount: 1,
+            available: 1,
+        };
+        for id in 1..=TRANSFERS_MAX {
+            transfers.apply(1, &applied(id));
+        }
+        assert!(transfers.get(TransferId(1)).is_some(), "at the bound");
+        transfers.apply(2, &applied(TRANSFERS_MAX + 1));
+        assert_eq!(transfers.get(TransferId(1)), None, "one past it");
+        assert!(transfers.get(TransferId(2)).is_some());
+    }
+}

@@ -1,0 +1,11 @@
+//! The gateway as its clients meet it, in process: one binary, one module per concern.
+
+mod errors;
+mod harness;
+mod idempotency;
+mod lifecycle;
+mod market;
+mod overload;
+mod restart;
+mod shapes;
+mod sockets;

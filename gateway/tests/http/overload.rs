@@ -1,0 +1,111 @@
+//! What clients are told when the stages do not keep up. The stages move only when a test says so.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::Method;
+use engine::{AccountId, AssetId, Command, Engine, EngineOptions, TransferId};
+use gateway::auth::{Authenticator, Scope};
+use gateway::exchange::Exchange;
+use gateway::replies::Waiter;
+use gateway::state::{AppState, RequestBounds};
+use gateway::views::{ViewFeed, Views};
+use gateway::{genesis, ids, router};
+use pipeline::{Lane, Outlet, Stepped, SystemClock};
+use serde_json::{Value, json};
+
+use crate::harness::{Answer, answer, config, limit, request};
+
+/// The smallest ring; orders may fill 80 % of it.
+const SLOTS: usize = 64;
+const ORDER_SLOTS: usize = 51;
+
+struct Standing {
+    stages: Stepped<Engine, Waiter>,
+    router: Router,
+    token: String,
+    _directory: tempfile::TempDir,
+}
+
+impl Standing {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let config = config(directory.path(), &format!("input_slots = {SLOTS}\n"));
+        let options = config.pipeline_options();
+        let views = Arc::new(Views::default());
+        let mut outlets: Vec<Box<dyn Outlet<Engine>>> =
+            vec![Box::new(ViewFeed(Arc::clone(&views)))];
+        let engine = Engine::new(EngineOptions::default());
+        let recovered = pipeline::recover(&options, engine, &mut outlets).unwrap();
+        let clock = Arc::new(SystemClock::new());
+        let mut stages = Stepped::new(recovered, &options, outlets, clock.clone()).unwrap();
+
+        let buyer = ids::user("buyer").unwrap();
+        let mut commands = genesis::plan(&config.products, &views.products()).unwrap();
+        commands.push(Command::RegisterAccount { uuid: buyer.as_u128(), stp_group: 0 });
+        commands.push(Command::Credit {
+            transfer_id: TransferId(1),
+            account: AccountId(1),
+            asset: AssetId(4),
+            amount: 7_515_000_000_000,
+        });
+        for command in commands {
+            stages.ingress().try_submit(command, None, Lane::Control).unwrap();
+        }
+        stages.step_all();
+
+        let state = AppState {
+            exchange: Arc::new(Exchange::new(stages.ingress(), Duration::from_secs(5))),
+            views,
+            authenticator: Arc::new(Authenticator::new(&[7; 32], config.auth)),
+            clock,
+            bounds: Arc::new(RequestBounds { body_bytes: 1024 }),
+        };
+        let scopes = [Scope::Read, Scope::Trade];
+        let hour = Duration::from_secs(3600);
+        let token = state.authenticator.sign(buyer, &scopes, state.now_s(), hour).unwrap();
+        Self { stages, router: router::public(state), token, _directory: directory }
+    }
+
+    async fn send(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
+        let request = request(method, path, Some(&self.token), body.as_ref());
+        answer(self.router.clone(), request).await
+    }
+
+    async fn place(&self, key: &str) -> Answer {
+        let mut order = limit("BUY", "0.01", "50000");
+        order["client_order_id"] = json!(key);
+        self.send(Method::POST, "/api/v1/orders", Some(order)).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_answer_in_time_is_an_unknown_outcome() {
+    let mut standing = Standing::new();
+    standing.place("k1").await.refused(504, "OUTCOME_UNKNOWN");
+    let path = "/api/v1/orders/by-client-id/k1";
+    standing.send(Method::GET, path, None).await.refused(404, "ORDER_NOT_FOUND");
+    standing.stages.step_all();
+    let found = standing.send(Method::GET, path, None).await.expect(200);
+    assert_eq!(found.text("status"), "OPEN");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_ring_is_an_answer_and_leaves_room_for_cancels() {
+    let mut standing = Standing::new();
+    for number in 0..ORDER_SLOTS {
+        standing.place(&number.to_string()).await.refused(504, "OUTCOME_UNKNOWN");
+    }
+    let refused = standing.place("one too many").await.refused(503, "OVERLOADED");
+    assert!(refused.headers.contains_key("retry-after"));
+    let cancel = standing.send(Method::DELETE, "/api/v1/orders", None).await;
+    cancel.refused(504, "OUTCOME_UNKNOWN");
+
+    standing.stages.step_all();
+    let path = "/api/v1/orders?status=CANCELLED&limit=100";
+    let list = standing.send(Method::GET, path, None).await.expect(200);
+    assert_eq!(list.body.as_array().unwrap().len(), ORDER_SLOTS);
+    let path = "/api/v1/orders/by-client-id/one%20too%20many";
+    standing.send(Method::GET, path, None).await.refused(404, "ORDER_NOT_FOUND");
+}
