@@ -59,7 +59,7 @@ impl Engine {
         let instrument = &self.instruments[order.instrument_slot as usize];
         let spec = &instrument.spec;
         check_quantity_bounds(amended.quantity, instrument)?;
-        check_notional(spec.quote_value(amended.price, amended.quantity), instrument)?;
+        check_notional(spec.checked_quote_value(amended.price, amended.quantity), instrument)?;
         let moved = amended.price != order.price;
         if moved {
             check_band(amended.price, instrument)?;

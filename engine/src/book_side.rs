@@ -10,8 +10,9 @@ use crate::types::{Price, Quantity, Side};
 #[derive(Clone, Copy, Debug)]
 pub struct PriceLevel {
     pub price: Price,
-    /// Sum of the open quantities.
-    pub quantity: Quantity,
+    /// Sum of the open quantities, lots. Wider than one order's, so that no number of orders that
+    /// fits the slab can overflow it.
+    pub quantity: u128,
     pub first: OrderHandle,
     pub last: OrderHandle,
     /// Orders in the queue.
@@ -73,7 +74,7 @@ impl BookSide {
         let order = orders.get_mut(handle);
         debug_assert!(order.side == self.side && order.level.is_none());
         (order.level, order.previous, order.next) = (level_handle, last, OrderHandle::NONE);
-        level.quantity.0 += order.open.0;
+        level.quantity += u128::from(order.open.0);
         level.orders += 1;
         if last.is_none() {
             level.first = handle;
@@ -89,7 +90,7 @@ impl BookSide {
         let (previous, next, open) = (order.previous, order.next, order.open);
         let level_handle = std::mem::replace(&mut order.level, LevelHandle::NONE);
         let level = &mut self.levels[level_handle.index()];
-        level.quantity.0 -= open.0;
+        level.quantity -= u128::from(open.0);
         level.orders -= 1;
         if previous.is_none() {
             level.first = next;
@@ -111,7 +112,7 @@ impl BookSide {
     pub fn reduce(&mut self, orders: &mut OrderSlab, handle: OrderHandle, by: Quantity) {
         let order = orders.get_mut(handle);
         order.open.0 -= by.0;
-        self.levels[order.level.index()].quantity.0 -= by.0;
+        self.levels[order.level.index()].quantity -= u128::from(by.0);
     }
 
     fn add_level(&mut self, price: Price) -> LevelHandle {
@@ -121,7 +122,7 @@ impl BookSide {
             .unwrap_or_else(|| LevelHandle(u32::try_from(self.levels.len()).unwrap_or(u32::MAX)));
         let level = PriceLevel {
             price,
-            quantity: Quantity(0),
+            quantity: 0,
             first: OrderHandle::NONE,
             last: OrderHandle::NONE,
             orders: 0,

@@ -1,6 +1,7 @@
 //! Owns the bytes of commands, events and state: the only place that speaks bincode.
-//! Knows nothing of files. Invariant: the encoding is frozen by the golden bytes in `codec/tests.rs`;
-//! a change there needs a new journal format version, and enum variants are appended, never moved.
+//! Knows nothing of files. Invariant: the encoding is frozen by the golden bytes in
+//! `codec/tests.rs`; a change there needs a new journal format version, and enum variants are
+//! appended, never moved.
 //!
 //! Little-endian, fixed-width integers, `u32` variant tags, one-byte closed sets.
 

@@ -67,7 +67,8 @@ fn words_of(bytes: &[u8], mut each: impl FnMut(u64)) {
     }
 }
 
-/// Folded multiplication, as in wyhash: both halves of the 128-bit product of two secret-mixed words.
+/// Folded multiplication, as in wyhash: both halves of the 128-bit product of two secret-mixed
+/// words.
 #[expect(clippy::cast_possible_truncation, reason = "both halves of a product are wanted")]
 fn hash<K: DedupKey>(secret: HashSecret, key: &K) -> u64 {
     let [seed, factor] = secret.0;

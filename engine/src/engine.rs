@@ -119,9 +119,10 @@ impl Engine {
             Command::SetAccountStatus { account, status } => {
                 self.set_account_status(*account, *status, events)
             }
-            Command::SetKillSwitch { .. }
-            | Command::EndSession { .. }
-            | Command::Uncross { .. } => Err(RejectReason::Unsupported),
+            Command::SetKillSwitch { scope, id, .. } => self.reserved_kill_switch(*scope, *id),
+            Command::EndSession { instrument } | Command::Uncross { instrument } => {
+                self.reserved_for_instrument(*instrument)
+            }
         };
         if let Err(reason) = refused {
             events.push(rejected(command, reason));
@@ -171,7 +172,7 @@ impl Engine {
         self.orders.len()
     }
 
-    /// The best `count` levels of one side: price, open quantity, orders.
+    /// The best `count` levels of one side: price, open quantity (at most `u64::MAX`), orders.
     pub fn depth(
         &self,
         instrument: InstrumentId,
@@ -179,9 +180,10 @@ impl Engine {
         count: usize,
     ) -> impl Iterator<Item = (Price, Quantity, u32)> {
         let book = self.instrument(instrument).map(|instrument| &instrument.book);
-        book.into_iter()
-            .flat_map(move |book| book.depth(side, count))
-            .map(|level| (level.price, level.quantity, level.orders))
+        book.into_iter().flat_map(move |book| book.depth(side, count)).map(|level| {
+            let quantity = Quantity(u64::try_from(level.quantity).unwrap_or(u64::MAX));
+            (level.price, quantity, level.orders)
+        })
     }
 
     /// Resting orders of one side in price-time order: id, price, open quantity.

@@ -69,8 +69,8 @@ pub fn buy_hold(notional: Amount, fee_basis: SignedAmount, rate_ppm: i32) -> Amo
 
 /// Most quote value whose cost, fee included, fits `budget`.
 ///
-/// The condition `v + ceil((F + v*r)/M) - ceil(F/M) <= B` is `F + v*(r + M) <= (B + ceil(F/M)) * M`,
-/// because the ceiling of x/M is at most n exactly when x is at most n*M.
+/// The condition `v + ceil((F + v*r)/M) - ceil(F/M) <= B` is `F + v*(r + M) <= (B + ceil(F/M)) *
+/// M`, because the ceiling of x/M is at most n exactly when x is at most n*M.
 #[must_use]
 pub fn affordable(budget: Amount, fee_basis: SignedAmount, rate_ppm: i32) -> Amount {
     let spendable = (signed(budget) + ceil_units(fee_basis)) * PPM - fee_basis;

@@ -60,7 +60,8 @@ pub struct InstrumentSpec {
 }
 
 impl InstrumentSpec {
-    /// A spec with every bound wide open: price up to 2^47 ticks, quantity up to 10^12 lots, no fee.
+    /// A spec with every bound wide open: price up to 2^47 ticks, quantity up to 10^12 lots, no
+    /// fee.
     ///
     /// One tick times one lot is one quote unit, one lot is one base unit.
     #[must_use]
@@ -96,9 +97,8 @@ impl InstrumentSpec {
 
     fn units_are_valid(&self) -> bool {
         let most_lots = u128::from(self.max_quantity.0);
-        let most_ticks = u128::from(self.max_price.0.unsigned_abs());
         let most_base = most_lots * u128::from(self.base_per_lot);
-        let most_quote = (most_ticks * most_lots).checked_mul(self.quote_per_tick_lot.into());
+        let most_quote = self.checked_quote_value(self.max_price, self.max_quantity);
         self.instrument.0 != 0
             && self.base_asset != self.quote_asset
             && self.base_per_lot >= 1
@@ -140,11 +140,19 @@ impl InstrumentSpec {
         Amount::from(quantity.0) * Amount::from(self.base_per_lot)
     }
 
-    /// Value of `quantity` at `price` in quote units.
+    /// Value of `quantity` at `price` in quote units, for a pair that was checked to be small
+    /// enough.
     #[must_use]
     pub fn quote_value(&self, price: Price, quantity: Quantity) -> Amount {
         let ticks = Amount::from(price.0.unsigned_abs());
         ticks * Amount::from(quantity.0) * Amount::from(self.quote_per_tick_lot)
+    }
+
+    /// Value of `quantity` at `price` in quote units; `None` if it does not fit 128 bits.
+    #[must_use]
+    pub fn checked_quote_value(&self, price: Price, quantity: Quantity) -> Option<Amount> {
+        let ticks = Amount::from(price.0.unsigned_abs());
+        (ticks * Amount::from(quantity.0)).checked_mul(self.quote_per_tick_lot.into())
     }
 
     /// Lowest and highest price of the band around `reference`; `None` if there is no band.

@@ -1,10 +1,11 @@
 //! The trading engine: order books, trading balances and risk as one deterministic function.
 //!
-//! Contract: [`Engine`] is a [`StateMachine`]. `apply` maps (state, frame) to a new state and a list
-//! of events, and depends on nothing else: it reads no clock, does no IO, spawns no thread, uses no
-//! float and never lets the order of an unordered map reach an output. Time, ids, configuration,
-//! deposits and administrative acts all arrive as commands, so replaying the same frames gives the
-//! same events and the same [`StateMachine::state_hash`], byte for byte, on any build.
+//! Contract: [`Engine`] is a [`StateMachine`]. `apply` maps (state, frame) to a new state and a
+//! list of events, and depends on nothing else: it reads no clock, does no IO, spawns no thread,
+//! uses no float and never lets the order of an unordered map reach an output. Time, ids,
+//! configuration, deposits and administrative acts all arrive as commands, so replaying the same
+//! frames gives the same events and the same [`StateMachine::state_hash`], byte for byte, on any
+//! build.
 //!
 //! Knows nothing of: bytes on disk, rings, threads, HTTP, the wallet.
 //!

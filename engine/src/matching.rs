@@ -1,6 +1,6 @@
 //! Owns the price-time walk of one incoming order, and the money of each fill.
-//! Knows nothing of why the order came in. Invariant: after every fill both orders hold exactly what
-//! their formula says, so no balance can go below zero and nothing is left behind.
+//! Knows nothing of why the order came in. Invariant: after every fill both orders hold exactly
+//! what their formula says, so no balance can go below zero and nothing is left behind.
 
 use crate::balances::Assets;
 use crate::book_side::is_within;

@@ -102,10 +102,10 @@ impl OrderBook {
                     if order.open.0 == 0 || order.price != level.price || order.side != side {
                         return false;
                     }
-                    quantity += order.open.0;
+                    quantity += u128::from(order.open.0);
                     count += 1;
                 }
-                count > 0 && count == level.orders && quantity == level.quantity.0
+                count > 0 && count == level.orders && quantity == level.quantity
             })
     }
 }

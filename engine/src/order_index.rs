@@ -1,10 +1,10 @@
 //! Owns the way from an order id to the live order's handle.
 //! Knows nothing of books. Invariant: exactly the live orders are in it.
 //!
-//! Order ids are command sequences: ascending, and most live orders are recent. So a window over the
-//! last ids is indexed directly, by the low bits of the id. An order that still lives when its place
-//! comes round again moves to a hash index, which therefore holds only old orders. Both ways end at
-//! the order itself, whose id says whether it is the one: the index stores 4 bytes an id.
+//! Order ids are command sequences: ascending, and most live orders are recent. So a window over
+//! the last ids is indexed directly, by the low bits of the id. An order that still lives when its
+//! place comes round again moves to a hash index, which therefore holds only old orders. Both ways
+//! end at the order itself, whose id says whether it is the one: the index stores 4 bytes an id.
 
 use crate::hash_index::HashIndex;
 use crate::limits::ORDER_INDEX_WINDOW;

@@ -122,6 +122,24 @@ impl Engine {
         Ok(())
     }
 
+    /// Commands about an instrument that have their place in the format and nothing behind it yet.
+    pub(crate) fn reserved_for_instrument(&self, instrument: InstrumentId) -> Checked<()> {
+        self.slot_of(instrument).ok_or(RejectReason::UnknownSymbol)?;
+        Err(RejectReason::Unsupported)
+    }
+
+    /// The same for the kill switch, of an account (scope 1), an instrument (2) or all (3).
+    pub(crate) fn reserved_kill_switch(&self, scope: u8, id: u32) -> Checked<()> {
+        match scope {
+            1 => {
+                self.accounts.get(AccountId(id)).map(|_| ()).ok_or(RejectReason::UnknownAccount)?
+            }
+            2 => self.reserved_for_instrument(InstrumentId(id))?,
+            _ => {}
+        }
+        Err(RejectReason::Unsupported)
+    }
+
     pub(crate) fn register_account(
         &mut self,
         uuid: u128,

@@ -119,16 +119,17 @@ impl Engine {
         instrument: &Instrument,
         limit: Price,
     ) -> Checked<()> {
-        let mut quantity = 0u64;
+        let wanted = u128::from(order.quantity.0);
+        let mut quantity = 0;
         let mut steps = 0u32;
         for level in instrument.book.side(order.side.opposite()).levels() {
-            if quantity >= order.quantity.0 || !is_within(order.side, limit, level.price) {
+            if quantity >= wanted || !is_within(order.side, limit, level.price) {
                 break;
             }
-            quantity += level.quantity.0;
+            quantity += level.quantity;
             steps = steps.saturating_add(level.orders);
         }
-        let fillable = quantity >= order.quantity.0 && steps <= self.config.max_steps_per_order;
+        let fillable = quantity >= wanted && steps <= self.config.max_steps_per_order;
         if fillable { Ok(()) } else { Err(RejectReason::FokUnfillable) }
     }
 }
@@ -209,7 +210,7 @@ fn fields_are_legal(order: &NewOrder, limit: bool) -> bool {
             && !(by_budget && (order.side == Side::Sell || order.quantity.0 > 0))
             && !(by_budget && order.self_trade_policy == SelfTradePolicy::Decrement)
     };
-    let expiry_matches = (order.time_in_force == TimeInForce::Gtd) == (order.expire_at_ns > 0);
+    let expiry_matches = order.time_in_force == TimeInForce::Gtd || order.expire_at_ns == 0;
     let credit_matches = order.credit_id != TransferId(0) || order.credit_amount == 0;
     no_trigger && by_type && expiry_matches && credit_matches
 }
@@ -251,20 +252,17 @@ fn check_value(
     let spec = &instrument.spec;
     let band = spec.band(instrument.band_reference());
     if order.order_type == OrderType::Limit {
-        check_notional(spec.quote_value(order.price, order.quantity), instrument)?;
+        check_notional(spec.checked_quote_value(order.price, order.quantity), instrument)?;
         check_band(order.price, instrument)?;
         return Ok(order.price);
     }
     let best = opposite.ok_or(RejectReason::NoLiquidity)?.price;
     let notional = if order.is_by_budget() {
-        order.quote_budget
+        Some(order.quote_budget)
     } else {
-        spec.quote_value(best, order.quantity)
+        spec.checked_quote_value(best, order.quantity)
     };
     check_notional(notional, instrument)?;
-    if notional > ORDER_VALUE_MAX {
-        return Err(RejectReason::NotionalAboveMax);
-    }
     let collar = spec.collar(order.side, best);
     match (order.side, band) {
         (Side::Buy, Some((_, high))) if best > high => Err(RejectReason::PriceBand),
@@ -275,13 +273,16 @@ fn check_value(
     }
 }
 
-/// Reasons 28 and 29.
-pub(crate) fn check_notional(notional: Amount, instrument: &Instrument) -> Checked<()> {
+/// Reasons 28 and 29. A valid spec keeps its own orders below the absolute bound, but a resting
+/// order may have entered under an older spec, so its price times a new quantity may pass it.
+pub(crate) fn check_notional(notional: Option<Amount>, instrument: &Instrument) -> Checked<()> {
     let spec = &instrument.spec;
+    let notional = notional.ok_or(RejectReason::NotionalAboveMax)?;
     if notional < spec.min_notional {
         return Err(RejectReason::NotionalBelowMin);
     }
-    if spec.max_notional > 0 && notional > spec.max_notional {
+    let above_limit = spec.max_notional > 0 && notional > spec.max_notional;
+    if above_limit || notional > ORDER_VALUE_MAX {
         return Err(RejectReason::NotionalAboveMax);
     }
     Ok(())

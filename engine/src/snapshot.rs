@@ -1,6 +1,6 @@
 //! Owns the canonical encoding of the whole state, whose BLAKE3 is the state hash.
-//! Knows nothing of files. Invariant: equal states give equal bytes: every list has a defined order,
-//! every width is fixed, and nothing derived or merely reserved is written.
+//! Knows nothing of files. Invariant: equal states give equal bytes: every list has a defined
+//! order, every width is fixed, and nothing derived or merely reserved is written.
 
 use crate::accounts::Account;
 use crate::balances::{Assets, Balance};

@@ -27,7 +27,8 @@ pub fn clamp_timestamp(previous_ns: u64, stamped_ns: u64) -> u64 {
 
 /// A deterministic state machine that a pipeline can journal, replay and publish.
 pub trait StateMachine: Send + Sized + 'static {
-    /// What can be asked of it. `Default` is the no-op that lets time pass and changes nothing else.
+    /// What can be asked of it. `Default` is the no-op that lets time pass and changes nothing
+    /// else.
     type Command: Codec + Copy + Debug + Default + PartialEq + Send + Sync + 'static;
     /// What it says happened. `Default` only fills unused ring slots; it is never published.
     type Event: Codec + Copy + Debug + Default + PartialEq + Send + Sync + 'static;
@@ -41,7 +42,8 @@ pub trait StateMachine: Send + Sized + 'static {
     /// Applies one frame and appends what happened to `events` (which the caller has cleared).
     ///
     /// # Panics
-    /// On a gap in `frame.sequence` or a broken invariant: both are bugs, and the process must stop.
+    /// On a gap in `frame.sequence` or a broken invariant: both are bugs, and the process must
+    /// stop.
     fn apply(&mut self, frame: &Frame<Self::Command>, events: &mut EventBuffer<Self::Event>);
 
     /// Sequence of the last frame applied, 0 before the first.

@@ -1,9 +1,9 @@
-#![allow(unsafe_code)]
 //! The writable mapping of one segment file.
 //!
 //! The only unsafe code of the crate. Must not know: what is stored, or where. Invariant: the
 //! mapping covers the whole file, whose length is fixed before it is mapped and never changed while
 //! it is; nothing ever reads through it, readers use plain reads of the file.
+#![allow(unsafe_code)]
 
 use memmap2::{Advice, MmapMut};
 use std::fs::File;

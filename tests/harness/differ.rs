@@ -1,0 +1,164 @@
+//! Owns the comparison of two exchanges, command by command, and the search for the shortest
+//! sequence of commands that still tells them apart. Knows nothing of what the commands mean.
+//! Invariant: what is reported was seen in a run of exactly the steps reported.
+
+use std::fmt::Write as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use engine::{AccountId, AssetId, Codec, Command, Event, Frame, InstrumentId, Side};
+
+use crate::exchange::Exchange;
+use crate::projection::Books;
+use crate::workload::{Step, frames};
+
+/// Accounts, assets and instruments up to this id are compared.
+const IDS_COMPARED: u32 = 12;
+
+/// Where two exchanges parted, and how.
+#[derive(Clone, Debug)]
+pub struct Difference {
+    /// Index of the step after which they differed.
+    pub step: usize,
+    pub text: String,
+}
+
+/// Runs both exchanges on the same steps: events after each command, the whole state after every
+/// `state_every` commands and at the end. A panic of either is a difference. `observe` sees what
+/// the first exchange answered, until they differ.
+#[must_use]
+pub fn first_difference<L: Exchange, R: Exchange>(
+    mut left: L,
+    mut right: R,
+    steps: &[Step],
+    state_every: usize,
+    mut observe: impl FnMut(&Command, &[Event]),
+) -> Option<Difference> {
+    let mut books = Books::default();
+    for (step, frame) in frames(steps).iter().enumerate() {
+        let answers = (guarded(|| left.apply(frame)), guarded(|| right.apply(frame)));
+        let (Ok(events), Ok(others)) = &answers else {
+            return Some(Difference { step, text: format!("{answers:#?}") });
+        };
+        if events != others {
+            return Some(Difference { step, text: format!("{answers:#?}") });
+        }
+        observe(&frame.command, events);
+        events.iter().for_each(|event| books.apply(event));
+        if step % state_every == 0 || step + 1 == steps.len() {
+            let fault = guarded(|| state_difference(&left, &right, &books));
+            if let Some(text) = fault.unwrap_or_else(Some) {
+                return Some(Difference { step, text });
+            }
+        }
+    }
+    None
+}
+
+/// What `run` returned, or the text of its panic.
+fn guarded<T>(run: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(run)).map_err(|cause| {
+        let text = cause.downcast_ref::<String>().cloned();
+        let text = text.or_else(|| cause.downcast_ref::<&str>().map(|t| (*t).to_owned()));
+        format!("panic: {}", text.unwrap_or_default())
+    })
+}
+
+fn state_difference(left: &impl Exchange, right: &impl Exchange, books: &Books) -> Option<String> {
+    left.assert_invariants();
+    right.assert_invariants();
+    for asset in (1..=IDS_COMPARED).map(AssetId) {
+        let totals = (left.fees_and_supply(asset), right.fees_and_supply(asset));
+        if totals.0 != totals.1 {
+            return Some(format!("fees and supply of asset {asset}: {totals:?}"));
+        }
+        for account in (1..=IDS_COMPARED).map(AccountId) {
+            let balances = (left.balance(account, asset), right.balance(account, asset));
+            if balances.0 != balances.1 {
+                return Some(format!("account {account}, asset {asset}: {balances:?}"));
+            }
+        }
+    }
+    for instrument in (1..=IDS_COMPARED).map(InstrumentId) {
+        for side in [Side::Buy, Side::Sell] {
+            let seen = books.resting_orders(instrument, side);
+            let queues =
+                (left.resting_orders(instrument, side), right.resting_orders(instrument, side));
+            if queues.0 != queues.1 || queues.0 != seen {
+                return Some(format!("{side:?} of {instrument}: {queues:?}, by events {seen:?}"));
+            }
+        }
+    }
+    None
+}
+
+/// Leaves out steps while `differs` still finds a difference; what is left cannot lose one more.
+#[must_use]
+pub fn shrink(
+    steps: &[Step],
+    mut differs: impl FnMut(&[Step]) -> Option<Difference>,
+) -> (Vec<Step>, Difference) {
+    let mut difference = differs(steps).expect("there is a difference to begin with");
+    let mut steps = steps[..=difference.step].to_vec();
+    let mut chunk = steps.len().div_ceil(2);
+    loop {
+        let before = steps.len();
+        let mut start = 0;
+        while start < steps.len() {
+            let end = (start + chunk).min(steps.len());
+            let without = [&steps[..start], &steps[end..]].concat();
+            match differs(&without) {
+                Some(smaller) => {
+                    steps = without[..=smaller.step].to_vec();
+                    difference = smaller;
+                }
+                None => start = end,
+            }
+        }
+        if chunk > 1 {
+            chunk = chunk.div_ceil(2);
+        } else if steps.len() == before {
+            return (steps, difference);
+        }
+    }
+}
+
+/// These steps as a case for [`read_cases`]: per command its time, its bytes and what it is.
+#[must_use]
+pub fn as_case(name: &str, steps: &[Step]) -> String {
+    let mut text = format!("case {name}\n");
+    for frame in frames(steps) {
+        let mut bytes = [0; Command::BYTES_MAX];
+        let length = frame.command.encode_into(&mut bytes);
+        let _ = write!(text, "{} ", frame.timestamp_ns);
+        for byte in &bytes[..length] {
+            let _ = write!(text, "{byte:02x}");
+        }
+        let _ = writeln!(text, " {:?}", frame.command);
+    }
+    text
+}
+
+/// Reads a file of cases, each with its name; lines that start with `#` are comments.
+///
+/// # Panics
+/// If a line is not of a case, or does not hold a command.
+#[must_use]
+pub fn read_cases(text: &str) -> Vec<(String, Vec<Frame<Command>>)> {
+    let mut cases: Vec<(String, Vec<Frame<Command>>)> = Vec::new();
+    for line in text.lines().filter(|l| !l.is_empty() && !l.starts_with('#')) {
+        if let Some(name) = line.strip_prefix("case ") {
+            cases.push((name.to_owned(), Vec::new()));
+            continue;
+        }
+        let mut words = line.split(' ');
+        let timestamp_ns = words.next().and_then(|time| time.parse().ok()).expect("a time");
+        let hex = words.next().expect("bytes in hexadecimal");
+        let byte = |at| u8::from_str_radix(&hex[at..at + 2], 16).expect("two digits");
+        let bytes: Vec<u8> = (0..hex.len()).step_by(2).map(byte).collect();
+        let command = Command::decode_from(&bytes).expect("an encoded command");
+        let (_, frames) = cases.last_mut().expect("a case starts with its name");
+        let sequence = frames.len() as u64 + 1;
+        frames.push(Frame { sequence, timestamp_ns, command });
+    }
+    cases
+}

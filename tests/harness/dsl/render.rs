@@ -1,0 +1,150 @@
+//! Owns the writing of events and of the end state in the notation of scenarios.
+//! Knows nothing of how they came about. Invariant: equal texts mean equal shown facts; what the
+//! notation leaves out (acceptances, fills, status events) is compared elsewhere, event by event.
+
+use engine::event::TransferKind;
+use engine::{CloseReason, Event, RejectReason, Side};
+
+use super::{BASE, INSTRUMENT, QUOTE, Scenario};
+use crate::exchange::Exchange;
+use crate::projection::Books;
+
+/// What one command of the scenario caused, one text per shown event.
+#[must_use]
+pub fn render_events(scenario: &Scenario, sequence: u64, events: &[Event]) -> Vec<String> {
+    events.iter().filter_map(|event| render_event(scenario, sequence, event)).collect()
+}
+
+fn render_event(scenario: &Scenario, sequence: u64, event: &Event) -> Option<String> {
+    let number = |id: engine::OrderId| scenario.number(id.0);
+    let money = |text: String| if scenario.money { text } else { String::new() };
+    let text = match event {
+        Event::CommandRejected { reason, .. } => {
+            format!("R{} {}", scenario.number(sequence), reason.name())
+        }
+        Event::OrderDuplicate { order_id, reason, .. } => {
+            let reason = reason.map_or(String::new(), |r: RejectReason| format!(" {}", r.name()));
+            format!("D{}={}{reason}", scenario.number(sequence), number(*order_id))
+        }
+        Event::OrderAccepted(order) if scenario.money => {
+            format!("A{} h{}", number(order.order_id), order.hold)
+        }
+        Event::OrderRested { order_id, price, open, visible, .. } => {
+            let hidden = if visible == open { String::new() } else { format!(" v{visible}") };
+            format!("L{} {open}@{price}{hidden}", number(*order_id))
+        }
+        Event::Trade(trade) => {
+            let (taker, maker) = (number(trade.taker_order_id), number(trade.maker_order_id));
+            let (maker_fee, taker_fee) = (trade.maker_fee, trade.taker_fee);
+            let amounts = money(format!(" f{maker_fee}/{taker_fee} r{}", trade.buyer_released));
+            format!("T{taker}/{maker} {}@{}{amounts}", trade.quantity, trade.price)
+        }
+        Event::OrderAmended { order_id, price, open, kept, .. } => {
+            let place = if *kept { "kept" } else { "lost" };
+            format!("M{} {open}@{price} {place}", number(*order_id))
+        }
+        Event::OrderClosed { reason: CloseReason::Filled, .. } => return None,
+        Event::OrderClosed { order_id, reason, released, .. } => {
+            let released = money(format!(" r{released}"));
+            format!("C{} {}{released}", number(*order_id), close_word(*reason))
+        }
+        Event::TransferApplied { kind: TransferKind::FundedOrder, transfer_id, amount, .. } => {
+            format!("K{transfer_id} {amount}")
+        }
+        Event::TransferDuplicate { transfer_id, .. } => format!("KD{transfer_id}"),
+        Event::IcebergRefreshed { .. }
+        | Event::SelfTradePrevented { .. }
+        | Event::OrderTriggered { .. }
+        | Event::KillSwitchChanged { .. }
+        | Event::SessionEnded { .. } => panic!("the notation has no word for {event:?}"),
+        Event::OrderAccepted(_)
+        | Event::TransferApplied { .. }
+        | Event::AccountRegistered { .. }
+        | Event::AssetAdded { .. }
+        | Event::InstrumentAdded(_)
+        | Event::InstrumentUpdated(_)
+        | Event::StatusChanged { .. }
+        | Event::MassCancelled { .. }
+        | Event::ConfigChanged(_)
+        | Event::AccountStatusChanged { .. } => return None,
+    };
+    Some(text)
+}
+
+fn close_word(reason: CloseReason) -> &'static str {
+    match reason {
+        CloseReason::BudgetSpent => "budget",
+        CloseReason::IocRemainder => "ioc",
+        CloseReason::NoLiquidity => "liq",
+        CloseReason::PriceCollar => "collar",
+        CloseReason::UserCancel => "user",
+        CloseReason::MassCancel => "mass",
+        CloseReason::AmendedAway => "amend",
+        CloseReason::MatchLimit => "limit",
+        CloseReason::Filled
+        | CloseReason::SelfTrade
+        | CloseReason::Expired
+        | CloseReason::SessionEnd
+        | CloseReason::KillSwitch
+        | CloseReason::PostOnlyWouldCross
+        | CloseReason::FokUnfillable => panic!("the notation has no word for {reason:?}"),
+    }
+}
+
+/// The end of a run in the shape of `expected`: the whole book, then the facts that it asks for.
+#[must_use]
+pub fn render_end(
+    scenario: &Scenario,
+    books: &Books,
+    exchange: &impl Exchange,
+    expected: &str,
+) -> String {
+    let mut parts = Vec::new();
+    for (side, word) in [(Side::Buy, "bid"), (Side::Sell, "ask")] {
+        let text = render_side(scenario, books, side);
+        if !text.is_empty() {
+            parts.push(format!("{word} {text}"));
+        }
+    }
+    if parts.is_empty() {
+        parts.push("empty".to_owned());
+    }
+    for part in expected.split(';').map(str::trim) {
+        let words: Vec<&str> = part.split_whitespace().collect();
+        match words[..] {
+            ["bid" | "ask", ..] | ["empty"] => {}
+            ["last", _] => parts.push(format!("last {}", books.last_price(INSTRUMENT))),
+            ["FEES", _] => parts.push(format!("FEES {}", exchange.fees_and_supply(QUOTE).0)),
+            [account, amount] => parts.push(render_balance(scenario, exchange, account, amount)),
+            _ => panic!("{part:?} does not describe an end"),
+        }
+    }
+    parts.join("; ")
+}
+
+fn render_side(scenario: &Scenario, books: &Books, side: Side) -> String {
+    let mut text = String::new();
+    let mut level = None;
+    for (id, price, open) in books.resting_orders(INSTRUMENT, side) {
+        if level != Some(price) {
+            let comma = if level.is_some() { ", " } else { "" };
+            text += &format!("{comma}{price}");
+            level = Some(price);
+        }
+        text += &format!(" {}:{open}", scenario.number(id.0));
+    }
+    text
+}
+
+fn render_balance(
+    scenario: &Scenario,
+    exchange: &impl Exchange,
+    account: &str,
+    amount: &str,
+) -> String {
+    let id = scenario.account(super::parse::letter(account));
+    let (asset, word) = if amount.starts_with('Q') { (QUOTE, 'Q') } else { (BASE, 'B') };
+    let (available, held) = exchange.balance(id, asset);
+    let held = if held == 0 { String::new() } else { format!("+{held}") };
+    format!("{account} {word}{available}{held}")
+}

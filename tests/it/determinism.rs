@@ -1,0 +1,62 @@
+//! What belongs here: the same commands twice give the same bytes, however an engine was built.
+
+use engine::engine::EngineOptions;
+use engine::{Codec, Event, HashSecret, StateMachine};
+use tests::exchange::{Exchange, FastExchange};
+use tests::workload::{frames, workload};
+
+const COMMANDS: usize = 2_000;
+/// The state is hashed after every so many commands; a hash walks all of it.
+const HASH_EVERY: usize = 50;
+
+/// Everything that an engine says and becomes.
+#[derive(PartialEq, Eq)]
+struct Trace {
+    event_bytes: Vec<u8>,
+    state_hashes: Vec<[u8; 32]>,
+    state: Vec<u8>,
+}
+
+fn trace(seed: u64, options: EngineOptions) -> Trace {
+    let mut exchange = FastExchange::new(options);
+    let mut trace = Trace { event_bytes: Vec::new(), state_hashes: Vec::new(), state: Vec::new() };
+    for (index, frame) in frames(&workload(seed, COMMANDS)).iter().enumerate() {
+        for event in exchange.apply(frame) {
+            let mut bytes = [0; Event::BYTES_MAX];
+            let length = event.encode_into(&mut bytes);
+            trace.event_bytes.extend(&bytes[..length]);
+        }
+        if index % HASH_EVERY == 0 {
+            trace.state_hashes.push(exchange.engine.state_hash());
+        }
+    }
+    trace.state_hashes.push(exchange.engine.state_hash());
+    exchange.engine.snapshot(&mut trace.state);
+    trace
+}
+
+#[test]
+fn the_same_commands_give_the_same_events_and_states() {
+    let other = EngineOptions {
+        hash_secret: HashSecret([0x0123_4567_89ab_cdef, 0xfedc_ba98_7654_3210]),
+        expected_orders: 10_000,
+        expected_client_ids: 10_000,
+    };
+    for seed in 0..40 {
+        let first = trace(seed, EngineOptions::default());
+        assert!(first.event_bytes.len() > COMMANDS, "seed {seed} says too little");
+        assert!(first == trace(seed, EngineOptions::default()), "seed {seed}, run twice");
+        assert!(first == trace(seed, other), "seed {seed}, built with other options");
+    }
+}
+
+#[test]
+fn different_commands_give_different_states() {
+    let hashes = |seed| trace(seed, EngineOptions::default()).state_hashes;
+    let (one, other) = (hashes(1), hashes(2));
+    assert_ne!(one.last(), other.last());
+    let mut distinct = one.clone();
+    distinct.sort_unstable();
+    distinct.dedup();
+    assert_eq!(distinct.len(), one.len(), "every command moves at least the sequence");
+}

@@ -1,0 +1,10 @@
+//! The integration tests, one binary. Each module says in its first lines what belongs there.
+
+mod allocation;
+mod determinism;
+mod differential;
+mod matching;
+mod tidy;
+
+#[global_allocator]
+static ALLOCATOR: tests::alloc::CountingAllocator = tests::alloc::CountingAllocator;

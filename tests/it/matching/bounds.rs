@@ -1,0 +1,127 @@
+//! What belongs here: numbers at the edge of what integers hold. A refusal, never an overflow.
+
+use engine::{
+    AccountId, AmendOrder, AssetCode, AssetId, Command, Event, Frame, InstrumentId, InstrumentSpec,
+    NewOrder, OrderId, Price, Quantity, RejectReason, Side, TradingStatus, TransferId, limits,
+};
+use tests::exchange::{Exchange, FastExchange};
+use tests::model::Model;
+
+const INSTRUMENT: InstrumentId = InstrumentId(1);
+const TRADER: AccountId = AccountId(1);
+
+/// Lists an instrument and gives one trader as much of everything as there may be.
+fn setup(spec: InstrumentSpec) -> Vec<Command> {
+    let code = |text| AssetCode::new(text).expect("a legal code");
+    let credit = |asset: AssetId| Command::Credit {
+        transfer_id: TransferId(asset.0.into()),
+        account: TRADER,
+        asset,
+        amount: limits::SUPPLY_MAX,
+    };
+    vec![
+        Command::AddAsset { asset: AssetId(1), code: code("B"), scale: 0 },
+        Command::AddAsset { asset: AssetId(2), code: code("Q"), scale: 0 },
+        Command::AddInstrument(spec),
+        Command::SetTradingStatus { instrument: INSTRUMENT, status: TradingStatus::Trading },
+        Command::RegisterAccount { uuid: 1, stp_group: 0 },
+        credit(AssetId(1)),
+        credit(AssetId(2)),
+    ]
+}
+
+/// What the last command comes to, on both exchanges.
+fn last_events(commands: &[Command]) -> Vec<Event> {
+    let run = |exchange: &mut dyn Exchange| {
+        let mut last = Vec::new();
+        for (command, sequence) in commands.iter().zip(1..) {
+            last = exchange.apply(&Frame { sequence, timestamp_ns: 0, command: *command });
+        }
+        exchange.assert_invariants();
+        last
+    };
+    let events = run(&mut FastExchange::default());
+    assert_eq!(events, run(&mut Model::default()));
+    events
+}
+
+fn refusal(events: &[Event]) -> Option<RejectReason> {
+    match events {
+        [Event::CommandRejected { reason, .. }] => Some(*reason),
+        _ => None,
+    }
+}
+
+/// A price from an older spec times a quantity from a newer one is in neither's bounds.
+#[test]
+fn a_value_that_no_spec_allows_is_too_large() {
+    let narrow = InstrumentSpec {
+        quote_per_tick_lot: 1 << 49,
+        max_quantity: Quantity(1),
+        ..InstrumentSpec::open(INSTRUMENT, AssetId(1), AssetId(2))
+    };
+    let high = Price(limits::PRICE_TICKS_MAX);
+    let most = Quantity(limits::QUANTITY_LOTS_MAX);
+    let low = InstrumentSpec { max_price: Price(1), max_quantity: most, ..narrow };
+    let mut commands = setup(narrow);
+    let resting = NewOrder::limit(TRADER, INSTRUMENT, Side::Sell, Quantity(1), high);
+    commands.push(Command::NewOrder(resting));
+    let order_id = OrderId(commands.len() as u64);
+    commands.push(Command::UpdateInstrument(low));
+
+    let market = NewOrder::market(TRADER, INSTRUMENT, Side::Buy, most);
+    let amend = AmendOrder {
+        account: TRADER,
+        order_id,
+        new_price: Price(0),
+        new_quantity: most,
+        new_trigger: Price(0),
+    };
+    for last in [Command::NewOrder(market), Command::AmendOrder(amend)] {
+        let events = last_events(&[commands.as_slice(), &[last]].concat());
+        assert_eq!(refusal(&events), Some(RejectReason::NotionalAboveMax), "{last:?}");
+    }
+}
+
+/// The widest spec there is: value, hold and fee of its largest order fit, one more lot does not.
+#[test]
+fn the_largest_order_is_taken() {
+    let most = Quantity(limits::QUANTITY_LOTS_MAX);
+    let widest = InstrumentSpec {
+        quote_per_tick_lot: 4,
+        max_quantity: most,
+        taker_fee_ppm: limits::FEE_PPM_MAX,
+        maker_fee_ppm: limits::FEE_PPM_MAX,
+        ..InstrumentSpec::open(INSTRUMENT, AssetId(1), AssetId(2))
+    };
+    let order = |side, quantity| {
+        let price = Price(limits::PRICE_TICKS_MAX);
+        Command::NewOrder(NewOrder::limit(TRADER, INSTRUMENT, side, quantity, price))
+    };
+    let mut commands = setup(widest);
+    commands.extend([order(Side::Sell, most), order(Side::Buy, most)]);
+    let events = last_events(&commands);
+    assert!(events.iter().any(|event| matches!(event, Event::Trade(_))), "{events:?}");
+    commands.push(order(Side::Buy, Quantity(most.0 + 1)));
+    assert_eq!(refusal(&last_events(&commands)), Some(RejectReason::QuantityAboveMax));
+}
+
+/// More lots in one level than 64 bits count.
+#[test]
+fn a_level_holds_more_than_one_order_can() {
+    let most = Quantity(limits::QUANTITY_LOTS_MAX);
+    let spec = InstrumentSpec {
+        max_quantity: most,
+        ..InstrumentSpec::open(INSTRUMENT, AssetId(1), AssetId(2))
+    };
+    let mut commands = setup(spec);
+    let bid = NewOrder::limit(TRADER, INSTRUMENT, Side::Buy, most, Price(1));
+    let orders = usize::try_from(u64::MAX / most.0).expect("it fits") + 2;
+    commands.extend(std::iter::repeat_n(Command::NewOrder(bid), orders));
+    let mut exchange = FastExchange::default();
+    for (command, sequence) in commands.iter().zip(1..) {
+        exchange.apply(&Frame { sequence, timestamp_ns: 0, command: *command });
+    }
+    exchange.assert_invariants();
+    assert_eq!(exchange.resting_orders(INSTRUMENT, Side::Buy).len(), orders);
+}
