@@ -9,9 +9,12 @@ use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Tries to meet the same file under the name and in the hand, when somebody keeps replacing it.
 const ATTEMPTS: u32 = 8;
+/// Pause between two looks at a lock that somebody holds.
+const RETRY: Duration = Duration::from_millis(20);
 
 /// Exclusive claim on a data directory, held until dropped.
 #[derive(Debug)]
@@ -48,6 +51,24 @@ impl DirectoryLock {
             }
         }
         Err(JournalError::Locked { path })
+    }
+
+    /// Like [`Self::acquire`], but asks again for up to `patience` while the lock is held: a
+    /// process that was killed keeps it until the system has taken its mappings apart.
+    ///
+    /// # Errors
+    /// As `acquire`; `Locked` when the patience is used up.
+    pub fn acquire_within(dir: &Path, patience: Duration) -> Result<Self, JournalError> {
+        let mut left = patience;
+        loop {
+            match Self::acquire(dir) {
+                Err(JournalError::Locked { .. }) if left > Duration::ZERO => {
+                    std::thread::sleep(RETRY.min(left));
+                    left = left.saturating_sub(RETRY);
+                }
+                outcome => return outcome,
+            }
+        }
     }
 
     /// The locked file.
@@ -93,6 +114,21 @@ mod tests {
         assert_eq!(std::fs::metadata(first.path()).unwrap().modified().unwrap(), before);
         drop(first);
         assert!(DirectoryLock::acquire(&dir).is_ok());
+    }
+
+    #[test]
+    fn patience_waits_for_a_holder_that_goes_away_and_no_longer() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = root.path().join("data");
+        let first = DirectoryLock::acquire(&dir).unwrap();
+        let refused = DirectoryLock::acquire_within(&dir, RETRY).unwrap_err();
+        assert_eq!(refused.exit_code(), 75);
+        let waiting = std::thread::spawn({
+            let dir = dir.clone();
+            move || DirectoryLock::acquire_within(&dir, Duration::from_secs(60)).map(drop)
+        });
+        drop(first);
+        assert!(waiting.join().unwrap().is_ok());
     }
 
     #[test]

@@ -45,6 +45,9 @@ pub const EVENT_LOG_SYNC_NS: u64 = 50_000_000;
 /// Longest sleep of a stage that has nothing to do; bounds every timed duty and any lost wake-up.
 pub const NAP_MAX: Duration = Duration::from_millis(1);
 
+/// How long a start waits for the lock of a process that was killed and is still going away.
+pub const LOCK_PATIENCE: Duration = Duration::from_secs(2);
+
 /// Linux cuts thread names at this many bytes.
 pub const THREAD_NAME_BYTES_MAX: usize = 15;
 

@@ -10,7 +10,7 @@ use journal::{DirectoryLock, JournalReader, JournalWriter, Record, RecordKind, R
 
 use crate::error::PipelineError;
 use crate::event_log::{EventLog, encode_event, event_bytes_max, split_payload};
-use crate::limits::EVENTS_RESERVED;
+use crate::limits::{EVENTS_RESERVED, LOCK_PATIENCE};
 use crate::options::{Options, event_log_id, journal_dir};
 use crate::outlet::Outlet;
 use crate::slot::Control;
@@ -87,7 +87,7 @@ pub fn recover<S: StateMachine>(
 ) -> Result<Recovered<S>, PipelineError> {
     assert_eq!(machine.last_sequence(), 0, "recovery replays from the beginning");
     options.check()?;
-    let lock = DirectoryLock::acquire(&options.data_dir)?;
+    let lock = DirectoryLock::acquire_within(&options.data_dir, LOCK_PATIENCE)?;
     let mut released = 0;
     let (writer, event_log_report) =
         journal::recover(&options.events_dir(), &options.event_log_options::<S>(), |record| {
