@@ -3,7 +3,7 @@
 //! where there is none.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
@@ -93,6 +93,8 @@ pub enum OfflineError {
     Production,
     #[error("--{argument} {text:?}: {problem}")]
     Argument { argument: &'static str, text: String, problem: &'static str },
+    #[error("there is no journal in {}", .0.display())]
+    NoJournal(PathBuf),
     #[error("the token cannot be signed")]
     Sign,
     #[error("writing to standard output: {0}")]
@@ -110,6 +112,7 @@ impl OfflineError {
             | Self::TokenKey(_)
             | Self::Production
             | Self::Argument { .. }
+            | Self::NoJournal(_)
             | Self::Sign
             | Self::Output(_) => EXIT_CONFIGURATION,
         }
@@ -169,6 +172,7 @@ struct ReplayLine {
 }
 
 pub(crate) fn replay(arguments: &ReplayArguments) -> Result<String, OfflineError> {
+    journal_dir(&arguments.data_dir)?;
     let clock = SystemClock::new();
     let engine = Engine::new(EngineOptions::default());
     let summary = pipeline::replay(&arguments.data_dir, engine)?;
@@ -202,10 +206,10 @@ pub(crate) fn journal(
     command: &JournalCommand,
     output: &mut impl Write,
 ) -> Result<(), OfflineError> {
-    let dir = |log: &LogArguments| log.data_dir.join("journal");
+    let dir = |log: &LogArguments| journal_dir(&log.data_dir);
     match command {
         JournalCommand::Stat(log) => {
-            let stat = journal::stat(&dir(log))?;
+            let stat = journal::stat(&dir(log)?)?;
             let body = json!({
                 "exchange": uuid::Uuid::from_bytes(stat.exchange_uuid),
                 "epoch": stat.epoch,
@@ -222,7 +226,7 @@ pub(crate) fn journal(
             Ok(writeln!(output, "{body}")?)
         }
         JournalCommand::Verify(log) => {
-            let report = journal::verify(&dir(log))?;
+            let report = journal::verify(&dir(log)?)?;
             let body = json!({
                 "segments": report.segments,
                 "groups": report.groups,
@@ -237,17 +241,18 @@ pub(crate) fn journal(
             Ok(writeln!(output, "{body}")?)
         }
         JournalCommand::Dump(DumpArguments { log, from, to }) => {
-            dump(&dir(log), *from, *to, output)
+            dump(&dir(log)?, *from, *to, output)
         }
     }
 }
 
-fn dump(
-    dir: &std::path::Path,
-    from: u64,
-    to: u64,
-    output: &mut impl Write,
-) -> Result<(), OfflineError> {
+/// The journal of a data directory that has one.
+fn journal_dir(data_dir: &Path) -> Result<PathBuf, OfflineError> {
+    let dir = data_dir.join("journal");
+    if dir.is_dir() { Ok(dir) } else { Err(OfflineError::NoJournal(data_dir.to_owned())) }
+}
+
+fn dump(dir: &Path, from: u64, to: u64, output: &mut impl Write) -> Result<(), OfflineError> {
     let mut written = Ok(());
     journal::dump(dir, from, to, |record| {
         if written.is_ok() {
@@ -298,6 +303,20 @@ mod tests {
         for text in ["", "h", "0s", "24", "24x", "-1h", "1.5h", "367d", "99999999999999999999d"] {
             assert_eq!(ttl(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn a_folder_without_a_journal_is_named_and_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let data_dir = folder.path().join("nothing");
+        let replayed = replay(&ReplayArguments { data_dir: data_dir.clone(), json: true });
+        let log = LogArguments { data_dir: data_dir.clone() };
+        let verified = journal(&JournalCommand::Verify(log), &mut Vec::new());
+        for error in [replayed.unwrap_err(), verified.unwrap_err()] {
+            assert_eq!(error.exit_code(), EXIT_CONFIGURATION);
+            assert!(error.to_string().contains("nothing"), "{error}");
+        }
+        assert!(!data_dir.exists());
     }
 
     #[test]
