@@ -93,6 +93,8 @@ pub struct EngineConfig {
     pub max_steps_per_order: u32,
     /// Client order ids remembered.
     pub client_id_capacity: u32,
+    /// Client order ids remembered of one account: an account that uses more pushes out its own.
+    pub client_ids_per_account: u32,
     /// How long a client order id is remembered after its order closed, nanoseconds.
     pub dedup_window_ns: u64,
     /// Transfer ids remembered.
@@ -108,6 +110,7 @@ impl Default for EngineConfig {
             max_triggers_per_command: 1_000,
             max_steps_per_order: 10_000,
             client_id_capacity: 1 << 20,
+            client_ids_per_account: 1 << 16,
             dedup_window_ns: 24 * HOUR_NS,
             transfer_capacity: 1 << 22,
             transfer_window_ns: 30 * 24 * HOUR_NS,

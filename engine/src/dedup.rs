@@ -1,6 +1,8 @@
 //! Owns what makes a repeated request harmless: which keys were used, for what, with what outcome.
 //! Knows nothing of orders or transfers. Invariant: a key is never dropped while its order lives,
-//! nor while its window lasts, except that the oldest retired one makes room when a table is full.
+//! nor while its window lasts, except that the oldest retired one makes room: an owner's own when
+//! the owner has its share, so that nobody can push out another's, anybody's when the table is
+//! full.
 //!
 //! Keys are chosen by clients, so the hash is seeded: see [`HashSecret`]. The secret decides only
 //! where an entry lies in memory, never what the engine answers, so it is not part of the state.
@@ -35,6 +37,9 @@ const NO_ENTRY: u32 = u32::MAX;
 
 /// A key of a [`DedupTable`].
 pub(crate) trait DedupKey: Copy + Eq {
+    /// Whose share of the table the key counts against: a small number.
+    fn owner(&self) -> usize;
+
     fn words(&self, each: impl FnMut(u64));
 }
 
@@ -46,6 +51,10 @@ pub(crate) struct ClientOrderKey {
 }
 
 impl DedupKey for ClientOrderKey {
+    fn owner(&self) -> usize {
+        self.account.0 as usize
+    }
+
     fn words(&self, mut each: impl FnMut(u64)) {
         each(u64::from(self.account.0) << 32 | self.id.as_bytes().len() as u64);
         words_of(self.id.as_bytes(), each);
@@ -53,6 +62,11 @@ impl DedupKey for ClientOrderKey {
 }
 
 impl DedupKey for TransferId {
+    /// Operators share one table.
+    fn owner(&self) -> usize {
+        0
+    }
+
     fn words(&self, each: impl FnMut(u64)) {
         words_of(&self.0.to_le_bytes(), each);
     }
@@ -105,13 +119,37 @@ pub(crate) struct DedupEntry<K> {
     pub(crate) fingerprint: u64,
     /// Engine time since which it may be forgotten after the window; 0 while its order lives.
     pub(crate) retired_at_ns: u64,
+    /// Neighbours in the queue of all retired entries; also the list of free ones.
     next: u32,
+    previous: u32,
+    /// The entry of the same owner that retired next.
+    owner_next: u32,
+}
+
+/// What the table holds of one owner.
+#[derive(Clone, Copy, Debug)]
+struct Owner {
+    first_retired: u32,
+    last_retired: u32,
+    len: u32,
+}
+
+impl Owner {
+    const NONE: Self = Self { first_retired: NO_ENTRY, last_retired: NO_ENTRY, len: 0 };
+}
+
+/// How many entries there may be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Capacity {
+    pub(crate) table: u32,
+    pub(crate) owner: u32,
 }
 
 /// Table of used keys: live ones, and a queue of retired ones, oldest first.
 #[derive(Clone, Debug)]
 pub(crate) struct DedupTable<K> {
     entries: Vec<DedupEntry<K>>,
+    owners: Vec<Owner>,
     index: HashIndex,
     secret: HashSecret,
     free: u32,
@@ -124,6 +162,7 @@ impl<K: DedupKey> DedupTable<K> {
     pub(crate) fn new(secret: HashSecret, expected: usize) -> Self {
         Self {
             entries: Vec::with_capacity(expected),
+            owners: Vec::new(),
             index: HashIndex::with_capacity(expected),
             secret,
             free: NO_ENTRY,
@@ -146,7 +185,9 @@ impl<K: DedupKey> DedupTable<K> {
     pub(crate) fn expire(&mut self, now_ns: u64, window_ns: u64) {
         for _ in 0..EXPIRED_ENTRIES_PER_COMMAND {
             match self.entries.get(self.first_retired as usize) {
-                Some(entry) if now_ns - entry.retired_at_ns > window_ns => self.drop_oldest(),
+                Some(entry) if now_ns - entry.retired_at_ns > window_ns => {
+                    self.drop_oldest_of(entry.key.owner());
+                }
                 _ => return,
             }
         }
@@ -156,9 +197,25 @@ impl<K: DedupKey> DedupTable<K> {
         self.len
     }
 
-    /// Whether a new key fits, if need be in the place of the oldest retired one.
-    pub(crate) fn has_room(&self, capacity: u32) -> bool {
-        self.len < capacity || self.first_retired != NO_ENTRY
+    fn owner(&self, owner: usize) -> Owner {
+        self.owners.get(owner).copied().unwrap_or(Owner::NONE)
+    }
+
+    fn owner_mut(&mut self, owner: usize) -> &mut Owner {
+        if owner >= self.owners.len() {
+            self.owners.resize(owner + 1, Owner::NONE);
+        }
+        &mut self.owners[owner]
+    }
+
+    /// Whether a new key fits, if need be in the place of a retired one.
+    pub(crate) fn has_room(&self, key: &K, capacity: Capacity) -> bool {
+        let owner = self.owner(key.owner());
+        if owner.len >= capacity.owner {
+            owner.first_retired != NO_ENTRY
+        } else {
+            self.len < capacity.table || self.first_retired != NO_ENTRY
+        }
     }
 
     /// Remembers a key of which the caller knows that it is new and that there is room.
@@ -168,13 +225,23 @@ impl<K: DedupKey> DedupTable<K> {
         order_id: OrderId,
         reason: Option<RejectReason>,
         fingerprint: u64,
-        capacity: u32,
+        capacity: Capacity,
     ) -> u32 {
-        if self.len >= capacity {
-            self.drop_oldest();
+        if self.owner(key.owner()).len >= capacity.owner {
+            self.drop_oldest_of(key.owner());
+        } else if self.len >= capacity.table {
+            self.drop_oldest_of(self.entry(self.first_retired).key.owner());
         }
-        let entry =
-            DedupEntry { key, order_id, reason, fingerprint, retired_at_ns: 0, next: NO_ENTRY };
+        let entry = DedupEntry {
+            key,
+            order_id,
+            reason,
+            fingerprint,
+            retired_at_ns: 0,
+            next: NO_ENTRY,
+            previous: NO_ENTRY,
+            owner_next: NO_ENTRY,
+        };
         let place = match self.entries.get(self.free as usize) {
             Some(free) => {
                 let place = std::mem::replace(&mut self.free, free.next);
@@ -187,31 +254,49 @@ impl<K: DedupKey> DedupTable<K> {
             }
         };
         self.index.insert(hash(self.secret, &key), place);
+        self.owner_mut(key.owner()).len += 1;
         self.len += 1;
         place
     }
 
     /// Starts the window of a key: its order closed, or it never had one.
     pub(crate) fn retire(&mut self, place: u32, now_ns: u64) {
+        let last = std::mem::replace(&mut self.last_retired, place);
         let entry = &mut self.entries[place as usize];
-        (entry.retired_at_ns, entry.next) = (now_ns, NO_ENTRY);
-        match self.entries.get_mut(self.last_retired as usize) {
+        (entry.retired_at_ns, entry.previous) = (now_ns, last);
+        let owner = self.owner_mut(self.entry(place).key.owner());
+        let owner_last = std::mem::replace(&mut owner.last_retired, place);
+        if owner_last == NO_ENTRY {
+            owner.first_retired = place;
+        } else {
+            self.entries[owner_last as usize].owner_next = place;
+        }
+        match self.entries.get_mut(last as usize) {
             Some(last) => last.next = place,
             None => self.first_retired = place,
         }
-        self.last_retired = place;
     }
 
-    fn drop_oldest(&mut self) {
-        let place = self.first_retired;
-        let key = self.entry(place).key;
+    /// Forgets the retired entry of an owner that the caller knows to have one.
+    fn drop_oldest_of(&mut self, owner: usize) {
+        let place = self.owners[owner].first_retired;
+        let DedupEntry { key, next, previous, owner_next, .. } = *self.entry(place);
         self.index.remove(hash(self.secret, &key), place);
-        let entry = &mut self.entries[place as usize];
-        self.first_retired = std::mem::replace(&mut entry.next, self.free);
-        self.free = place;
-        if self.first_retired == NO_ENTRY {
-            self.last_retired = NO_ENTRY;
+        match self.entries.get_mut(previous as usize) {
+            Some(before) => before.next = next,
+            None => self.first_retired = next,
         }
+        match self.entries.get_mut(next as usize) {
+            Some(after) => after.previous = previous,
+            None => self.last_retired = previous,
+        }
+        let owner = &mut self.owners[owner];
+        owner.len -= 1;
+        owner.first_retired = owner_next;
+        if owner_next == NO_ENTRY {
+            owner.last_retired = NO_ENTRY;
+        }
+        self.entries[place as usize].next = std::mem::replace(&mut self.free, place);
         self.len -= 1;
     }
 
@@ -240,31 +325,32 @@ mod tests {
     fn a_full_table_drops_the_oldest_retired_key_and_no_live_one() {
         let mut table = table();
         let insert = |table: &mut DedupTable<TransferId>, id| {
-            table.insert(TransferId(id), OrderId(0), None, 0, 3)
+            table.insert(TransferId(id), OrderId(0), None, 0, of(3))
         };
+        let key = TransferId(9);
         let live = insert(&mut table, 1);
         for id in [2, 3] {
             let place = insert(&mut table, id);
             table.retire(place, 10);
         }
-        assert!(table.has_room(3));
+        assert!(table.has_room(&key, of(3)));
         insert(&mut table, 4);
         assert_eq!(table.len(), 3);
         assert!(table.find(&TransferId(1)).is_some());
         assert!(table.find(&TransferId(2)).is_none());
         insert(&mut table, 5);
         assert!(table.find(&TransferId(3)).is_none());
-        assert!(!table.has_room(3), "three live keys: nothing may be dropped");
-        assert!(table.has_room(4));
+        assert!(!table.has_room(&key, of(3)), "three live keys: nothing may be dropped");
+        assert!(table.has_room(&key, of(4)));
         table.retire(live, 11);
-        assert!(table.has_room(3));
+        assert!(table.has_room(&key, of(3)));
     }
 
     #[test]
     fn keys_outlive_their_window_by_nothing_and_expire_in_small_steps() {
         let mut table = table();
         for id in 0..10 {
-            let place = table.insert(TransferId(id), OrderId(0), None, 0, 100);
+            let place = table.insert(TransferId(id), OrderId(0), None, 0, of(100));
             table.retire(place, 5);
         }
         table.expire(15, 10);
@@ -274,6 +360,50 @@ mod tests {
         table.expire(16, 10);
         assert_eq!(table.len(), 0);
         assert_eq!(table.retired().count(), 0);
+    }
+
+    /// A table of so many entries, and no shares.
+    fn of(table: u32) -> Capacity {
+        Capacity { table, owner: u32::MAX }
+    }
+
+    #[test]
+    fn an_owner_with_its_share_pushes_out_its_own_keys_only() {
+        let mut table = DedupTable::new(HashSecret([7, 9]), 0);
+        let capacity = Capacity { table: 100, owner: 2 };
+        let key = |account, id: &[u8]| ClientOrderKey {
+            account: AccountId(account),
+            id: ClientOrderId::new(id).unwrap(),
+        };
+        let mut refuse = |key| {
+            let place = table.insert(key, OrderId(1), None, 0, capacity);
+            table.retire(place, 5);
+        };
+        refuse(key(1, b"mine"));
+        for id in 0..50u8 {
+            refuse(key(2, &[b'a' + id]));
+        }
+        refuse(key(1, b"mine too"));
+        assert_eq!(table.len(), 4);
+        for kept in [key(1, b"mine"), key(2, &[b'a' + 48]), key(2, &[b'a' + 49])] {
+            assert!(table.find(&kept).is_some(), "{kept:?}");
+        }
+        let queue: Vec<u8> = table.retired().map(|e| e.key.id.as_bytes()[0]).collect();
+        assert_eq!(queue, [b'm', b'a' + 48, b'a' + 49, b'm']);
+    }
+
+    #[test]
+    fn an_owner_whose_share_is_all_live_has_no_room() {
+        let mut table = DedupTable::new(HashSecret([7, 9]), 0);
+        let capacity = Capacity { table: 100, owner: 1 };
+        let key = |id: &[u8]| ClientOrderKey {
+            account: AccountId(1),
+            id: ClientOrderId::new(id).unwrap(),
+        };
+        let place = table.insert(key(b"a"), OrderId(1), None, 0, capacity);
+        assert!(!table.has_room(&key(b"b"), capacity));
+        table.retire(place, 5);
+        assert!(table.has_room(&key(b"b"), capacity));
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Owns the way of a new order: known key, checks, hold, match, and what becomes of the rest.
 //! Knows nothing of the walk itself. Invariant: a refused order changes only the table of keys.
 
-use crate::command::{Command, NewOrder};
-use crate::dedup::{ClientKey, ClientOrderKey};
+use crate::command::{Command, EngineConfig, NewOrder};
+use crate::dedup::{Capacity, ClientKey, ClientOrderKey};
 use crate::engine::{Checked, Engine, Events, rejected};
 use crate::event::{CloseReason, Event, OrderAccepted};
 use crate::matching::Taker;
@@ -38,8 +38,7 @@ impl Engine {
         self.accounts.get(account).ok_or(RejectReason::UnknownAccount)?;
         if !order.client_order_id.is_empty() {
             self.client_ids.expire(self.now_ns, self.config.dedup_window_ns);
-            let key = ClientOrderKey { account, id: order.client_order_id };
-            if let Some(entry) = self.client_ids.find(&key) {
+            if let Some(entry) = self.client_ids.find(&client_order_key(order)) {
                 let (order_id, reason) = (entry.order_id, entry.reason);
                 return if entry.fingerprint == body {
                     Ok(Some(Event::OrderDuplicate { account, order_id, reason }))
@@ -57,20 +56,25 @@ impl Engine {
         Ok(None)
     }
 
+    pub(crate) fn client_id_capacity(&self) -> Capacity {
+        let EngineConfig { client_id_capacity, client_ids_per_account, .. } = self.config;
+        Capacity { table: client_id_capacity, owner: client_ids_per_account }
+    }
+
     fn remember(&mut self, order: &NewOrder, reason: Option<RejectReason>, body: u64) -> ClientKey {
         if order.client_order_id.is_empty() {
             return ClientKey::NONE;
         }
-        let key = ClientOrderKey { account: order.account, id: order.client_order_id };
-        let order_id = OrderId(self.last_sequence);
-        let capacity = self.config.client_id_capacity;
+        let (key, order_id) = (client_order_key(order), OrderId(self.last_sequence));
+        let capacity = self.client_id_capacity();
         ClientKey(self.client_ids.insert(key, order_id, reason, body, capacity))
     }
 
     /// A business refusal is the order's outcome for good; a malformed order may be sent again.
     fn remember_refusal(&mut self, order: &NewOrder, reason: RejectReason, body: u64) {
         let final_outcome = !reason.is_malformed() && reason != RejectReason::WindowFull;
-        if final_outcome && self.client_ids.has_room(self.config.client_id_capacity) {
+        let key = client_order_key(order);
+        if final_outcome && self.client_ids.has_room(&key, self.client_id_capacity()) {
             let key = self.remember(order, Some(reason), body);
             if key != ClientKey::NONE {
                 self.client_ids.retire(key.0, self.now_ns);
@@ -153,6 +157,10 @@ impl Engine {
             (_, TimeInForce::Gtc | TimeInForce::Gtd | TimeInForce::Day) => None,
         }
     }
+}
+
+pub(crate) fn client_order_key(order: &NewOrder) -> ClientOrderKey {
+    ClientOrderKey { account: order.account, id: order.client_order_id }
 }
 
 fn accepted(order: &NewOrder, sequence: u64, admission: Admission) -> OrderAccepted {

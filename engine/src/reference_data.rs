@@ -13,7 +13,8 @@ use crate::types::{AccountId, AccountStatus, AssetCode, AssetId, InstrumentId, P
 
 impl Engine {
     pub(crate) fn configure(&mut self, config: &EngineConfig, events: &mut Events) -> Checked<()> {
-        let capacities = [config.client_id_capacity, config.transfer_capacity];
+        let capacities =
+            [config.client_id_capacity, config.client_ids_per_account, config.transfer_capacity];
         let bounds = [config.max_triggers_per_command, config.max_steps_per_order];
         let windows = [config.dedup_window_ns, config.transfer_window_ns];
         let legal = capacities.iter().all(|c| (1..=IDEMPOTENCY_CAPACITY_MAX).contains(c))

@@ -7,6 +7,7 @@ use crate::engine::{Checked, Engine, Instrument};
 use crate::fees;
 use crate::instrument::TradingStatus;
 use crate::limits::ORDER_VALUE_MAX;
+use crate::new_order::client_order_key;
 use crate::reject::RejectReason;
 use crate::types::{
     AccountStatus, Amount, OrderType, Price, Quantity, SelfTradePolicy, Side, TimeInForce,
@@ -94,8 +95,8 @@ impl Engine {
     }
 
     fn check_windows(&self, order: &NewOrder) -> Checked<()> {
-        let ids = self.config.client_id_capacity;
-        let client_id_fits = order.client_order_id.is_empty() || self.client_ids.has_room(ids);
+        let client_id_fits = order.client_order_id.is_empty()
+            || self.client_ids.has_room(&client_order_key(order), self.client_id_capacity());
         let transfer_fits = order.credit_id == TransferId(0)
             || self.transfers.len() < self.config.transfer_capacity;
         if client_id_fits && transfer_fits { Ok(()) } else { Err(RejectReason::WindowFull) }

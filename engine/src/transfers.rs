@@ -4,7 +4,7 @@
 
 use crate::codec::Codec;
 use crate::command::Command;
-use crate::dedup::fingerprint;
+use crate::dedup::{Capacity, fingerprint};
 use crate::engine::{Checked, Engine, Events, rejected};
 use crate::event::{Event, TransferKind};
 use crate::limits::ENCODED_BYTES_MAX;
@@ -72,7 +72,9 @@ impl Engine {
             return Err(RejectReason::WindowFull);
         }
         if kind == TransferKind::Debit {
-            if money.balance(account).available < amount {
+            // Rebates are paid before the fees that cover them may have come in: an account can
+            // own more than was ever credited, and only what was credited can leave.
+            if money.balance(account).available < amount || money.supply < amount {
                 return Err(RejectReason::InsufficientBalance);
             }
         } else if !money.accepts(amount) {
@@ -82,7 +84,7 @@ impl Engine {
     }
 
     fn remember_transfer(&mut self, id: TransferId, reason: Option<RejectReason>, body: u64) {
-        let capacity = self.config.transfer_capacity;
+        let capacity = Capacity { table: self.config.transfer_capacity, owner: u32::MAX };
         let place = self.transfers.insert(id, OrderId(0), reason, body, capacity);
         self.transfers.retire(place, self.now_ns);
     }

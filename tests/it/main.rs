@@ -4,6 +4,7 @@ mod allocation;
 mod determinism;
 mod differential;
 mod matching;
+mod readme;
 mod tidy;
 
 #[global_allocator]

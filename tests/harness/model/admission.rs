@@ -132,7 +132,8 @@ impl Model {
         best: Option<i64>,
     ) -> Verdict {
         let funded = is_key(order.credit_id);
-        let no_room = !order.client_order_id.is_empty() && self.no_room_for_client_id();
+        let no_room =
+            !order.client_order_id.is_empty() && self.no_room_for_client_id(order.account);
         let full = no_room || (funded && self.transfers_are_full());
         refuse_if(full, RejectReason::WindowFull)?;
         let asset = hold_asset(&instrument.spec, order.side);

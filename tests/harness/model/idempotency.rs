@@ -59,25 +59,40 @@ impl Model {
         }
     }
 
-    fn client_ids_are_full(&self) -> bool {
-        self.client_ids.len() >= self.config.client_id_capacity as usize
+    /// Whether the account may have no more keys.
+    fn share_is_used(&self, account: AccountId) -> bool {
+        let own = self.client_ids.iter().filter(|e| e.order.account == account).count();
+        own >= self.config.client_ids_per_account as usize
+    }
+
+    /// The entry that has to go before one of this account can come: `Some(None)` if one has to and
+    /// none may.
+    fn in_the_way(&self, account: AccountId) -> Option<Option<usize>> {
+        let own_retired =
+            |e: &ClientIdEntry| e.order.account == account && e.retired_at_ns.is_some();
+        if self.share_is_used(account) {
+            Some(self.client_ids.iter().position(own_retired))
+        } else if self.client_ids.len() >= self.config.client_id_capacity as usize {
+            Some(self.oldest_retired())
+        } else {
+            None
+        }
     }
 
     /// Whether an order with a key could not be remembered.
-    pub(super) fn no_room_for_client_id(&self) -> bool {
-        self.client_ids_are_full() && self.oldest_retired().is_none()
+    pub(super) fn no_room_for_client_id(&self, account: AccountId) -> bool {
+        self.in_the_way(account) == Some(None)
     }
 
     /// Remembers an order that was accepted (`reason` is `None`) or refused. A refusal that finds
     /// no room stays what it is and is not remembered.
     pub(super) fn remember_order(&mut self, order: &NewOrder, reason: Option<RejectReason>) {
         let forgets = self.defect == Some(Defect::RefusalsForgotten) && reason.is_some();
-        if order.client_order_id.is_empty() || self.no_room_for_client_id() || forgets {
+        if order.client_order_id.is_empty() || self.no_room_for_client_id(order.account) || forgets
+        {
             return;
         }
-        if self.client_ids_are_full()
-            && let Some(index) = self.oldest_retired()
-        {
+        if let Some(Some(index)) = self.in_the_way(order.account) {
             self.client_ids.remove(index);
         }
         self.client_ids.push(ClientIdEntry {
@@ -157,7 +172,10 @@ impl Model {
         let refusal = if credit {
             self.supply_overflows(asset, amount).then_some(RejectReason::BalanceOverflow)
         } else {
-            (self.available(account, asset) < amount).then_some(RejectReason::InsufficientBalance)
+            // No more can leave than came in, whatever rebates an account was paid.
+            let supply = self.asset(asset).map_or(0, |a| a.supply);
+            let covered = self.available(account, asset).min(supply) >= amount;
+            (!covered).then_some(RejectReason::InsufficientBalance)
         };
         self.remember_transfer(id, *command, refusal);
         if let Some(reason) = refusal {

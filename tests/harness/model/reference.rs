@@ -16,10 +16,14 @@ impl Model {
         let zero = config.max_triggers_per_command == 0
             || config.max_steps_per_order == 0
             || config.client_id_capacity == 0
+            || config.client_ids_per_account == 0
             || config.dedup_window_ns == 0
             || config.transfer_capacity == 0
             || config.transfer_window_ns == 0;
-        let large = config.client_id_capacity.max(config.transfer_capacity);
+        let large = config
+            .client_id_capacity
+            .max(config.client_ids_per_account)
+            .max(config.transfer_capacity);
         if zero || large > IDEMPOTENCY_CAPACITY_MAX {
             return Err(RejectReason::InvalidField);
         }

@@ -80,6 +80,8 @@ impl Market {
         if self.narrow || random.chance(20) {
             config.max_steps_per_order = random.pick(&[1, 2, 3, 10_000]);
             config.client_id_capacity = random.pick(&[1, 2, 5, 1_000]);
+            // Narrow with the steps, so in every combination with the capacity.
+            config.client_ids_per_account = config.max_steps_per_order;
             config.dedup_window_ns = random.pick(&[1, 10, 100]);
             config.transfer_capacity = random.pick(&[10, 40, 1_000]);
             config.transfer_window_ns = random.pick(&[1, 10, 100]);

@@ -106,6 +106,38 @@ fn the_largest_order_is_taken() {
     assert_eq!(refusal(&last_events(&commands)), Some(RejectReason::QuantityAboveMax));
 }
 
+/// A rebate from older terms can leave an account with more than was ever brought in.
+#[test]
+fn no_more_money_leaves_than_came_in() {
+    let rebate = InstrumentSpec {
+        maker_fee_ppm: -1_000,
+        taker_fee_ppm: 1_000,
+        ..InstrumentSpec::open(INSTRUMENT, AssetId(1), AssetId(2))
+    };
+    let free = InstrumentSpec { maker_fee_ppm: 0, taker_fee_ppm: 0, ..rebate };
+    let order = |side| {
+        Command::NewOrder(NewOrder::limit(TRADER, INSTRUMENT, side, Quantity(1_000), Price(1_000)))
+    };
+    let debit = |transfer_id, amount| Command::Debit {
+        transfer_id: TransferId(transfer_id),
+        account: TRADER,
+        asset: AssetId(2),
+        amount,
+    };
+    let mut commands = setup(rebate);
+    commands.extend([order(Side::Sell), Command::UpdateInstrument(free), order(Side::Buy)]);
+    let all = limits::SUPPLY_MAX;
+    let mut refused = commands.clone();
+    refused.push(debit(10, all + 1));
+    assert_eq!(refusal(&last_events(&refused)), Some(RejectReason::InsufficientBalance));
+    commands.push(debit(11, all));
+    let events = last_events(&commands);
+    assert!(
+        matches!(events.as_slice(), [Event::TransferApplied { available: 1_000, .. }]),
+        "{events:?}"
+    );
+}
+
 /// More lots in one level than 64 bits count.
 #[test]
 fn a_level_holds_more_than_one_order_can() {
