@@ -5,7 +5,7 @@
 
 use crate::error::JournalError;
 use crate::format::{BLOCK, CONTROL_MAGIC, ControlSlot, FORMAT, is_zero};
-use crate::segment::sync_directory;
+use crate::segment::{settle_file, sync_directory};
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -25,7 +25,9 @@ pub(crate) struct ControlFile {
 }
 
 impl ControlFile {
-    /// Reads the slot in force; `None` where the directory has no control file.
+    /// Reads the slot in force; `None` where the directory has no control file. Who is going to
+    /// write reads what is on the disk: the page cache, where a process before may have left what
+    /// a failed sync never wrote, is written back and dropped first.
     pub(crate) fn open(dir: &Path, writable: bool) -> Result<Option<Self>, JournalError> {
         let path = dir.join(FILE_NAME);
         let file = match OpenOptions::new().read(true).write(writable).open(&path) {
@@ -33,6 +35,9 @@ impl ControlFile {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(JournalError::io("open", &path)(error)),
         };
+        if writable {
+            settle_file(&file, &path)?;
+        }
         let slot = Self::read_newest(&file, &path)?;
         Ok(Some(Self { file, path, slot }))
     }
@@ -113,12 +118,6 @@ impl ControlFile {
             .map_err(JournalError::io("write", &self.path))?;
         self.file.sync_data().map_err(JournalError::io("sync", &self.path))
     }
-
-    /// Makes durable what a process before this one may have left in the page cache, and drops the
-    /// cache.
-    pub(crate) fn settle(&self) -> Result<(), JournalError> {
-        crate::segment::settle_file(&self.file, &self.path)
-    }
 }
 
 #[cfg(test)]
@@ -146,17 +145,17 @@ mod tests {
     }
 
     #[test]
-    fn every_bit_flip_of_a_slot_falls_back_or_is_refused() {
+    fn every_bit_flip_of_a_slot_falls_back() {
         let (dir, mut control) = fresh();
         control.update(|slot| slot.durable_seq = U64::new(5)).unwrap();
         let path = dir.path().join("ctl");
         let good = std::fs::read(&path).unwrap();
-        for byte in BLOCK..2 * BLOCK {
-            let mut bad = good.clone();
-            bad[byte] ^= 1 << (byte % 8);
-            control.file.write_all_at(&bad, 0).unwrap();
+        for bit in 0..8 * BLOCK {
+            let mut bad = good[BLOCK..].to_vec();
+            bad[bit / 8] ^= 1 << (bit % 8);
+            control.file.write_all_at(&bad, BLOCK as u64).unwrap();
             let slot = ControlFile::read_newest(&control.file, &path).unwrap();
-            assert_eq!(slot.generation.get(), 2, "byte {byte}");
+            assert_eq!(slot.generation.get(), 2, "bit {bit}");
         }
     }
 

@@ -92,7 +92,7 @@ pub fn stat(dir: &Path) -> Result<LogStat, JournalError> {
         epoch: slot.epoch.get(),
         boot_count: slot.boot_count.get(),
         clean_shutdown: slot.flags.get() & CONTROL_CLEAN != 0,
-        trim_pending: trim::pending(&control).is_some(),
+        trim_pending: trim::pending(slot).is_some(),
         durable_seq: slot.durable_seq.get(),
         active_segment: slot.active_segment.get(),
         segments,

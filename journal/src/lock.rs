@@ -4,6 +4,7 @@
 //! the directory is touched, and the locked file is the one that the name still leads to.
 
 use crate::error::JournalError;
+use crate::segment::sync_directory;
 use rustix::fs::{FlockOperation, flock};
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
@@ -88,13 +89,24 @@ fn is_same_file(file: &File, path: &Path) -> Result<bool, JournalError> {
     }
 }
 
-/// Creates a directory readable by its owner only, with its parents; an existing one is left alone.
+/// Creates a directory readable by its owner only, with its parents, and makes each new name
+/// durable; an existing directory is left alone.
 pub(crate) fn create_directory(dir: &Path) -> Result<(), JournalError> {
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(dir)
-        .map_err(JournalError::io("create directory", dir))
+    // The parent of a relative name of one part is the empty path: the working directory.
+    if dir.as_os_str().is_empty() || dir.is_dir() {
+        return Ok(());
+    }
+    let parent = dir.parent().unwrap_or(Path::new(""));
+    create_directory(parent)?;
+    match DirBuilder::new().mode(0o700).create(dir) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists || !dir.is_dir() => {
+            return Err(JournalError::io("create directory", dir)(error));
+        }
+        // Made here, or by somebody else a moment ago, who may not have synced it yet.
+        _ => {}
+    }
+    let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+    sync_directory(parent)
 }
 
 #[cfg(test)]
@@ -138,6 +150,24 @@ mod tests {
         let lock = DirectoryLock::acquire(&dir).unwrap();
         assert_eq!(std::fs::metadata(&dir).unwrap().permissions().mode() & 0o777, 0o700);
         assert_eq!(std::fs::metadata(lock.path()).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn directories_are_made_with_their_parents_but_not_over_files() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = root.path().join("a/b/c");
+        create_directory(&dir).unwrap();
+        create_directory(&dir).unwrap();
+        for made in ["a", "a/b", "a/b/c"] {
+            let mode = std::fs::metadata(root.path().join(made)).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o700, "{made}");
+        }
+        let file = root.path().join("file");
+        File::create(&file).unwrap();
+        for taken in [file.clone(), file.join("below")] {
+            let error = create_directory(&taken).unwrap_err();
+            assert!(matches!(error, JournalError::Io { .. }), "{error}");
+        }
     }
 
     #[test]

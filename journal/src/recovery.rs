@@ -2,12 +2,12 @@
 //!
 //! Must not know: what records mean. Invariant: nothing in the directory is changed before the
 //! whole log was read and found good or torn in a way that is allowed; a refused log stays as it
-//! was.
+//! was, and after `examine` the owner may still refuse it.
 
 use crate::control::ControlFile;
 use crate::error::{JournalError, RecoverError};
 use crate::file_system;
-use crate::format::{BLOCK, CONTROL_CLEAN, CONTROL_PENDING_TRIM};
+use crate::format::{BLOCK, CONTROL_CLEAN, CONTROL_PENDING_TRIM, ControlSlot, GROUP_POLICY_GROUP};
 use crate::keeper::Keeper;
 use crate::limits::BODY_OFFSET;
 use crate::lock::create_directory;
@@ -24,6 +24,7 @@ use crate::tail::TailCase;
 use crate::trim;
 use crate::writer::{ActiveSegment, JournalWriter, Start, begin_segment};
 use std::path::{Path, PathBuf};
+use zerocopy::FromZeros;
 use zerocopy::byteorder::little_endian::{U16, U64};
 
 /// What a recovery found and did.
@@ -55,27 +56,42 @@ pub struct RecoveryReport {
     pub epoch: u64,
 }
 
-/// Recovers a log and hands every record but the seals to `visit`, in order, in one pass; trims a
-/// torn tail; returns the writer positioned behind the last good record. An empty directory becomes
-/// a fresh log.
+/// A log that was read to its end and found good, and in which nothing was changed yet. Dropping
+/// it leaves everything as it was.
+#[derive(Debug)]
+pub struct Examined {
+    dir: PathBuf,
+    options: Options,
+    /// `None`: there is no log yet.
+    control: Option<ControlFile>,
+    /// Identity of the log, or of the one that will be made.
+    exchange_uuid: [u8; 16],
+    survey: Survey,
+    report: RecoveryReport,
+}
+
+/// Reads all of a log, hands every record but the seals to `visit`, in order, and judges its end.
+/// Makes the directory where it is missing; changes nothing else. What an earlier process left in
+/// the page cache is synced and dropped first, so that the disk is what is judged.
 ///
 /// The caller holds the `DirectoryLock` of the data directory; none is taken here. Records are
 /// visited before the end of the log has been judged: on an error forget what was built from them.
 ///
 /// # Errors
-/// `Journal` when the log is refused (nothing was changed), or a system call failed; `Visit` when
-/// the visitor refused a record.
-pub fn recover<E>(
+/// `Journal` when the log is refused, or a system call failed; `Visit` when the visitor refused a
+/// record.
+pub fn examine<E>(
     dir: &Path,
     options: &Options,
     visit: impl FnMut(Record<'_>) -> Result<(), E>,
-) -> Result<(JournalWriter, RecoveryReport), RecoverError<E>> {
+) -> Result<Examined, RecoverError<E>> {
     options.check()?;
     create_directory(dir)?;
     file_system::check(dir, options.allow_fs)?;
-    let mut control = open_control(dir, options)?;
-    settle(dir, &control)?;
-    let slot = control.slot.clone();
+    let control = open_control(dir, options)?;
+    settle(dir)?;
+    let slot =
+        control.as_ref().map_or_else(ControlSlot::new_zeroed, |control| control.slot.clone());
     let mut schemas = vec![options.schema_hash];
     schemas.extend_from_slice(options.older_schema_hashes);
     let expect = Expect {
@@ -85,12 +101,79 @@ pub fn recover<E>(
         control: &slot,
     };
     let survey = survey(dir, &expect, visit)?;
-    let clean_shutdown = slot.flags.get() & CONTROL_CLEAN != 0;
-    let mut report = report_of(&survey, clean_shutdown);
-    repair(dir, &mut control, &survey, &mut report)?;
-    begin_epoch(&mut control, &survey, &mut report)?;
-    let writer = resume(dir, options, control, survey, report.epoch)?;
-    Ok((writer, report))
+    check_pending(&slot, &survey)?;
+    let report = report_of(&survey, slot.flags.get() & CONTROL_CLEAN != 0);
+    let exchange_uuid = match (&control, options.exchange_uuid) {
+        (Some(_), _) => slot.exchange_uuid,
+        (None, Some(uuid)) => uuid,
+        (None, None) => draw_uuid(dir)?,
+    };
+    let (dir, options) = (dir.to_owned(), options.clone());
+    Ok(Examined { dir, options, control, exchange_uuid, survey, report })
+}
+
+impl Examined {
+    /// What was found; nothing is trimmed and no start is counted yet.
+    #[must_use]
+    pub const fn report(&self) -> &RecoveryReport {
+        &self.report
+    }
+
+    /// Whether a power cut may have taken records from the end of the log that had been stored: the
+    /// last good group was written under a policy that does not wait for its sync, and the log was
+    /// not closed in order.
+    #[must_use]
+    pub fn may_lack_stored_records(&self) -> bool {
+        let policy = self.survey.chain.policy;
+        !self.report.clean_shutdown && policy.is_some_and(|bits| bits != GROUP_POLICY_GROUP)
+    }
+
+    /// Makes this log belong to the same exchange as another one that stands beside it: a log that
+    /// is yet to be made takes the identity, an existing one must have it.
+    ///
+    /// # Errors
+    /// The log belongs to another exchange.
+    pub fn join(&mut self, other: &Self) -> Result<(), JournalError> {
+        if self.control.is_none() {
+            self.exchange_uuid = other.exchange_uuid;
+        }
+        if self.exchange_uuid == other.exchange_uuid {
+            return Ok(());
+        }
+        let detail = format!("exchange uuid of {} is alien", self.dir.display());
+        Err(JournalError::corrupt("R1 identity", 0, 0, detail))
+    }
+
+    /// Trims a torn tail and returns the writer positioned behind the last good record. Where there
+    /// was nothing, a fresh log begins.
+    ///
+    /// # Errors
+    /// A system call failed.
+    pub fn open(self) -> Result<(JournalWriter, RecoveryReport), JournalError> {
+        let Self { dir, options, control, exchange_uuid, survey, mut report } = self;
+        let mut control = match control {
+            Some(control) => control,
+            None => ControlFile::create(&dir, options.machine_id, exchange_uuid)?,
+        };
+        repair(&dir, &mut control, &survey, &mut report)?;
+        begin_epoch(&mut control, &survey, &mut report)?;
+        let writer = resume(&dir, &options, control, survey, report.epoch)?;
+        Ok((writer, report))
+    }
+}
+
+/// Recovers a log: `examine`, and `open` when nothing speaks against it. An empty directory becomes
+/// a fresh log.
+///
+/// # Errors
+/// `Journal` when the log is refused (nothing was changed), or a system call failed; `Visit` when
+/// the visitor refused a record.
+pub fn recover<E>(
+    dir: &Path,
+    options: &Options,
+    visit: impl FnMut(Record<'_>) -> Result<(), E>,
+) -> Result<(JournalWriter, RecoveryReport), RecoverError<E>> {
+    Ok(examine(dir, options, visit)?.open()?)
 }
 
 fn report_of(survey: &Survey, clean_shutdown: bool) -> RecoveryReport {
@@ -110,18 +193,14 @@ fn report_of(survey: &Survey, clean_shutdown: bool) -> RecoveryReport {
     }
 }
 
-/// The control file, made where the directory holds no log yet; its identity is checked.
-fn open_control(dir: &Path, options: &Options) -> Result<ControlFile, JournalError> {
+/// The control file, with its identity checked; `None` where the directory holds no log yet.
+fn open_control(dir: &Path, options: &Options) -> Result<Option<ControlFile>, JournalError> {
     let Some(control) = ControlFile::open(dir, true)? else {
         if let Some(first) = list(dir)?.first() {
             let detail = "segments without a control file";
             return Err(JournalError::corrupt("R1 control file", *first, 0, detail));
         }
-        let uuid = match options.exchange_uuid {
-            Some(uuid) => uuid,
-            None => draw_uuid(dir)?,
-        };
-        return ControlFile::create(dir, options.machine_id, uuid);
+        return Ok(None);
     };
     let found = control.slot.machine_id.get();
     if found != options.machine_id {
@@ -131,7 +210,7 @@ fn open_control(dir: &Path, options: &Options) -> Result<ControlFile, JournalErr
     if options.exchange_uuid.is_some_and(|uuid| uuid != control.slot.exchange_uuid) {
         return Err(JournalError::corrupt("R1 identity", 0, 0, "exchange uuid is alien"));
     }
-    Ok(control)
+    Ok(Some(control))
 }
 
 /// A random UUID of version 4.
@@ -143,13 +222,24 @@ fn draw_uuid(dir: &Path) -> Result<[u8; 16], JournalError> {
 }
 
 /// Before anything is believed: what is in the page cache goes to the disk and out of the cache.
-fn settle(dir: &Path, control: &ControlFile) -> Result<(), JournalError> {
-    control.settle()?;
+/// The control file has done so by itself.
+fn settle(dir: &Path) -> Result<(), JournalError> {
     for id in list(dir)? {
         let segment = SegmentFile::open(dir, id, false)?;
         settle_file(&segment.file, &segment.path)?;
     }
     sync_directory(dir)
+}
+
+/// Refuses a trim that was begun anywhere but at the end that was found.
+fn check_pending(slot: &ControlSlot, survey: &Survey) -> Result<(), JournalError> {
+    let Some((id, offset, len)) = trim::pending(slot) else { return Ok(()) };
+    let is_here = |last: &LastSegment| last.segment.id == id && last.offset == offset;
+    if survey.last.as_ref().is_some_and(is_here) && survey.tail.len <= len {
+        return Ok(());
+    }
+    let detail = "the end of the log is not where a tail was being removed";
+    Err(JournalError::corrupt("R7", id, offset, detail))
 }
 
 /// Removes a torn tail, or finishes the removal that an earlier start began.
@@ -160,13 +250,8 @@ fn repair(
     report: &mut RecoveryReport,
 ) -> Result<(), JournalError> {
     let last = survey.last.as_ref();
-    if let Some((id, offset, len)) = trim::pending(control) {
-        let here = last.filter(|last| last.segment.id == id && last.offset == offset);
-        let Some(last) = here.filter(|_| survey.tail.len <= len) else {
-            let detail = "the end of the log is not where a tail was being removed";
-            return Err(JournalError::corrupt("R7", id, offset, detail));
-        };
-        let segment = SegmentFile::open(dir, last.segment.id, true)?;
+    if let Some((id, offset, len)) = trim::pending(&control.slot) {
+        let segment = SegmentFile::open(dir, id, true)?;
         trim::finish(control, &segment, offset, len)?;
         report.case = TailCase::TrimResumed;
         report.trimmed_bytes = len;

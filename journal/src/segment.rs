@@ -39,7 +39,7 @@ pub(crate) struct SegmentFile {
     pub(crate) file: File,
     pub(crate) file_len: u64,
     pub(crate) header: Option<SegmentHeader>,
-    /// Exactly one of the two header copies is damaged.
+    /// One of the two header copies is damaged, or older than the other one.
     pub(crate) copy_damaged: bool,
 }
 
@@ -58,7 +58,8 @@ impl SegmentFile {
         Ok(segment)
     }
 
-    /// Reads the header: the first copy, or the second one where the first is damaged.
+    /// Reads the header: the first copy, or the second one where the first is damaged. Copies that
+    /// differ come from a death between their two stores; the first one is the newer.
     pub(crate) fn read_header(&mut self) -> Result<(), JournalError> {
         let mut copies = [None, None];
         for (index, copy) in copies.iter_mut().enumerate() {
@@ -70,7 +71,8 @@ impl SegmentFile {
             }
         }
         let [first, second] = copies;
-        self.copy_damaged = first.is_some() != second.is_some();
+        let block = |copy: &Option<SegmentHeader>| copy.as_ref().map(SegmentHeader::to_block);
+        self.copy_damaged = block(&first) != block(&second);
         self.header = first.or(second);
         Ok(())
     }

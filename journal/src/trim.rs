@@ -6,7 +6,7 @@
 
 use crate::control::ControlFile;
 use crate::error::JournalError;
-use crate::format::CONTROL_PENDING_TRIM;
+use crate::format::{CONTROL_PENDING_TRIM, ControlSlot};
 use crate::segment::{SegmentFile, settle_file, sync_directory};
 use std::fs::OpenOptions;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
@@ -17,8 +17,7 @@ use zerocopy::byteorder::little_endian::{U16, U64};
 const PIECE: u64 = 1 << 20;
 
 /// A trim that was begun: segment, offset, length.
-pub(crate) fn pending(control: &ControlFile) -> Option<(u64, u64, u64)> {
-    let slot = &control.slot;
+pub(crate) fn pending(slot: &ControlSlot) -> Option<(u64, u64, u64)> {
     (slot.flags.get() & CONTROL_PENDING_TRIM != 0)
         .then(|| (slot.trim_segment.get(), slot.trim_offset.get(), slot.trim_len.get()))
 }
@@ -49,7 +48,7 @@ pub(crate) fn finish(
     offset: u64,
     len: u64,
 ) -> Result<(), JournalError> {
-    assert_eq!(pending(control), Some((segment.id, offset, len)), "a trim is marked first");
+    assert_eq!(pending(&control.slot), Some((segment.id, offset, len)), "a trim is marked first");
     let zeros = vec![0; usize::try_from(PIECE).expect("a small constant")];
     for (at, part) in pieces(offset, len) {
         segment
@@ -75,7 +74,6 @@ fn quarantine(
 ) -> Result<PathBuf, JournalError> {
     let folder = dir.join("quarantine");
     crate::lock::create_directory(&folder)?;
-    sync_directory(dir)?;
     let id = segment.id;
     let path = folder.join(format!("tail-{id:016x}-{offset:010}-{generation}.bin"));
     let copy = OpenOptions::new()

@@ -6,6 +6,8 @@ use std::io::Write;
 use std::process;
 use std::thread;
 
+use journal::JournalError;
+
 /// First local of a stage thread: a panic that unwinds through it ends the process at once.
 #[derive(Debug)]
 pub(crate) struct AbortOnPanic {
@@ -32,4 +34,9 @@ pub(crate) fn fatal(stage: &'static str, cause: &dyn Display) -> ! {
     // Nothing can be done about a failure to write the message.
     let _ = writeln!(std::io::stderr(), "fatal: stage {stage}: {cause}; aborting");
     process::abort();
+}
+
+/// What a log answered, or the end of the process: a failed write is never tried again.
+pub(crate) fn or_abort<T>(stage: &'static str, outcome: Result<T, JournalError>) -> T {
+    outcome.unwrap_or_else(|error| fatal(stage, &error))
 }

@@ -6,6 +6,7 @@ use std::hint;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::thread::{self, Thread};
+use std::time::Duration;
 
 use crossbeam::utils::{Backoff, CachePadded};
 
@@ -52,13 +53,15 @@ impl WaitMode {
 #[derive(Debug)]
 pub(crate) struct Bell {
     waiting: Waiting,
+    /// Longest sleep.
+    nap: Duration,
     parked: CachePadded<AtomicBool>,
     owner: OnceLock<Thread>,
 }
 
 impl Bell {
     pub(crate) fn new(waiting: Waiting) -> Self {
-        Self { waiting, parked: CachePadded::default(), owner: OnceLock::new() }
+        Self { waiting, nap: NAP_MAX, parked: CachePadded::default(), owner: OnceLock::new() }
     }
 
     /// Makes the calling thread the one that a ring wakes.
@@ -103,7 +106,7 @@ impl Bell {
         self.parked.store(true, Ordering::Relaxed);
         fence(Ordering::SeqCst);
         if !ready() {
-            thread::park_timeout(NAP_MAX);
+            thread::park_timeout(self.nap);
         }
         self.parked.store(false, Ordering::Relaxed);
     }
@@ -134,8 +137,8 @@ impl Bells {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Arc;
     use std::sync::atomic::AtomicU64;
+    use std::sync::{Arc, mpsc};
 
     #[test]
     fn auto_spins_only_the_core_and_only_with_cores_to_spare() {
@@ -147,14 +150,19 @@ mod tests {
         assert_eq!(WaitMode::Park.resolve(true, 64), Waiting::Park);
     }
 
-    /// Two threads hand a number back and forth; a lost ring would only cost a nap, a wrong
-    /// condition would hang.
+    /// Longest wait for the test below, which takes milliseconds.
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    /// Two threads hand a number back and forth. They sleep for an hour unless they are rung, so a
+    /// lost ring is a hang.
     #[test]
     fn a_ring_wakes_in_every_mode() {
         for waiting in [Waiting::Yield, Waiting::Park] {
-            let turns = Arc::new((AtomicU64::new(0), Bell::new(waiting), Bell::new(waiting)));
-            let player = |parity: u64| {
-                let turns = Arc::clone(&turns);
+            let bell = || Bell { nap: Duration::from_secs(3600), ..Bell::new(waiting) };
+            let turns = Arc::new((AtomicU64::new(0), bell(), bell()));
+            let (done, ended) = mpsc::channel();
+            for parity in [0, 1] {
+                let (turns, done) = (Arc::clone(&turns), done.clone());
                 thread::spawn(move || {
                     let (turn, even, odd) = &*turns;
                     let (mine, other) = if parity == 0 { (even, odd) } else { (odd, even) };
@@ -164,10 +172,11 @@ mod tests {
                         turn.fetch_add(1, Ordering::Release);
                         other.ring();
                     }
-                })
-            };
-            for thread in [player(0), player(1)] {
-                thread.join().unwrap();
+                    done.send(()).unwrap();
+                });
+            }
+            for _ in 0..2 {
+                ended.recv_timeout(PATIENCE).expect("no ring is lost");
             }
             assert_eq!(turns.0.load(Ordering::Acquire), 1000);
         }

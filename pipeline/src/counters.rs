@@ -45,6 +45,8 @@ pub struct JournalerCounters {
     /// Groups stored, and the commands in them.
     pub groups: Counter,
     pub records: Counter,
+    /// Groups among those that have no commands: each ends a busy time under the group policy.
+    pub idle_groups: Counter,
     /// Most records in one group.
     pub group_records_max: Counter,
     /// Bytes stored, with headers and padding.

@@ -8,7 +8,9 @@ use journal::{JournalError, RecoverError};
 
 use crate::slot::ControlError;
 
-/// Exit status when nothing was modified and a person has to look.
+/// Exit status when a person has to look. No log was modified, with one exception: where the event
+/// log ended before the journal, events may have been appended to it before a record was met that
+/// is whole, but that this build cannot read.
 const EXIT_HALT: i32 = 70;
 /// Exit status when configuration or system refuse.
 const EXIT_CONFIGURATION: i32 = 78;
@@ -46,7 +48,8 @@ pub enum PipelineError {
          replayed"
     )]
     EventMismatch { sequence: u64, index: u32, event_sequence: u64 },
-    /// The event log goes on where the journal has ended: commands that were shown are missing.
+    /// The event log goes on where the journal has ended, and the journal had promised to keep what
+    /// it has lost, or the last command has caused more events than replay produces.
     #[error(
         "event log: event {event_sequence} belongs to sequence {sequence}, but replay ended at \
          {replayed}"
@@ -55,9 +58,10 @@ pub enum PipelineError {
 }
 
 impl PipelineError {
-    /// Status with which the process should exit: 70 nothing was modified and a person has to look,
-    /// 75 another process holds the directory, 78 configuration or file system, 134 an I/O failure
-    /// for which a restart is right.
+    /// Status with which the process should exit: 70 a person has to look and no log was modified
+    /// (but for events completed before a record that cannot be decoded), 75 another process holds
+    /// the directory, 78 configuration or file system, 134 an I/O failure for which a restart is
+    /// right.
     #[must_use]
     pub const fn exit_code(&self) -> i32 {
         match self {

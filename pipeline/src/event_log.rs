@@ -8,7 +8,7 @@ use std::marker::PhantomData;
 use std::path::Path;
 
 use engine::{Codec, Frame, StateMachine};
-use journal::{JournalError, JournalReader, JournalWriter, RecordKind};
+use journal::{JournalError, JournalReader, JournalWriter, Record, RecordKind};
 
 use crate::clock::Clock;
 use crate::error::PipelineError;
@@ -92,6 +92,19 @@ impl<E: Codec> EventLog<E> {
             self.unsynced = true;
         }
         Ok(())
+    }
+
+    /// Takes over a record of another copy of this log; it reaches the file with `store`.
+    pub(crate) fn copy(&mut self, record: &Record<'_>) -> Result<(), JournalError> {
+        let len = record.payload.len();
+        if self.writer.group_is_full(len) {
+            self.store()?;
+        }
+        self.unsynced = true;
+        self.writer.append(RecordKind::EVENT, record.seq, record.ts_ns, len, |out| {
+            out.copy_from_slice(record.payload);
+            len
+        })
     }
 
     pub(crate) fn store(&mut self) -> Result<(), JournalError> {

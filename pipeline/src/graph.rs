@@ -14,11 +14,12 @@
 //!                                                                      +--> replies
 //! ```
 //!
-//! The three read the input ring side by side, and a slot is used again when all three are done
-//! with it. The publisher is not placed behind the other two by the ring: a ring moves a reader's
-//! cursor once per batch, so the core, waiting inside a batch for space in the output ring, would
-//! wait for a publisher that waits for the end of that batch. It follows `durable` and `matched`
-//! instead, which move per group and per command.
+//! The three read the input ring side by side, and a slot is used again when all three have read
+//! it, which may be before its command is durable: each keeps a copy of what it needs. The ring
+//! does not place the publisher behind the other two: it moves a reader's cursor once per batch, so
+//! the core, waiting inside a batch for space in the output ring, would wait for a publisher that
+//! waits for the end of that batch. It follows `durable` and `matched` instead, which move per
+//! group and per command.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -36,7 +37,7 @@ use crate::outlet::Outlet;
 use crate::recovery::Recovered;
 use crate::reply::{Reply, ReplySlab};
 use crate::runner::{CoreRunner, Input, JournalerRunner, PublisherRunner, live};
-use crate::running::{Running, Threads};
+use crate::running::{Running, Threads, join};
 use crate::sequencer::Sequencer;
 use crate::slot::{Control, Input as SlotInput, InputSlot, NO_REPLY, OutputSlot};
 use crate::stages::Shared;
@@ -172,14 +173,30 @@ pub fn start<S: StateMachine, R: Reply<S>>(
     let bells = Arc::clone(&shared.bells);
     let core = spawn("matchring-core", core_at, move || {
         live(apply::STAGE, &bells.core, core, CoreRunner::finish)
-    })
-    .map_err(spawned("matchring-core"))?;
+    });
+    let core = match core.map_err(spawned("matchring-core")) {
+        Ok(core) => core,
+        Err(error) => {
+            // The lock goes back only when nobody writes any more.
+            ingress.close();
+            join(journaler);
+            return Err(error);
+        }
+    };
 
     let bells = Arc::clone(&shared.bells);
     let publisher = spawn("matchring-publ", publisher_at, move || {
         live(publisher::STAGE, &bells.publisher, publisher, |runner| runner.stage.close());
-    })
-    .map_err(spawned("matchring-publ"))?;
+    });
+    let publisher = match publisher.map_err(spawned("matchring-publ")) {
+        Ok(publisher) => publisher,
+        Err(error) => {
+            ingress.close();
+            join(journaler);
+            drop(join(core));
+            return Err(error);
+        }
+    };
 
     tracing::info!(first_sequence = shared.cursors.acked() + 1, "pipeline started");
     Ok(Running::new(ingress, Threads { journaler, core, publisher }, shared, lock))

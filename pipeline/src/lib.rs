@@ -23,6 +23,7 @@ mod ingress;
 pub mod limits;
 mod options;
 mod outlet;
+mod proof;
 mod recovery;
 mod reply;
 mod runner;

@@ -42,6 +42,9 @@ pub const BATCH_EVENTS_MAX: usize = EVENTS_RESERVED;
 /// Longest time between syncs of an event log that has unsynced records, nanoseconds.
 pub const EVENT_LOG_SYNC_NS: u64 = 50_000_000;
 
+/// Pause after which the journaler stores an idle group under the group policy, nanoseconds.
+pub const IDLE_GROUP_NS: u64 = 1_000_000;
+
 /// Longest sleep of a stage that has nothing to do; bounds every timed duty and any lost wake-up.
 pub const NAP_MAX: Duration = Duration::from_millis(1);
 

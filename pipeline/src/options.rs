@@ -44,7 +44,7 @@ impl Default for JournalOptions {
 /// Everything a pipeline is told.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Holds the lock, `journal/` and `events/`.
+    /// Holds the lock, `journal/`, `events/` and, after a loss of power, `quarantine/`.
     pub data_dir: PathBuf,
     pub journal: JournalOptions,
     /// Slots of the input ring: a power of two.
@@ -111,21 +111,11 @@ impl Options {
         Ok(())
     }
 
-    pub(crate) fn journal_dir(&self) -> PathBuf {
-        journal_dir(&self.data_dir)
-    }
-
-    pub(crate) fn events_dir(&self) -> PathBuf {
-        events_dir(&self.data_dir)
-    }
-
-    /// What the journal of this machine is opened with. `witness` is the highest sequence that the
-    /// event log proves to have been released.
-    pub(crate) fn journal_options<S: StateMachine>(&self, witness: u64) -> journal::Options {
+    /// What the journal of this machine is opened with.
+    pub(crate) fn journal_options<S: StateMachine>(&self) -> journal::Options {
         let sync = self.journal.sync;
         journal::Options {
             pad: self.journal.pad.unwrap_or(sync.default_pad()),
-            witness_seq: witness,
             ..self.log_options::<S>(S::MACHINE_ID, sync)
         }
     }
@@ -153,6 +143,11 @@ pub(crate) fn journal_dir(data_dir: &Path) -> PathBuf {
 
 pub(crate) fn events_dir(data_dir: &Path) -> PathBuf {
     data_dir.join("events")
+}
+
+/// Where an event log goes that has to be written anew.
+pub(crate) fn quarantine_dir(data_dir: &Path) -> PathBuf {
+    data_dir.join("quarantine")
 }
 
 /// Names the event log of a machine in its file headers.

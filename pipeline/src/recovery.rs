@@ -1,18 +1,21 @@
 //! Owns rebuilding the machine from its journal and proving the event log by it.
 //! Knows nothing of threads and rings; calls the same body as the core does.
-//! Invariant: what the event log already holds is compared, never written again; what differs stops
-//! the start before anything is appended.
+//! Invariant: both logs are read and judged, and what the event log holds is compared, before
+//! anything is changed in either of them.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use engine::{Codec, EventBuffer, Frame, StateMachine};
-use journal::{DirectoryLock, JournalReader, JournalWriter, Record, RecordKind, RecoveryReport};
+use journal::{
+    DirectoryLock, JournalReader, JournalWriter, Record, RecordKind, RecoveryReport, TailCase,
+};
 
 use crate::error::PipelineError;
-use crate::event_log::{EventLog, encode_event, event_bytes_max, split_payload};
+use crate::event_log::EventLog;
 use crate::limits::{EVENTS_RESERVED, LOCK_PATIENCE};
-use crate::options::{Options, event_log_id, journal_dir};
+use crate::options::{Options, journal_dir};
 use crate::outlet::Outlet;
+use crate::proof::{Proof, Proven};
 use crate::slot::Control;
 use crate::stages::apply::apply_frame;
 
@@ -39,6 +42,8 @@ pub struct ReplayReport {
     /// What the logs themselves report.
     pub journal: RecoveryReport,
     pub event_log: RecoveryReport,
+    /// Where the event log went that held events of commands lost from the journal.
+    pub event_log_set_aside: Option<PathBuf>,
 }
 
 /// A machine at the end of its journal, with both logs open behind it.
@@ -73,6 +78,10 @@ pub struct ReplaySummary<S> {
 /// the regenerated events with the event log, writes those that are missing there, and shows every
 /// frame to the outlets.
 ///
+/// A power cut under a policy that does not wait for syncs may leave an event log that knows of
+/// commands which the journal has lost. That log is moved to `quarantine/` and written again up to
+/// the end of the journal.
+///
 /// # Errors
 /// Another process holds the directory; a log is damaged beyond a torn end; a record cannot be
 /// decoded; the event log differs from the replayed events or goes on behind them. See
@@ -88,33 +97,23 @@ pub fn recover<S: StateMachine>(
     assert_eq!(machine.last_sequence(), 0, "recovery replays from the beginning");
     options.check()?;
     let lock = DirectoryLock::acquire_within(&options.data_dir, LOCK_PATIENCE)?;
-    let mut released = 0;
-    let (writer, event_log_report) =
-        journal::recover(&options.events_dir(), &options.event_log_options::<S>(), |record| {
-            if let Some((sequence, ..)) = split_payload(record.payload) {
-                released = sequence;
-            }
-            Ok::<_, PipelineError>(())
-        })?;
-
-    let mut proof = Proof::<S>::open(&options.events_dir(), EventLog::new(writer))?;
+    let mut proof = Proof::<S>::open(options)?;
     let mut replay = Replay::<S>::new();
-    // What the event log shows was durable: a journal that ends before has lost more than a torn
-    // end, and refuses by itself, untouched.
-    let journal_options = options.journal_options::<S>(released);
-    let (journal, journal_report) =
-        journal::recover(&options.journal_dir(), &journal_options, |record| {
-            let Some((frame, events)) = replay.apply(&mut machine, &record)? else {
-                return Ok(());
-            };
-            proof.check(&frame, events)?;
-            for outlet in outlets.iter_mut() {
-                outlet.publish(&frame, events);
-            }
-            Ok(())
-        })?;
+    let journal_options = options.journal_options::<S>();
+    let examined = journal::examine(&journal_dir(&options.data_dir), &journal_options, |record| {
+        let Some((frame, events)) = replay.apply(&mut machine, &record)? else {
+            return Ok(());
+        };
+        proof.check(&frame, events)?;
+        for outlet in outlets.iter_mut() {
+            outlet.publish(&frame, events);
+        }
+        Ok::<_, PipelineError>(())
+    })?;
     let last_sequence = machine.last_sequence();
-    let (event_log, compared) = proof.finish(last_sequence)?;
+    let Proven { event_log, compared, report: event_log_report, set_aside } =
+        proof.finish(&examined, last_sequence)?;
+    let (journal, journal_report) = examined.open()?;
     for outlet in outlets {
         outlet.batch_end(last_sequence);
     }
@@ -128,7 +127,10 @@ pub fn recover<S: StateMachine>(
         last_event_sequence: event_log.last_sequence(),
         journal: journal_report,
         event_log: event_log_report,
+        event_log_set_aside: set_aside,
     };
+    warn_of_loss("journal", &report.journal);
+    warn_of_loss("event log", &report.event_log);
     tracing::info!(
         last_sequence,
         events,
@@ -136,6 +138,24 @@ pub fn recover<S: StateMachine>(
         "journal replayed"
     );
     Ok(Recovered { machine, report, journal, event_log, lock })
+}
+
+/// Tells people what a log has lost, and what was repaired in it.
+fn warn_of_loss(log: &'static str, report: &RecoveryReport) {
+    let is_whole = matches!(report.case, TailCase::Clean | TailCase::Fresh | TailCase::Sealed);
+    if is_whole && report.header_copies_damaged == 0 {
+        return;
+    }
+    tracing::warn!(
+        log,
+        case = %report.case,
+        last_sequence = report.last_seq,
+        trimmed_bytes = report.trimmed_bytes,
+        quarantined = report.quarantined.as_deref().map(tracing::field::debug),
+        lost_sequence = report.lost_seq,
+        header_copies_damaged = report.header_copies_damaged,
+        "a log was repaired"
+    );
 }
 
 /// Replays the journal into `machine` (a fresh one) and touches nothing: no lock, no repair, no
@@ -203,65 +223,5 @@ impl<S: StateMachine> Replay<S> {
         apply_frame(machine, &frame, &mut self.events);
         self.tally.events += self.events.len() as u64;
         Ok(Some((frame, self.events.as_slice())))
-    }
-}
-
-/// Walks the event log beside the replay.
-struct Proof<S: StateMachine> {
-    reader: JournalReader,
-    log: EventLog<S::Event>,
-    compared: u64,
-    /// The reader has met the end: from here on events are appended, and the reader is left alone.
-    at_end: bool,
-    payload: Vec<u8>,
-}
-
-impl<S: StateMachine> Proof<S> {
-    fn open(dir: &Path, log: EventLog<S::Event>) -> Result<Self, PipelineError> {
-        Ok(Self {
-            reader: JournalReader::open(dir, event_log_id::<S>(), 1)?,
-            at_end: log.last_sequence() == 0,
-            log,
-            compared: 0,
-            payload: vec![0; event_bytes_max::<S::Event>()],
-        })
-    }
-
-    fn check(
-        &mut self,
-        frame: &Frame<S::Command>,
-        events: &[S::Event],
-    ) -> Result<(), PipelineError> {
-        for (position, event) in events.iter().enumerate() {
-            let logged = if self.at_end { None } else { self.reader.next_record()? };
-            let Some(logged) = logged else {
-                self.at_end = true;
-                return Ok(self.log.append(frame, position, events)?);
-            };
-            let sequence = frame.sequence;
-            let index = u32::try_from(position).expect("fewer than 2^32 events in one command");
-            let len = encode_event(sequence, index, event, &mut self.payload);
-            if logged.payload != &self.payload[..len] || logged.ts_ns != frame.timestamp_ns {
-                let event_sequence = logged.seq;
-                return Err(PipelineError::EventMismatch { sequence, index, event_sequence });
-            }
-            self.compared += 1;
-        }
-        Ok(())
-    }
-
-    /// Nothing may be left in the event log. Returns it with everything synced, and the number of
-    /// events compared.
-    fn finish(mut self, replayed: u64) -> Result<(EventLog<S::Event>, u64), PipelineError> {
-        if !self.at_end
-            && let Some(extra) = self.reader.next_record()?
-        {
-            let event_sequence = extra.seq;
-            let sequence = split_payload(extra.payload).map_or(0, |(sequence, ..)| sequence);
-            return Err(PipelineError::EventLogAhead { event_sequence, sequence, replayed });
-        }
-        self.log.store()?;
-        self.log.sync()?;
-        Ok((self.log, self.compared))
     }
 }

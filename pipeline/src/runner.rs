@@ -64,7 +64,8 @@ impl<C: Codec + Copy + Default> Runner for JournalerRunner<C> {
     fn step(&mut self) -> Duty {
         let Self { stage, input } = self;
         let duty = input.source.drain(input.batch_max, |slot| stage.append(slot));
-        // The slots are free already: the publisher, who waits for `durable`, still holds them.
+        // The ring has the slots back from this stage before their commands are stored. The group
+        // holds their bytes, and core and publisher move cursors of their own.
         stage.commit();
         duty
     }

@@ -91,7 +91,7 @@ impl<S: StateMachine, R> Running<S, R> {
 
 /// A stage that panics has ended the process, so there is no panic to find here; should there be
 /// one all the same, it is not swallowed.
-fn join<T>(thread: JoinHandle<T>) -> T {
+pub(crate) fn join<T>(thread: JoinHandle<T>) -> T {
     thread.join().unwrap_or_else(|payload| panic::resume_unwind(payload))
 }
 

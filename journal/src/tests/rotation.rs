@@ -1,6 +1,6 @@
 //! Rolling from segment to segment, and a process that dies at any step of it.
 
-use super::{Log, command, open, plant, store_group, store_large};
+use super::{Log, command, open, peek, plant, store_group, store_large};
 use crate::{GroupSink, SyncPolicy, TailCase, verify};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -216,6 +216,25 @@ fn power_cut_between_seal_and_header_of_the_next_segment() {
             assert_eq!(open(&trial, &log.options).unwrap().1.last_seq, before + 1);
             std::fs::remove_dir_all(&trial).unwrap();
         }
+    }
+    // The first copy is new, the second one old, torn, or not there: the segment is in use, and the
+    // next start makes both copies equal.
+    let active = peek(&log.segment(2), 0, 4096);
+    for second in torn {
+        let trial = out.path().join("trial");
+        copy_files(&image, &trial);
+        let segment = trial.join(crate::segment::file_name(2));
+        plant(&segment, 0, &[&active[..], second].concat());
+        let (mut writer, report, _) = open(&trial, &log.options).unwrap();
+        assert_eq!((report.case, report.last_seq), (TailCase::Clean, before));
+        assert_eq!(report.header_copies_damaged, 1);
+        assert_eq!(peek(&segment, 0, 4096), active);
+        assert_eq!(peek(&segment, 4096, 4096), active);
+        store_large(&mut writer, 100);
+        drop(writer);
+        let report = open(&trial, &log.options).unwrap().1;
+        assert_eq!((report.last_seq, report.header_copies_damaged), (before + 1, 0));
+        std::fs::remove_dir_all(&trial).unwrap();
     }
     // Without any spare the next segment is made on the spot.
     std::fs::remove_file(&spare).unwrap();

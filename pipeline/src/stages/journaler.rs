@@ -6,9 +6,10 @@
 use std::marker::PhantomData;
 
 use engine::Codec;
-use journal::{JournalError, JournalWriter, RecordKind, SyncPolicy};
+use journal::{JournalWriter, RecordKind, SyncPolicy};
 
-use crate::abort::fatal;
+use crate::abort::or_abort;
+use crate::limits::IDLE_GROUP_NS;
 use crate::options::input_bytes_max;
 use crate::sequencer::Sequencer;
 use crate::slot::{Input, InputSlot};
@@ -25,6 +26,9 @@ pub(crate) struct Journaler<C> {
     shared: Shared,
     /// Monotonic time of the last sync, for the interval policy.
     synced_ns: u64,
+    /// Under the group policy: when the last group was synced, while that group had records and no
+    /// idle group proves its sync.
+    unproven_since_ns: Option<u64>,
     /// Records in the group being built.
     group_records: u64,
     command: PhantomData<fn(C)>,
@@ -35,7 +39,15 @@ impl<C: Codec + Copy + Default> Journaler<C> {
     pub(crate) fn new(writer: JournalWriter, sequencer: Sequencer, shared: Shared) -> Self {
         assert_eq!(writer.last_seq(), sequencer.last_sequence(), "the journal ends elsewhere");
         let synced_ns = shared.clock.monotonic_ns();
-        Self { writer, sequencer, shared, synced_ns, group_records: 0, command: PhantomData }
+        Self {
+            writer,
+            sequencer,
+            shared,
+            synced_ns,
+            unproven_since_ns: None,
+            group_records: 0,
+            command: PhantomData,
+        }
     }
 
     /// Takes one slot into the group. A group that is full is committed first.
@@ -58,7 +70,7 @@ impl<C: Codec + Copy + Default> Journaler<C> {
                 })
             }
         };
-        or_abort(outcome);
+        or_abort(STAGE, outcome);
         self.group_records += 1;
     }
 
@@ -68,10 +80,7 @@ impl<C: Codec + Copy + Default> Journaler<C> {
             return;
         }
         match self.writer.sync_policy() {
-            SyncPolicy::Group => {
-                self.sync();
-                self.release(self.shared.cursors.synced());
-            }
+            SyncPolicy::Group => self.sync_group(),
             SyncPolicy::Os => self.release(self.shared.cursors.written()),
             SyncPolicy::Interval { .. } => {
                 // First let the replies go: the promise is the store, the sync only bounds the
@@ -85,21 +94,26 @@ impl<C: Codec + Copy + Default> Journaler<C> {
     /// Ends the group with a sync under every policy.
     pub(crate) fn commit_synced(&mut self) {
         self.store();
-        self.sync();
-        self.release(self.shared.cursors.synced());
+        self.sync_group();
     }
 
-    /// Called when there is nothing to take: keeps the interval of the interval policy.
+    /// Called when there is nothing to take: keeps the interval of the interval policy, and ends a
+    /// busy time under the group policy.
     pub(crate) fn idle(&mut self) {
         if self.shared.cursors.synced() < self.shared.cursors.written() {
             self.sync_if_due();
+        }
+        if let Some(since_ns) = self.unproven_since_ns
+            && self.shared.clock.monotonic_ns().saturating_sub(since_ns) >= IDLE_GROUP_NS
+        {
+            self.prove_last_group();
         }
     }
 
     /// Syncs what is left and marks the log as shut down cleanly.
     pub(crate) fn close(mut self) {
         self.commit_synced();
-        or_abort(self.writer.close());
+        or_abort(STAGE, self.writer.close());
     }
 
     /// Stores the group; returns whether there was one.
@@ -107,7 +121,7 @@ impl<C: Codec + Copy + Default> Journaler<C> {
         if self.group_records == 0 {
             return false;
         }
-        or_abort(self.writer.store());
+        or_abort(STAGE, self.writer.store());
         let counters = &self.shared.counters.journaler;
         counters.groups.add(1);
         counters.records.add(self.group_records);
@@ -116,6 +130,27 @@ impl<C: Codec + Copy + Default> Journaler<C> {
         self.group_records = 0;
         self.shared.cursors.move_written(self.sequencer.last_sequence());
         true
+    }
+
+    /// Stores and syncs one idle group. Damage to the last group with records, which has been
+    /// acknowledged, could otherwise be taken for a torn write.
+    fn prove_last_group(&mut self) {
+        self.unproven_since_ns = None;
+        or_abort(STAGE, self.writer.store_idle());
+        let counters = &self.shared.counters.journaler;
+        counters.groups.add(1);
+        counters.idle_groups.add(1);
+        counters.stored_bytes.set(self.writer.stored_bytes());
+        self.sync();
+    }
+
+    /// Makes the group that was stored durable and lets its commands go.
+    fn sync_group(&mut self) {
+        self.sync();
+        if self.writer.sync_policy() == SyncPolicy::Group {
+            self.unproven_since_ns = Some(self.synced_ns);
+        }
+        self.release(self.shared.cursors.synced());
     }
 
     fn sync_if_due(&mut self) {
@@ -129,7 +164,7 @@ impl<C: Codec + Copy + Default> Journaler<C> {
 
     fn sync(&mut self) {
         let begun_ns = self.shared.clock.monotonic_ns();
-        or_abort(self.writer.sync());
+        or_abort(STAGE, self.writer.sync());
         self.synced_ns = self.shared.clock.monotonic_ns();
         let taken_ns = self.synced_ns.saturating_sub(begun_ns);
         let counters = &self.shared.counters.journaler;
@@ -143,8 +178,4 @@ impl<C: Codec + Copy + Default> Journaler<C> {
         self.shared.cursors.move_durable(to);
         self.shared.bells.publisher.ring();
     }
-}
-
-fn or_abort<T>(outcome: Result<T, JournalError>) -> T {
-    outcome.unwrap_or_else(|error| fatal(STAGE, &error))
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use engine::{Frame, StateMachine};
 use journal::JournalError;
 
-use crate::abort::fatal;
+use crate::abort::or_abort;
 use crate::event_log::EventLog;
 use crate::limits::{BATCH_EVENTS_MAX, EVENTS_RESERVED};
 use crate::outlet::Outlet;
@@ -137,7 +137,7 @@ impl<S: StateMachine, R: Reply<S>> Publisher<S, R> {
     pub(crate) fn publish_batch(&mut self) -> usize {
         let Some(last) = self.staged.last() else { return 0 };
         let (acked, events_end, count) = (last.frame.sequence, last.events_end, self.staged.len());
-        or_abort(self.log_batch());
+        or_abort(STAGE, self.log_batch());
         self.shared.cursors.move_logged(acked);
         self.speak_batch();
         for outlet in &mut self.outlets {
@@ -162,7 +162,7 @@ impl<S: StateMachine, R: Reply<S>> Publisher<S, R> {
     /// Ends the event log.
     pub(crate) fn close(self) {
         assert!(self.staged.is_empty() && self.events.is_empty(), "results were not published");
-        or_abort(self.event_log.close());
+        or_abort(STAGE, self.event_log.close());
     }
 
     fn next_sequence(&self) -> u64 {
@@ -201,7 +201,7 @@ impl<S: StateMachine, R: Reply<S>> Publisher<S, R> {
     }
 
     fn sync_if_due(&mut self) {
-        if or_abort(self.event_log.sync_if_due(&*self.shared.clock)) {
+        if or_abort(STAGE, self.event_log.sync_if_due(&*self.shared.clock)) {
             self.shared.counters.publisher.syncs.add(1);
         }
     }
@@ -215,8 +215,4 @@ impl<S: StateMachine, R> std::fmt::Debug for Publisher<S, R> {
             .field("collected", &self.collected)
             .finish_non_exhaustive()
     }
-}
-
-fn or_abort<T>(outcome: Result<T, JournalError>) -> T {
-    outcome.unwrap_or_else(|error| fatal(STAGE, &error))
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use engine::{Frame, StateMachine};
 use journal::{GroupSink, SyncPolicy};
-use pipeline::{Outlet, SystemClock, recover, start};
+use pipeline::{ManualClock, Outlet, SystemClock, recover, start};
 
 use crate::harness::{Desk, Outlets, options, running_with, submit};
 use crate::toy::{Command, Event, Sum};
@@ -122,7 +122,8 @@ fn lose_the_disk(dir: &Path, under_journal: bool) {
             Box::new(Failing { below, puts_left: 1, syncs_left: u32::MAX })
         });
     }
-    let running = start(recovered, &options, Vec::new(), Arc::new(SystemClock::new())).unwrap();
+    // Time stands still, so no idle group takes a store or a sync.
+    let running = start(recovered, &options, Vec::new(), Arc::new(ManualClock::new(5))).unwrap();
     let desk = Desk::new(running.cursors());
     submit(&running.ingress(), Command::Add(1), &desk);
     assert_eq!(desk.wait(1).len(), 1);

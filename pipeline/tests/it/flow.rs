@@ -6,10 +6,11 @@ use std::thread;
 
 use engine::{Frame, StateMachine};
 use journal::SyncPolicy;
-use pipeline::{Lane, ManualClock, Options, Outlet, SubmitError, WaitMode};
+use pipeline::limits::IDLE_GROUP_NS;
+use pipeline::{Lane, ManualClock, Options, Outlet, Stepped, SubmitError, WaitMode, recover};
 
 use crate::harness::{
-    Desk, journal_records, logged_events, options, running, running_with, stepped, submit,
+    Desk, Ticket, journal_records, logged_events, options, running, running_with, stepped, submit,
 };
 use crate::toy::{Command, Event, Sum};
 
@@ -320,4 +321,65 @@ fn outlets_see_every_command_once_live_and_replayed() {
     assert_eq!(replayed.frames[..5], live.frames, "the second start shows the same again");
     assert_eq!(replayed.frames.len(), 6, "and its own start of an epoch");
     assert_eq!(replayed.batch_ends[0], (5, 5));
+}
+
+#[test]
+fn a_pause_under_group_ends_with_one_idle_group() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = options(dir.path(), SyncPolicy::Group);
+    let clock = Arc::new(ManualClock::new(5));
+    let mut stepped = stepped(&options, &clock);
+    let desk = Desk::new(stepped.cursors());
+    let counters = stepped.counters();
+    let stored = || {
+        let counters = &counters.journaler;
+        let groups = (counters.groups.get(), counters.idle_groups.get());
+        assert_eq!(counters.syncs.get(), groups.0, "each group is synced by itself");
+        assert_eq!(counters.stored_bytes.get(), groups.0 * 4096);
+        (groups.0, groups.1, counters.records.get())
+    };
+    let pause = |stepped: &mut Stepped<Sum, Ticket>, by_ns| {
+        clock.advance_ns(by_ns);
+        assert!(!stepped.step_journaler());
+        stored()
+    };
+    // Behind the epoch: not before its time, and once.
+    assert_eq!(pause(&mut stepped, IDLE_GROUP_NS - 1), (1, 0, 1));
+    assert_eq!(pause(&mut stepped, 1), (2, 1, 1));
+    assert_eq!(pause(&mut stepped, 10 * IDLE_GROUP_NS), (2, 1, 1));
+    // None while commands flow, however slowly.
+    for n in 1..=3 {
+        submit(&stepped.ingress(), Command::Add(1), &desk);
+        clock.advance_ns(IDLE_GROUP_NS);
+        assert!(stepped.step_journaler());
+        assert_eq!(stored(), (2 + n, 1, 1 + n));
+    }
+    assert_eq!(pause(&mut stepped, IDLE_GROUP_NS - 1), (5, 1, 4));
+    assert_eq!(pause(&mut stepped, 1), (6, 2, 4));
+    assert_eq!(pause(&mut stepped, IDLE_GROUP_NS), (6, 2, 4));
+    let cursors = stepped.cursors();
+    assert_eq!((cursors.written(), cursors.synced(), cursors.durable()), (4, 4, 4));
+    let stopped = stepped.shutdown();
+    let found = journal::verify(&dir.path().join("journal")).unwrap();
+    assert_eq!((found.groups, found.records, found.last_seq), (6, 4, 4));
+    assert_eq!(recover(&options, Sum::default(), &mut []).unwrap().machine, stopped.machine);
+}
+
+#[test]
+fn no_idle_group_without_a_sync_per_group() {
+    for sync in [SyncPolicy::Os, SyncPolicy::Interval { ms: 5 }] {
+        let dir = tempfile::tempdir().unwrap();
+        let clock = Arc::new(ManualClock::new(5));
+        let mut stepped = stepped(&options(dir.path(), sync), &clock);
+        let desk = Desk::new(stepped.cursors());
+        for groups in 2..5 {
+            submit(&stepped.ingress(), Command::Add(1), &desk);
+            while stepped.step_journaler() {}
+            clock.advance_ns(10 * IDLE_GROUP_NS);
+            while stepped.step_journaler() {}
+            let counters = stepped.counters();
+            assert_eq!(counters.journaler.groups.get(), groups, "{sync}");
+            assert_eq!(counters.journaler.idle_groups.get(), 0, "{sync}");
+        }
+    }
 }

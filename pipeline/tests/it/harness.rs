@@ -1,6 +1,7 @@
 //! Owns what every test needs: a directory, options, replies that can be waited for, log contents.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
@@ -116,9 +117,27 @@ pub(crate) fn stepped(options: &Options, clock: &Arc<ManualClock>) -> Stepped<Su
     Stepped::new(recovered, options, Vec::new(), Arc::clone(clock) as Arc<dyn Clock>).unwrap()
 }
 
-/// Fails to recover.
+/// All files below a directory with their bytes; the lock file and folders without files do not
+/// count.
+pub(crate) fn bytes_below(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let Ok(entries) = std::fs::read_dir(dir) else { return found };
+    for path in entries.map(|entry| entry.unwrap().path()) {
+        if path.is_dir() {
+            found.append(&mut bytes_below(&path));
+        } else if path.file_name().is_none_or(|name| name != "lock") {
+            found.insert(path.clone(), std::fs::read(path).unwrap());
+        }
+    }
+    found
+}
+
+/// Fails to recover, and nothing is modified by that.
 pub(crate) fn refused(options: &Options) -> PipelineError {
-    recover(options, Sum::default(), &mut []).expect_err("recovery is refused")
+    let before = bytes_below(&options.data_dir);
+    let error = recover(options, Sum::default(), &mut []).expect_err("recovery is refused");
+    assert!(bytes_below(&options.data_dir) == before, "a refused start changed a log: {error}");
+    error
 }
 
 /// Kind, sequence, time and payload of a journal record.
@@ -144,9 +163,11 @@ pub(crate) fn logged_events(dir: &Path) -> Vec<LoggedEvent<Event>> {
 
 /// Makes the event log anew, with these records and nothing else.
 pub(crate) fn write_event_log(dir: &Path, events: &[LoggedEvent<Event>]) {
+    let exchange_uuid = journal::stat(&dir.join("journal")).unwrap().exchange_uuid;
     let dir = dir.join("events");
     std::fs::remove_dir_all(&dir).unwrap();
     let options = journal::Options {
+        exchange_uuid: Some(exchange_uuid),
         segment_bytes: 1 << 20,
         allow_fs: true,
         schema_hash: [7; 32],

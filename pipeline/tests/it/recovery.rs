@@ -1,17 +1,18 @@
 //! Belongs here: restarts, and what recovery says to logs that do not fit each other.
 
-use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 
 use engine::StateMachine;
 use journal::{RecordKind, SyncPolicy};
-use pipeline::{Control, Options, PipelineError, recover, replay};
+use pipeline::{Control, LoggedEvent, ManualClock, Options, PipelineError, recover, replay};
 
 use crate::harness::{
-    Desk, journal_records, logged_events, options, refused, running, submit, write_event_log,
+    Desk, bytes_below, journal_records, logged_events, options, refused, running, running_with,
+    submit, write_event_log,
 };
-use crate::toy::{Command, Sum};
+use crate::toy::{Command, Event, Sum};
 
 /// Runs the commands and shuts down; returns the state.
 fn run(options: &Options, commands: &[Command]) -> Sum {
@@ -30,15 +31,6 @@ const SOME: [Command; 5] = [
     Command::Burst(0),
     Command::Add(2),
 ];
-
-fn bytes_below(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    fs::read_dir(dir)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.is_file())
-        .map(|path| (path.clone(), fs::read(path).unwrap()))
-        .collect()
-}
 
 fn copy_dir(from: &Path, to: &Path) {
     fs::create_dir(to).unwrap();
@@ -163,7 +155,6 @@ fn an_event_that_differs_stops_the_start() {
     let options = options(dir.path(), SyncPolicy::Os);
     run(&options, &SOME);
     let events = logged_events(dir.path());
-    let journal = bytes_below(&dir.path().join("journal"));
     // The third event is the second of sequence 3.
     for change in 0..4 {
         let mut changed = events.clone();
@@ -187,7 +178,6 @@ fn an_event_that_differs_stops_the_start() {
         assert_eq!(place, (3, 1, 3), "change {change}");
         assert_eq!(error.exit_code(), 70);
         assert!(error.to_string().contains("event 1 of sequence 3"), "{error}");
-        assert_eq!(bytes_below(&dir.path().join("journal")), journal, "nothing was modified");
     }
     write_event_log(dir.path(), &events);
     assert!(recover(&options, Sum::default(), &mut []).is_ok(), "the original passes");
@@ -213,10 +203,156 @@ fn an_event_log_that_goes_on_behind_the_journal_stops_the_start() {
     );
     assert_eq!(error.exit_code(), 70);
 
-    // A sequence that the journal has never seen: released once, so the journal has lost it.
+    // A sequence that the journal has never seen, although it was closed in order.
     extra.input_sequence += 1;
     write_event_log(dir.path(), &[&events[..], &[extra]].concat());
     assert_eq!(refused(&options).exit_code(), 70);
+}
+
+/// Runs the commands twice over and comes back with the journal of the middle, as a power cut may
+/// leave it, beside an event log that has kept everything. Returns all events.
+fn lose_the_journals_end(options: &Options) -> Vec<LoggedEvent<Event>> {
+    let dir = &options.data_dir;
+    let running = running(options);
+    let desk = Desk::new(running.cursors());
+    let both = SOME.iter().chain(&SOME).enumerate();
+    for (n, command) in both {
+        if n == SOME.len() {
+            desk.wait(n);
+            // Without the spare, which may be in the making.
+            fs::create_dir(dir.join("copy")).unwrap();
+            for name in ["ctl", "jrnl-0000000000000001.seg"] {
+                fs::copy(dir.join("journal").join(name), dir.join("copy").join(name)).unwrap();
+            }
+        }
+        submit(&running.ingress(), *command, &desk);
+    }
+    drop(running.shutdown());
+    fs::remove_dir_all(dir.join("journal")).unwrap();
+    fs::rename(dir.join("copy"), dir.join("journal")).unwrap();
+    logged_events(dir)
+}
+
+#[test]
+fn a_journal_that_lost_what_was_never_synced_starts_again() {
+    for sync in [SyncPolicy::Os, SyncPolicy::Interval { ms: 60_000 }] {
+        // What the configuration says now does not count, but what the groups were written under.
+        for now in [sync, SyncPolicy::Group] {
+            let dir = tempfile::tempdir().unwrap();
+            let events = lose_the_journals_end(&options(dir.path(), sync));
+            assert_eq!(events.len(), 10);
+            let before = bytes_below(&dir.path().join("events"));
+            let options = options(dir.path(), now);
+            let recovered = recover(&options, Sum::default(), &mut []).unwrap();
+            let report = &recovered.report;
+            assert_eq!((report.last_sequence, report.last_event_sequence), (6, 5), "{sync}");
+            assert_eq!((report.events_compared, report.events_appended), (5, 0), "{sync}");
+            let place = dir.path().join("quarantine/events-1");
+            assert_eq!(report.event_log_set_aside.as_ref(), Some(&place));
+            let after = bytes_below(&place);
+            assert!(before.values().eq(after.values()), "moved as it was");
+            drop(recovered);
+            assert_eq!(logged_events(dir.path()), events[..5], "{sync}");
+
+            // It goes on, and the next starts have nothing to object to.
+            let stopped = run(&options, &SOME);
+            let recovered = recover(&options, Sum::default(), &mut []).unwrap();
+            assert_eq!(recovered.machine, stopped);
+            assert_eq!(recovered.report.events_compared, 10);
+            assert_eq!(recovered.report.event_log_set_aside, None);
+        }
+    }
+}
+
+#[test]
+fn a_journal_that_lost_what_was_synced_stops_the_start() {
+    for now in [SyncPolicy::Group, SyncPolicy::Os] {
+        let dir = tempfile::tempdir().unwrap();
+        lose_the_journals_end(&options(dir.path(), SyncPolicy::Group));
+        let error = refused(&options(dir.path(), now));
+        assert!(
+            matches!(
+                error,
+                PipelineError::EventLogAhead { event_sequence: 6, sequence: 7, replayed: 6 }
+            ),
+            "{error}"
+        );
+        assert_eq!(error.exit_code(), 70);
+    }
+}
+
+#[test]
+fn a_lost_journal_is_never_begun_again_beside_its_events() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = options(dir.path(), SyncPolicy::Os);
+    run(&options, &SOME);
+    fs::remove_dir_all(dir.path().join("journal")).unwrap();
+    assert_eq!(refused(&options).exit_code(), 70);
+}
+
+#[test]
+fn a_difference_before_the_end_of_a_shortened_journal_stops_the_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = options(dir.path(), SyncPolicy::Os);
+    let mut events = lose_the_journals_end(&options);
+    events[2].event.value += 1;
+    write_event_log(dir.path(), &events);
+    let error = refused(&options);
+    assert!(matches!(error, PipelineError::EventMismatch { event_sequence: 3, .. }), "{error}");
+}
+
+#[test]
+fn a_damaged_journal_leaves_a_short_event_log_as_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = options(dir.path(), SyncPolicy::Group);
+    run(&options, &SOME);
+    run(&options, &SOME);
+    let events = logged_events(dir.path());
+    write_event_log(dir.path(), &events[..2]);
+    // The last command: by then three events would have been appended.
+    let segment = dir.path().join("journal/jrnl-0000000000000001.seg");
+    let mut bytes = fs::read(&segment).unwrap();
+    let end = bytes.iter().rposition(|byte| *byte != 0).unwrap();
+    bytes[end] ^= 1;
+    fs::write(&segment, bytes).unwrap();
+    assert_eq!(refused(&options).exit_code(), 70);
+}
+
+#[test]
+fn both_logs_belong_to_one_exchange() {
+    let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let uuids = |dir: &Path| {
+        ["journal", "events"].map(|log| journal::stat(&dir.join(log)).unwrap().exchange_uuid)
+    };
+    // At the same time, so that nothing but the identity differs.
+    let run = |dir: &Path, commands: &[Command]| {
+        let clock = Arc::new(ManualClock::new(5));
+        let running = running_with(&options(dir, SyncPolicy::Os), Vec::new(), clock);
+        let desk = Desk::new(running.cursors());
+        for command in commands {
+            submit(&running.ingress(), *command, &desk);
+        }
+    };
+    for dir in [one.path(), other.path()] {
+        run(dir, &SOME);
+        let [journal, events] = uuids(dir);
+        assert_eq!(journal, events);
+    }
+    assert_ne!(uuids(one.path()), uuids(other.path()));
+    // The same events in the same order, of another exchange, whole or to be completed.
+    for more in [&[][..], &SOME] {
+        run(one.path(), more);
+        fs::remove_dir_all(one.path().join("events")).unwrap();
+        copy_dir(&other.path().join("events"), &one.path().join("events"));
+        let error = refused(&options(one.path(), SyncPolicy::Os));
+        assert!(error.to_string().contains("alien"), "{error}");
+        assert_eq!(error.exit_code(), 70);
+        fs::remove_dir_all(one.path().join("events")).unwrap();
+    }
+    // Lost and written again, it belongs to the same one.
+    drop(recover(&options(one.path(), SyncPolicy::Os), Sum::default(), &mut []).unwrap());
+    let [journal, events] = uuids(one.path());
+    assert_eq!(journal, events);
 }
 
 #[test]
@@ -239,7 +375,8 @@ fn one_process_holds_the_directory() {
     let dir = tempfile::tempdir().unwrap();
     let options = options(dir.path(), SyncPolicy::Os);
     let running = running(&options);
-    assert_eq!(refused(&options).exit_code(), 75);
+    let error = recover(&options, Sum::default(), &mut []).expect_err("the first one is there");
+    assert_eq!(error.exit_code(), 75);
     let desk = Desk::new(running.cursors());
     submit(&running.ingress(), Command::Add(1), &desk);
     assert_eq!(desk.wait(1).len(), 1, "the first one goes on");

@@ -1,0 +1,166 @@
+//! Owns proving the event log by the replay, and completing it.
+//! Knows nothing of how the machine is fed. Invariant: what the event log already holds is
+//! compared, and the log is opened for writing only when it has been compared to the end that it
+//! shares with the journal, and the journal has been judged.
+
+use std::path::PathBuf;
+
+use engine::{Frame, StateMachine};
+use journal::{Examined, JournalReader, RecoveryReport};
+
+use crate::error::PipelineError;
+use crate::event_log::{EventLog, encode_event, event_bytes_max, split_payload};
+use crate::options::{Options, event_log_id, events_dir, journal_dir, quarantine_dir};
+
+/// Walks the event log beside the replay.
+pub(crate) struct Proof<'a, S: StateMachine> {
+    options: &'a Options,
+    /// The log as it was found; taken when it is opened for writing.
+    found: Option<Examined>,
+    log: Option<(EventLog<S::Event>, RecoveryReport)>,
+    reader: JournalReader,
+    /// Events that the log held at the start, and the input sequence of the last of them.
+    logged: u64,
+    released: u64,
+    /// Events compared. The same as those logged once the replay has passed the end of the log.
+    compared: u64,
+    payload: Vec<u8>,
+}
+
+/// An event log that ends where the journal does, everything synced.
+pub(crate) struct Proven<E> {
+    pub(crate) event_log: EventLog<E>,
+    pub(crate) compared: u64,
+    pub(crate) report: RecoveryReport,
+    /// Where the log went that knew of commands which the journal has lost.
+    pub(crate) set_aside: Option<PathBuf>,
+}
+
+impl<'a, S: StateMachine> Proof<'a, S> {
+    /// Reads and judges the event log; changes nothing in it.
+    pub(crate) fn open(options: &'a Options) -> Result<Self, PipelineError> {
+        let dir = events_dir(&options.data_dir);
+        let mut released = 0;
+        let found = journal::examine(&dir, &options.event_log_options::<S>(), |record| {
+            if let Some((sequence, ..)) = split_payload(record.payload) {
+                released = sequence;
+            }
+            Ok::<_, PipelineError>(())
+        })?;
+        Ok(Self {
+            options,
+            log: None,
+            reader: JournalReader::open(&dir, event_log_id::<S>(), 1)?,
+            logged: found.report().last_seq,
+            found: Some(found),
+            released,
+            compared: 0,
+            payload: vec![0; event_bytes_max::<S::Event>()],
+        })
+    }
+
+    /// Compares the events of one frame with the log, or appends those that are missing there.
+    pub(crate) fn check(
+        &mut self,
+        frame: &Frame<S::Command>,
+        events: &[S::Event],
+    ) -> Result<(), PipelineError> {
+        for (position, event) in events.iter().enumerate() {
+            if self.compared == self.logged {
+                if self.found.is_some() {
+                    self.judge_journal()?;
+                }
+                return Ok(self.open_log()?.append(frame, position, events)?);
+            }
+            let logged = self.reader.next_record()?.expect("a record that was read before");
+            let sequence = frame.sequence;
+            let index = u32::try_from(position).expect("fewer than 2^32 events in one command");
+            let len = encode_event(sequence, index, event, &mut self.payload);
+            if logged.payload != &self.payload[..len] || logged.ts_ns != frame.timestamp_ns {
+                let event_sequence = logged.seq;
+                return Err(PipelineError::EventMismatch { sequence, index, event_sequence });
+            }
+            self.compared += 1;
+        }
+        Ok(())
+    }
+
+    /// Ends the log where the journal ends, at input sequence `replayed`. The log may know of more
+    /// only where the journal may have lost it without breaking its word; it is then moved away and
+    /// written again up to there.
+    pub(crate) fn finish(
+        mut self,
+        journal: &Examined,
+        replayed: u64,
+    ) -> Result<Proven<S::Event>, PipelineError> {
+        self.join(journal)?;
+        let mut set_aside = None;
+        if self.compared < self.logged {
+            let extra = self.reader.next_record()?.expect("a record that was read before");
+            let event_sequence = extra.seq;
+            let sequence = split_payload(extra.payload).map_or(0, |(sequence, ..)| sequence);
+            if sequence <= replayed || !journal.may_lack_stored_records() {
+                return Err(PipelineError::EventLogAhead { event_sequence, sequence, replayed });
+            }
+            set_aside = Some(self.write_anew(journal, replayed)?);
+        }
+        self.open_log()?;
+        let (mut event_log, report) = self.log.expect("opened above");
+        event_log.store()?;
+        event_log.sync()?;
+        Ok(Proven { event_log, compared: self.compared, report, set_aside })
+    }
+
+    /// The first change to the event log comes while the journal is still being read: make sure
+    /// that nothing in the rest of it will be refused afterwards.
+    fn judge_journal(&mut self) -> Result<(), PipelineError> {
+        let dir = journal_dir(&self.options.data_dir);
+        let options = self.options.journal_options::<S>();
+        let journal = journal::examine(&dir, &options, |_| Ok::<_, PipelineError>(()))?;
+        self.join(&journal)
+    }
+
+    /// Both logs belong to one exchange.
+    fn join(&mut self, journal: &Examined) -> Result<(), PipelineError> {
+        if let Some(found) = &mut self.found {
+            found.join(journal)?;
+        }
+        Ok(())
+    }
+
+    fn open_log(&mut self) -> Result<&mut EventLog<S::Event>, PipelineError> {
+        if let Some(found) = self.found.take() {
+            let (writer, report) = found.open()?;
+            self.log = Some((EventLog::new(writer), report));
+        }
+        let (log, _) = self.log.as_mut().expect("opened above or before");
+        Ok(log)
+    }
+
+    /// Moves the log to quarantine and begins another one with those of its events that the replay
+    /// came to as well, byte for byte. A process that dies meanwhile leaves a log that ends early,
+    /// which the next start completes.
+    fn write_anew(&mut self, journal: &Examined, replayed: u64) -> Result<PathBuf, PipelineError> {
+        self.found = None;
+        let dir = events_dir(&self.options.data_dir);
+        let place = journal::set_aside(&dir, &quarantine_dir(&self.options.data_dir))?;
+        tracing::warn!(
+            first_lost_sequence = replayed + 1,
+            last_lost_sequence = self.released,
+            first_lost_event = self.compared + 1,
+            last_lost_event = self.logged,
+            set_aside = %place.display(),
+            "the journal has lost unsynced commands; the event log is written again without them"
+        );
+        let options = self.options.event_log_options::<S>();
+        self.found = Some(journal::examine(&dir, &options, |_| Ok::<_, PipelineError>(()))?);
+        self.join(journal)?;
+        let mut old = JournalReader::open(&place, event_log_id::<S>(), 1)?;
+        let compared = self.compared;
+        let log = self.open_log()?;
+        for _ in 0..compared {
+            log.copy(&old.next_record()?.expect("a record that was read before"))?;
+        }
+        Ok(place)
+    }
+}
