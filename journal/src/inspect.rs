@@ -14,6 +14,7 @@ use crate::tail::TailCase;
 use crate::trim;
 use std::convert::Infallible;
 use std::path::Path;
+use std::time::Duration;
 
 /// State of a log by its control file and headers, without reading all of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +57,11 @@ pub struct VerifyReport {
     /// Bytes that the next start would remove.
     pub tail_bytes: u64,
 }
+
+/// Looks at a log whose end keeps changing.
+const LOOKS_MAX: u32 = 50;
+/// Longer than storing a group takes.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
 
 fn control_of(dir: &Path) -> Result<ControlFile, JournalError> {
     ControlFile::open(dir, false)?
@@ -104,9 +110,30 @@ pub fn stat(dir: &Path) -> Result<LogStat, JournalError> {
 
 /// Reads all of a log and checks headers, checksums, the chain, records and seals.
 ///
+/// The log may be written meanwhile: its end then looks damaged in the moment between two reads. So
+/// a fault counts only when the next look finds the same one.
+///
 /// # Errors
 /// What the next start would refuse.
 pub fn verify(dir: &Path) -> Result<VerifyReport, JournalError> {
+    let mut seen = None;
+    for _ in 0..LOOKS_MAX {
+        let verdict = look(dir);
+        let fault = match &verdict {
+            Ok(report) if report.tail_bytes == 0 => return verdict,
+            Ok(report) => format!("{} of {} bytes", report.tail, report.tail_bytes),
+            Err(error) => error.to_string(),
+        };
+        if seen.as_ref() == Some(&fault) {
+            return verdict;
+        }
+        seen = Some(fault);
+        std::thread::sleep(BETWEEN_LOOKS);
+    }
+    look(dir)
+}
+
+fn look(dir: &Path) -> Result<VerifyReport, JournalError> {
     let control = control_of(dir)?;
     let expect = Expect {
         machine_id: control.slot.machine_id.get(),

@@ -1,0 +1,168 @@
+//! Owns the random orders: mostly sound ones around a mid price, so that they often cross, some
+//! that the engine refuses, some that are no orders at all. Knows nothing of answers. Invariant: a
+//! body is a function of the random numbers; a broken one says how it must be refused.
+
+use engine::decimal::Decimal;
+use serde_json::{Map, Value, json};
+use tests::random::Random;
+
+/// Decimal places of a price in ticks, and of a quantity in lots.
+pub(super) const TICK_SCALE: u8 = 2;
+pub(super) const LOT_SCALE: u8 = 6;
+
+/// One instrument and where its orders lie.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Market {
+    pub(super) symbol: &'static str,
+    /// The symbol as paths take it.
+    pub(super) path: &'static str,
+    pub(super) id: engine::InstrumentId,
+    mid_ticks: i64,
+    step_ticks: i64,
+    lots_max: i64,
+}
+
+pub(super) const MARKETS: [Market; 2] = [
+    Market {
+        symbol: "BTC/USDT",
+        path: "BTC-USDT",
+        id: engine::InstrumentId(1),
+        mid_ticks: 5_000_000,
+        step_ticks: 500,
+        lots_max: 50_000,
+    },
+    Market {
+        symbol: "ETH/USDT",
+        path: "ETH-USDT",
+        id: engine::InstrumentId(2),
+        mid_ticks: 300_000,
+        step_ticks: 30,
+        lots_max: 800_000,
+    },
+];
+
+/// A body that is no order, with the status and the code that refuse it.
+#[derive(Debug)]
+pub(super) struct Broken {
+    pub(super) body: String,
+    pub(super) refusal: (u16, &'static str),
+}
+
+fn decimal(units: i64, scale: u8) -> String {
+    Decimal { units: units.into(), scale }.to_string()
+}
+
+impl Market {
+    /// Up to six steps on the far side of the mid, up to twenty on the near one.
+    fn price(&self, random: &mut Random, buys: bool) -> String {
+        let away = random.between(-6, 20) * self.step_ticks;
+        let ticks = if buys { self.mid_ticks - away } else { self.mid_ticks + away };
+        decimal(ticks, TICK_SCALE)
+    }
+
+    fn quantity(&self, random: &mut Random) -> String {
+        decimal(random.between(self.lots_max / 100, self.lots_max), LOT_SCALE)
+    }
+}
+
+/// The body of a sound order under this key, or without one.
+pub(super) fn sound(random: &mut Random, key: Option<&str>) -> String {
+    let market = random.pick(&MARKETS);
+    let buys = random.chance(50);
+    let mut fields = Map::new();
+    let symbol = if random.chance(10) { market.path } else { market.symbol };
+    fields.insert("symbol".into(), symbol.into());
+    fields.insert("side".into(), if buys { "BUY" } else { "SELL" }.into());
+    let kind = random.below(100);
+    let is_market = (80..92).contains(&kind);
+    fields.insert("type".into(), if is_market { "MARKET" } else { "LIMIT" }.into());
+    let by_budget = is_market && buys && random.chance(40);
+    if by_budget {
+        let cents = random.between(100, 200_000);
+        fields.insert("quote_quantity".into(), decimal(cents, 2).into());
+    } else {
+        fields.insert("quantity".into(), market.quantity(random).into());
+    }
+    if !is_market {
+        fields.insert("price".into(), market.price(random, buys).into());
+    }
+    match kind {
+        0..10 => fields.insert("time_in_force".into(), "IOC".into()),
+        10..16 => fields.insert("time_in_force".into(), "FOK".into()),
+        16..26 => fields.insert("post_only".into(), true.into()),
+        90..92 if !by_budget => fields.insert("time_in_force".into(), "FOK".into()),
+        26..40 => fields.insert("time_in_force".into(), "GTC".into()),
+        _ => None,
+    };
+    match random.below(20) {
+        0..3 => fields.insert("response_type".into(), "FULL".into()),
+        3..5 => fields.insert("response_type".into(), "ACK".into()),
+        5 => fields.insert("response_type".into(), "RESULT".into()),
+        _ => None,
+    };
+    match random.below(100) {
+        // More than anybody has, more than anybody may, further away than anybody may.
+        0 if !is_market => fields.insert("quantity".into(), "99".into()),
+        1 if !is_market => fields.insert("quantity".into(), "1001".into()),
+        2 if !is_market => fields.insert("price".into(), "9000000".into()),
+        _ => None,
+    };
+    if let Some(key) = key {
+        fields.insert("client_order_id".into(), key.into());
+    }
+    Value::Object(fields).to_string()
+}
+
+/// A body that must be refused for its shape.
+pub(super) fn broken(random: &mut Random, key: &str) -> Broken {
+    const BREAKS: [(&str, &str, u16, &str); 12] = [
+        ("quantity", "\"0\"", 400, "INVALID_QUANTITY"),
+        ("quantity", "\"-1.5\"", 400, "INVALID_QUANTITY"),
+        ("quantity", "\"0.0000001\"", 400, "INVALID_QUANTITY"),
+        ("quantity", "1.5", 400, "INVALID_QUANTITY"),
+        ("price", "\"5e4\"", 400, "INVALID_PRICE"),
+        ("price", "\"50000.001\"", 400, "INVALID_PRICE"),
+        ("price", "null", 400, "INVALID_PRICE"),
+        ("side", "\"HOLD\"", 400, "INVALID_SIDE"),
+        ("type", "\"ICEBERG\"", 400, "INVALID_ORDER_TYPE"),
+        ("time_in_force", "\"DAY\"", 400, "INVALID_TIME_IN_FORCE"),
+        ("symbol", "\"DOGE/USDT\"", 404, "SYMBOL_NOT_FOUND"),
+        ("colour", "\"red\"", 400, "UNKNOWN_FIELD"),
+    ];
+    let whole = json!({
+        "symbol": "BTC/USDT", "side": "BUY", "type": "LIMIT", "price": "50000",
+        "quantity": "0.001", "client_order_id": key,
+    });
+    if random.chance(8) {
+        let text = whole.to_string();
+        let body = text[..text.len() - 1].to_owned();
+        return Broken { body, refusal: (400, "INVALID_JSON") };
+    }
+    let (field, text, status, code) = random.pick(&BREAKS);
+    let mut fields = whole;
+    fields[field] = serde_json::from_str(text).expect("a JSON value");
+    Broken { body: fields.to_string(), refusal: (status, code) }
+}
+
+/// The same key with another quantity.
+pub(super) fn contradiction(body: &str) -> String {
+    let mut fields: Value = serde_json::from_str(body).expect("a sound body");
+    let by_budget = fields.get("quote_quantity").is_some();
+    let field = if by_budget { "quote_quantity" } else { "quantity" };
+    fields[field] = "7.654321".into();
+    fields.to_string()
+}
+
+/// A new price, a new quantity, or both.
+pub(super) fn amendment(random: &mut Random, symbol: &str, buys: bool) -> String {
+    let market = MARKETS.iter().find(|market| market.symbol == symbol).expect("a known symbol");
+    let mut fields = Map::new();
+    let kind = random.below(3);
+    if kind != 0 {
+        fields.insert("price".into(), market.price(random, buys).into());
+    }
+    if kind != 1 {
+        fields.insert("quantity".into(), market.quantity(random).into());
+    }
+    Value::Object(fields).to_string()
+}

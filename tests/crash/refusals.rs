@@ -1,0 +1,71 @@
+//! What belongs here: starts that must not happen, and that change nothing by not happening.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::thread;
+
+use tests::app::{App, Settings, files};
+
+use crate::desk::Customer;
+
+const EXIT_LOCKED: i32 = 75;
+const EXIT_CONFIGURATION: i32 = 78;
+
+/// Looks at files that are still being written.
+const LOOKS_MAX: u32 = 1_000;
+
+/// The files once nothing is written any more.
+fn settled_files(app: &App) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut before = files(&app.data_dir());
+    for _ in 0..LOOKS_MAX {
+        thread::yield_now();
+        let after = files(&app.data_dir());
+        if before == after {
+            return after;
+        }
+        before = after;
+    }
+    panic!("an exchange that nobody uses keeps writing");
+}
+
+#[test]
+fn a_second_process_leaves_the_directory_to_the_first() {
+    let mut app = App::start(&Settings::default());
+    let customer = Customer::of(&app);
+    let orders = customer.place(app.public(), "before", 20);
+    let before = settled_files(&app);
+    let ended = app.refused_start();
+    assert_eq!(ended.code, Some(EXIT_LOCKED), "{}", ended.stderr);
+    assert!(ended.stderr.contains("held by another process"), "{}", ended.stderr);
+    assert!(settled_files(&app) == before, "the second process changed something");
+    assert!(app.is_alive());
+    customer.check_repeats(&app, &orders);
+    customer.place(app.public(), "after", 20);
+    assert_eq!(app.terminate().code, Some(0));
+}
+
+#[test]
+fn an_unknown_key_is_refused_by_name() {
+    let settings = Settings::default();
+    let app = App::prepare(&settings.with("journal", "sinc", "\"group\""));
+    let ended = app.refused_start();
+    assert_eq!(ended.code, Some(EXIT_CONFIGURATION), "{}", ended.stderr);
+    assert!(ended.stderr.contains("sinc"), "{}", ended.stderr);
+    assert!(!app.data_dir().exists(), "something was made before the configuration was checked");
+}
+
+#[test]
+fn a_configuration_that_renames_money_is_refused() {
+    let settings = Settings::default();
+    let mut app = App::start(&settings);
+    assert_eq!(app.terminate().code, Some(0));
+    let before = app.run_json(&["journal", "verify"]);
+    let assets = "[{ id = 1, code = \"XBT\", scale = 8 }]";
+    app.configure(&settings.clone().with("", "assets", assets).with("", "instruments", "[]"));
+    let ended = app.refused_start();
+    assert_eq!(ended.code, Some(EXIT_CONFIGURATION), "{}", ended.stderr);
+    assert!(ended.stderr.contains("asset XBT"), "{}", ended.stderr);
+    assert_eq!(app.run_json(&["journal", "verify"])["records"], before["records"]);
+    app.configure(&settings);
+    app.restart();
+}
