@@ -2,7 +2,7 @@
 //! Invariant: money is canonical decimal text and every time is RFC 3339 in UTC.
 
 use axum::Json;
-use axum::http::HeaderValue;
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use engine::decimal::Decimal;
 use engine::fees::signed;
@@ -216,7 +216,7 @@ impl LevelBody {
     pub fn new((price, level): &DepthLevel, instrument: &Instrument) -> Self {
         Self {
             price: DecimalText(instrument.price(*price)),
-            volume: DecimalText(instrument.quantity(level.quantity)),
+            volume: DecimalText(instrument.volume(level.quantity)),
             count: level.count,
         }
     }
@@ -279,6 +279,11 @@ pub struct BalanceBody {
     pub asset: String,
     pub available: DecimalText,
     pub held: DecimalText,
+}
+
+/// The body of something new, and the sequence of the command that made it.
+pub fn created<T: Serialize>(sequence: u64, body: &T) -> Response {
+    (StatusCode::CREATED, at_sequence(&Read { sequence, value: body })).into_response()
 }
 
 /// A body with the sequence that it shows in `X-Seq`.

@@ -14,18 +14,15 @@ use crate::auth::Authenticator;
 use crate::config::Config;
 use crate::error::ErrorCode;
 use crate::exchange::Exchange;
+use crate::exit_status;
 use crate::genesis::{self, GenesisError};
+use crate::limits::{EXPECTED_CLIENT_IDS, EXPECTED_ORDERS};
 use crate::replies::{Answer, Waiter};
 use crate::router;
 use crate::server::{ListenError, Server};
 use crate::state::{AppState, RequestBounds};
 use crate::token_key::{self, TokenKeyError};
 use crate::views::{ViewFeed, Views};
-
-/// Exit status when configuration or system refuse.
-const EXIT_CONFIGURATION: i32 = 78;
-/// Exit status when nothing was modified and a person has to look.
-const EXIT_HALT: i32 = 70;
 
 /// Why the exchange does not start.
 #[derive(Debug, thiserror::Error)]
@@ -58,8 +55,8 @@ impl AppError {
             | Self::TokenKey(_)
             | Self::Listen(_)
             | Self::Refused { .. }
-            | Self::Random(_) => EXIT_CONFIGURATION,
-            Self::Submit(_) | Self::Interrupted(_) => EXIT_HALT,
+            | Self::Random(_) => exit_status::CONFIGURATION,
+            Self::Submit(_) | Self::Interrupted(_) => exit_status::HALT,
         }
     }
 }
@@ -146,7 +143,11 @@ fn recover(config: &Config) -> Result<Recovered, AppError> {
     let views = Arc::new(Views::default());
     let mut outlets: Vec<Box<dyn Outlet<Engine>>> = vec![Box::new(ViewFeed(Arc::clone(&views)))];
     let options = config.pipeline_options();
-    let engine = Engine::new(EngineOptions { hash_secret: secret()?, ..EngineOptions::default() });
+    let engine = Engine::new(EngineOptions {
+        hash_secret: secret()?,
+        expected_orders: EXPECTED_ORDERS,
+        expected_client_ids: EXPECTED_CLIENT_IDS,
+    });
     let recovered = pipeline::recover(&options, engine, &mut outlets)?;
     let secret = token_key::load_or_create(&config.data_dir)?;
     let commands = genesis::plan(&config.products, &views.products())?;

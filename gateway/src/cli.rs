@@ -10,11 +10,9 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::app::{App, AppError};
 use crate::config::{Config, ConfigError, Overrides};
+use crate::exit_status;
 use crate::offline::{self, OfflineError};
 use crate::shutdown::Signals;
-
-/// Exit status when configuration or system refuse.
-const EXIT_CONFIGURATION: i32 = 78;
 
 /// An exchange in one process.
 #[derive(Debug, Parser)]
@@ -80,7 +78,7 @@ impl CliError {
             Self::App(error) => error.exit_code(),
             Self::Offline(error) => error.exit_code(),
             Self::Config(_) | Self::LogFilter(_) | Self::Runtime(_) | Self::Output(_) => {
-                EXIT_CONFIGURATION
+                exit_status::CONFIGURATION
             }
         }
     }

@@ -8,6 +8,7 @@ mod file;
 mod products;
 
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -21,7 +22,10 @@ use crate::limits::{
     BODY_BYTES_MAX, CONNECTIONS_MAX, TIMEOUT_MAX, TOKEN_CLOCK_SKEW_S, WORKER_THREADS_MAX,
 };
 pub use file::{ConfigFile, Profile};
-pub use products::{ConfiguredAsset, ConfiguredProducts};
+pub use products::ConfiguredProducts;
+
+/// What the names of our variables begin with, in upper or lower case.
+const VARIABLE_PREFIX: &str = "MATCHRING__";
 
 /// Why a configuration is refused.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +70,8 @@ pub struct ServerConfig {
     /// How long a request waits for the outcome of its command, or for its own body.
     pub request_timeout: Duration,
     pub header_read_timeout: Duration,
+    /// How long a client may take none of its answer.
+    pub write_timeout: Duration,
     pub drain_timeout: Duration,
     pub connections_max: usize,
     pub body_bytes_max: usize,
@@ -113,7 +119,7 @@ impl Config {
                 ConfigError::value(path.display().to_string(), error.to_string())
             })?,
         };
-        Self::from_sources(&text, std::env::vars().collect(), overrides)
+        Self::from_sources(&text, own_variables(std::env::vars_os())?, overrides)
     }
 
     /// As [`Self::load`], from the text of a file and given variables.
@@ -174,6 +180,24 @@ impl Config {
     }
 }
 
+/// The variables with our prefix; what the environment holds besides may be of any form.
+fn own_variables(
+    variables: impl Iterator<Item = (OsString, OsString)>,
+) -> Result<HashMap<String, String>, ConfigError> {
+    let is_own = |name: &OsString| {
+        let start = name.as_encoded_bytes().get(..VARIABLE_PREFIX.len());
+        start.is_some_and(|start| start.eq_ignore_ascii_case(VARIABLE_PREFIX.as_bytes()))
+    };
+    let text = |text: OsString, name: &str| {
+        text.into_string().map_err(|_| ConfigError::value(name, "is not UTF-8"))
+    };
+    let own = variables.filter(|(name, _)| is_own(name)).map(|(name, value)| {
+        let shown = name.to_string_lossy().into_owned();
+        Ok((text(name, &shown)?, text(value, &shown)?))
+    });
+    own.collect()
+}
+
 fn bounded<T: PartialOrd + std::fmt::Display>(
     key: &str,
     value: T,
@@ -207,6 +231,7 @@ fn check_server(file: &file::ServerSection) -> Result<ServerConfig, ConfigError>
             "server.header_read_timeout_ms",
             file.header_read_timeout_ms,
         )?,
+        write_timeout: milliseconds("server.write_timeout_ms", file.write_timeout_ms)?,
         drain_timeout: milliseconds("server.drain_timeout_ms", file.drain_timeout_ms)?,
         connections_max: bounded(
             "server.connections_max",

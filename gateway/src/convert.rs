@@ -17,6 +17,9 @@ use crate::limits::{
 };
 use crate::views::{Asset, Instrument, Products};
 
+/// Nanoseconds of a second.
+pub const NS_PER_S: u64 = 1_000_000_000;
+
 /// A request's word for a thing, refused as this field with this code.
 #[derive(Clone, Copy, Debug)]
 struct Field {
@@ -183,7 +186,8 @@ pub fn client_order_id(text: &str) -> Result<ClientOrderId, ApiError> {
         .ok_or_else(|| ApiError::field(code, "client_order_id", code.text()))
 }
 
-/// Average price of what was filled, rounded to eight places; `None` before the first fill.
+/// Average price of what was filled, rounded to eight places, or to those of the tick if it has
+/// more; `None` before the first fill.
 #[must_use]
 pub fn average_price(
     instrument: &Instrument,
@@ -197,7 +201,18 @@ pub fn average_price(
     let base = decimal(base, instrument.base.scale)?;
     let quote = decimal(engine::fees::signed(quote_filled), instrument.quote.scale)?;
     let average = quote.checked_div(base)?;
-    Some(average.round_dp(AVERAGE_PRICE_SCALE).normalize().to_string())
+    Some(average.round_dp(AVERAGE_PRICE_SCALE.max(tick_places(instrument))).normalize().to_string())
+}
+
+/// Decimal places of one tick.
+fn tick_places(instrument: &Instrument) -> u32 {
+    let mut tick = instrument.tick();
+    let mut places = u32::from(PRICE_SCALE);
+    while places > 0 && tick % 10 == 0 {
+        tick /= 10;
+        places -= 1;
+    }
+    places
 }
 
 /// A fee rate of `ppm` parts per million as a fraction of one.

@@ -46,6 +46,7 @@ macro_rules! error_codes {
 }
 
 error_codes! {
+    HostRequired = 400 "HOST_REQUIRED" "the Host header is required",
     InvalidJson = 400 "INVALID_JSON" "request body is not a JSON object",
     UnknownField = 400 "UNKNOWN_FIELD" "unknown field",
     ValidationError = 400 "VALIDATION_ERROR" "request is not valid",
@@ -101,17 +102,21 @@ error_codes! {
     RequestTimeout = 408 "REQUEST_TIMEOUT" "the request did not arrive in time",
     DuplicateClientOrderId = 409 "DUPLICATE_CLIENT_ORDER_ID"
         "client_order_id was used for another order",
+    OrderNotKept = 409 "ORDER_NOT_KEPT"
+        "this order was accepted before; its details are no longer kept",
     OrderNotCancellable = 409 "ORDER_NOT_CANCELLABLE" "order is not open any more",
     OrderNotAmendable = 409 "ORDER_NOT_AMENDABLE" "order cannot be amended any more",
+    UriTooLong = 414 "URI_TOO_LONG" "path and query are too long",
     PayloadTooLarge = 413 "PAYLOAD_TOO_LARGE" "request body is too large",
     UnsupportedMediaType = 415 "UNSUPPORTED_MEDIA_TYPE" "content type must be application/json",
     IdempotencyMismatch = 422 "IDEMPOTENCY_MISMATCH" "reference was used for another transfer",
+    HeadersTooLarge = 431 "HEADERS_TOO_LARGE" "request headers are too many or too long",
     InternalError = 500 "INTERNAL_ERROR" "internal error",
     Overloaded = 503 "OVERLOADED" "too many requests in flight, try again later",
     ServiceUnavailable = 503 "SERVICE_UNAVAILABLE" "the service is not available, try again later",
     SequenceNotReached = 503 "SEQUENCE_NOT_REACHED" "min_seq has not been reached yet",
     OutcomeUnknown = 504 "OUTCOME_UNKNOWN"
-        "no answer in time: query the order by its client_order_id",
+        "no answer in time: the outcome is not known yet, query it before trying again",
 }
 
 /// The code that stands for a refusal of the engine.
@@ -201,6 +206,12 @@ impl ApiError {
     #[must_use]
     pub fn with_order(self, id: Id) -> Self {
         self.with("order_id", id.to_string())
+    }
+
+    /// Names an order of which nothing but the sequence of its command is known.
+    #[must_use]
+    pub fn with_order_seq(self, sequence: u64) -> Self {
+        self.with("order_seq", sequence)
     }
 
     fn with(mut self, key: &str, value: impl Into<Value>) -> Self {

@@ -71,6 +71,15 @@ impl Fields {
         }
     }
 
+    /// A parameter of a query, which is always text.
+    pub fn parameter(&mut self, name: &str) -> Option<String> {
+        match self.take(name) {
+            Some(Value::Text(text)) => Some(text),
+            None => None,
+            Some(_) => unreachable!("a query holds text"),
+        }
+    }
+
     /// The text of a field; `error` if it is there and no text.
     ///
     /// # Errors
@@ -129,6 +138,20 @@ impl Fields {
         number.ok_or_else(refused)
     }
 
+    /// As [`Self::number`], for what is counted in memory.
+    ///
+    /// # Errors
+    /// As [`Self::number`].
+    pub fn count(
+        &mut self,
+        name: &str,
+        default: u64,
+        bounds: std::ops::RangeInclusive<u64>,
+    ) -> Result<usize, ApiError> {
+        let number = self.number(name, default, bounds)?;
+        Ok(usize::try_from(number).unwrap_or(usize::MAX))
+    }
+
     /// Refuses what nobody has taken.
     ///
     /// # Errors
@@ -164,6 +187,18 @@ impl<S: Send + Sync> FromRequestParts<S> for Fields {
         }
         let values = pairs.into_iter().map(|(name, text)| (name, Value::Text(text))).collect();
         Self::unique(values, ErrorCode::ValidationError)
+    }
+}
+
+/// The query of a path that takes no parameter.
+#[derive(Debug)]
+pub struct NoQuery;
+
+impl<S: Send + Sync> FromRequestParts<S> for NoQuery {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        Fields::from_request_parts(parts, state).await?.finish().map(|()| Self)
     }
 }
 

@@ -18,6 +18,7 @@ pub mod config;
 pub mod convert;
 pub mod error;
 pub mod exchange;
+mod exit_status;
 pub mod fields;
 pub mod genesis;
 mod hs256;
@@ -33,6 +34,7 @@ pub mod shutdown;
 pub mod state;
 pub mod token_key;
 pub mod views;
+mod write_timeout;
 
 pub use app::{App, AppError};
 pub use config::{Config, ConfigError, Overrides};

@@ -5,12 +5,21 @@ use std::time::Duration;
 
 /// Closed orders that can still be queried, over all users; the oldest are forgotten first.
 pub const CLOSED_ORDERS_MAX: usize = 100_000;
+/// As many of them may be one account's, so that nobody can crowd out everybody else.
+pub const CLOSED_ORDERS_PER_ACCOUNT_MAX: usize = 10_000;
+/// Refused orders that can still be queried, over all users. They cost their owner nothing, hence
+/// a bound of their own.
+pub const REJECTED_ORDERS_MAX: usize = 20_000;
+/// As many of them may be one account's.
+pub const REJECTED_ORDERS_PER_ACCOUNT_MAX: usize = 1_000;
 /// Credits whose first answer can be repeated word for word; the oldest are forgotten first.
 pub const TRANSFERS_MAX: usize = 100_000;
 /// Trades kept per instrument for the public.
 pub const RECENT_TRADES_MAX: usize = 500;
 /// Orders looked at under one lock while a list is put together.
 pub const ORDERS_PER_LOCK: usize = 1_024;
+/// Orders of an account, from the newest, that one list looks at.
+pub const ORDERS_VISITED_MAX: usize = 16_384;
 
 /// Orders on one page.
 pub const ORDERS_LIMIT_DEFAULT: u64 = 50;
@@ -26,8 +35,14 @@ pub const TRADES_LIMIT_DEFAULT: u64 = 50;
 /// Longest request body, bytes, unless configured lower.
 pub const BODY_BYTES_DEFAULT: usize = 16 * 1024;
 pub const BODY_BYTES_MAX: usize = 1024 * 1024;
-/// Buffer for the head of a request, bytes: what does not fit is refused.
+/// Buffer for the head of a request, bytes: what the bounds below allow fits.
 pub const HEAD_BYTES_MAX: usize = 32 * 1024;
+/// Longest path with its query, bytes.
+pub const URI_BYTES_MAX: usize = 2 * 1024;
+/// Names and values of all headers of a request, bytes.
+pub const HEADER_BYTES_MAX: usize = 16 * 1024;
+/// Header lines of a request.
+pub const HEADERS_MAX: usize = 64;
 /// Fields of a JSON body, and parameters of a query.
 pub const FIELDS_MAX: usize = 32;
 
@@ -53,6 +68,8 @@ pub const BLOCKING_THREADS_MAX: usize = 4;
 pub const REQUEST_TIMEOUT_DEFAULT: Duration = Duration::from_secs(5);
 /// How long a connection may take to send the head of a request.
 pub const HEADER_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
+/// How long a connection may take none of its answer before it is closed.
+pub const WRITE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
 /// How long requests in flight may take once the server drains.
 pub const DRAIN_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
 /// Longest of the configurable times above.
@@ -74,9 +91,17 @@ pub const PRICE_SCALE: u8 = 18;
 /// Decimal places of an average price, which is the only rounded number there is.
 pub const AVERAGE_PRICE_SCALE: u32 = 8;
 
+/// Live orders and client order ids that the engine reserves memory for at start, so that its
+/// tables do not grow in the middle of trading.
+pub const EXPECTED_ORDERS: usize = 1 << 16;
+pub const EXPECTED_CLIENT_IDS: usize = 1 << 20;
+
 const _: () = assert!(ORDERS_LIMIT_DEFAULT <= ORDERS_LIMIT_MAX);
+const _: () = assert!(CLOSED_ORDERS_PER_ACCOUNT_MAX < CLOSED_ORDERS_MAX);
+const _: () = assert!(REJECTED_ORDERS_PER_ACCOUNT_MAX < REJECTED_ORDERS_MAX);
 const _: () = assert!(DEPTH_DEFAULT <= DEPTH_MAX);
 const _: () = assert!(TRADES_LIMIT_DEFAULT <= RECENT_TRADES_MAX as u64);
 const _: () = assert!(CLIENT_TEXT_MAX <= engine::ClientOrderId::BYTES_MAX);
 const _: () = assert!(PRICE_SCALE <= engine::decimal::SCALE_MAX);
+const _: () = assert!(URI_BYTES_MAX + HEADER_BYTES_MAX < HEAD_BYTES_MAX);
 const _: () = assert!(BODY_BYTES_DEFAULT <= BODY_BYTES_MAX);

@@ -5,7 +5,7 @@
 use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, MatchedPath, Path, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri, Version, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::error::{ApiError, ErrorCode};
 use crate::fields::Fields;
-use crate::limits::REQUEST_ID_CHARS_MAX;
+use crate::limits::{HEADER_BYTES_MAX, HEADERS_MAX, REQUEST_ID_CHARS_MAX, URI_BYTES_MAX};
 use crate::state::AppState;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -52,7 +52,13 @@ pub async fn envelope(State(state): State<AppState>, mut request: Request, next:
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
     request.extensions_mut().insert(id.clone());
-    let mut response = next.run(request).await;
+    let mut response = match check_head(&request) {
+        Ok(()) => next.run(request).await,
+        Err(code) => ApiError::new(code).into_response(),
+    };
+    if response.extensions_mut().remove::<Panicked>().is_some() {
+        tracing::error!(request_id = id.0, "a handler panicked");
+    }
     if let Some(refusal) = response.extensions_mut().remove::<ApiError>() {
         let mut answer = refusal.into_answer(&id.0);
         for name in [header::ALLOW, REPLAYED] {
@@ -77,17 +83,44 @@ pub async fn envelope(State(state): State<AppState>, mut request: Request, next:
     response
 }
 
+/// Refuses a head that is longer than any client of the API needs.
+fn check_head(request: &Request) -> Result<(), ErrorCode> {
+    let headers = request.headers();
+    let line = |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + value.len();
+    if uri_bytes(request.uri()) > URI_BYTES_MAX {
+        Err(ErrorCode::UriTooLong)
+    } else if headers.len() > HEADERS_MAX
+        || headers.iter().map(line).sum::<usize>() > HEADER_BYTES_MAX
+    {
+        Err(ErrorCode::HeadersTooLarge)
+    } else if request.version() == Version::HTTP_11 && !headers.contains_key(header::HOST) {
+        Err(ErrorCode::HostRequired)
+    } else {
+        Ok(())
+    }
+}
+
+fn uri_bytes(uri: &Uri) -> usize {
+    let authority = uri.authority().map_or(0, |authority| authority.as_str().len());
+    authority + uri.path_and_query().map_or(0, |text| text.as_str().len())
+}
+
 /// Marks an answer that was given before.
 pub(crate) fn replayed(mut response: Response) -> Response {
     response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
     response
 }
 
+/// Marks the answer of a handler that panicked, for the layer that knows the request id.
+#[derive(Clone, Copy, Debug)]
+struct Panicked;
+
 /// What a handler that panicked is answered with; the message stays inside.
 #[must_use]
 pub fn panicked(_: Box<dyn std::any::Any + Send>) -> Response<Body> {
-    tracing::error!("a handler panicked");
-    ApiError::new(ErrorCode::InternalError).into_response()
+    let mut response = ApiError::new(ErrorCode::InternalError).into_response();
+    response.extensions_mut().insert(Panicked);
+    response
 }
 
 /// The fields of a JSON body.

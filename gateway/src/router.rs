@@ -9,14 +9,20 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::error::{ApiError, ErrorCode};
 use crate::request;
-use crate::routes::{admin, balances, health, market_data, orders};
+use crate::routes::{admin, balances, health, market_data, order_changes, order_list, orders};
 use crate::state::AppState;
 
 /// What clients reach.
 pub fn public(state: AppState) -> Router {
     let api = Router::new()
-        .route("/orders", get(orders::list).post(orders::place).delete(orders::cancel_all))
-        .route("/orders/{id}", get(orders::get).patch(orders::amend).delete(orders::cancel))
+        .route(
+            "/orders",
+            get(order_list::list).post(orders::place).delete(order_changes::cancel_all),
+        )
+        .route(
+            "/orders/{id}",
+            get(orders::get).patch(order_changes::amend).delete(order_changes::cancel),
+        )
         .route("/orders/by-client-id/{client_order_id}", get(orders::get_by_client_id))
         .route("/orderbook/{symbol}", get(market_data::order_book))
         .route("/trades/{symbol}/recent", get(market_data::recent_trades))

@@ -1,6 +1,6 @@
-//! Owns the sockets: accepting, the bound on connections, the time for a request's head, the drain.
-//! Knows nothing of paths. Invariant: no client can hold more than its connections, and none of
-//! them for longer than its timeout without sending a request.
+//! Owns a listener: the bound on connections, the time for a head and for an answer, the drain.
+//! Knows nothing of paths. Invariant: no connection is held for longer than a timeout by a client
+//! that neither sends a request nor takes its answer.
 
 use std::io;
 use std::net::SocketAddr;
@@ -16,7 +16,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::config::ServerConfig;
-use crate::limits::HEAD_BYTES_MAX;
+use crate::limits::{HEAD_BYTES_MAX, HEADERS_MAX};
+use crate::write_timeout::WriteTimeout;
 
 /// How long to wait after the system refused a connection, for example for want of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -36,6 +37,7 @@ pub struct Server {
     address: SocketAddr,
     router: Router,
     header_read_timeout: Duration,
+    write_timeout: Duration,
     drain_timeout: Duration,
     connections: Arc<Semaphore>,
 }
@@ -58,6 +60,7 @@ impl Server {
             address,
             router,
             header_read_timeout: config.header_read_timeout,
+            write_timeout: config.write_timeout,
             drain_timeout: config.drain_timeout,
             connections: Arc::new(Semaphore::new(config.connections_max)),
         })
@@ -102,11 +105,13 @@ impl Server {
             tracing::debug!(%error, "connection closed before its first request");
             return;
         }
+        let stream = TokioIo::new(WriteTimeout::new(stream, self.write_timeout));
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.header_read_timeout)
             .max_buf_size(HEAD_BYTES_MAX)
-            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(self.router.clone()));
+            .max_headers(HEADERS_MAX)
+            .serve_connection(stream, TowerToHyperService::new(self.router.clone()));
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
             if let Err(error) = connection.await {

@@ -5,8 +5,7 @@ use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Exit status after a second signal: what a shell shows for an interrupt.
-const EXIT_INTERRUPTED: i32 = 130;
+use crate::exit_status;
 
 /// The signals, caught from the moment this exists.
 #[derive(Debug)]
@@ -36,7 +35,7 @@ impl Signals {
         tokio::spawn(async move {
             self.next().await;
             tracing::warn!("second signal: ending at once");
-            std::process::exit(EXIT_INTERRUPTED);
+            std::process::exit(exit_status::INTERRUPTED);
         });
     }
 }

@@ -6,10 +6,9 @@ use std::sync::Arc;
 use pipeline::Clock;
 
 use crate::auth::Authenticator;
+use crate::convert::NS_PER_S;
 use crate::exchange::Exchange;
 use crate::views::Views;
-
-const NS_PER_S: u64 = 1_000_000_000;
 
 /// Shared by all requests of all listeners.
 #[derive(Clone, Debug)]

@@ -50,21 +50,33 @@ pub fn load_or_create(data_dir: &Path) -> Result<[u8; SECRET_BYTES], TokenKeyErr
 fn create(data_dir: &Path, path: &Path) -> Result<(), TokenKeyError> {
     let mut secret = [0; SECRET_BYTES];
     getrandom::fill(&mut secret).map_err(TokenKeyError::Random)?;
-    let draft = data_dir.join(format!(".{FILE_NAME}.{}", std::process::id()));
+    // A name of its own even where every process has the same id, so that the draft of a process
+    // that died is in nobody's way.
+    let suffix = getrandom::u64().map_err(TokenKeyError::Random)?;
+    let draft = data_dir.join(format!(".{FILE_NAME}.{suffix:016x}"));
     let write = || -> io::Result<()> {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(data_dir)?;
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
-        file.write_all(&secret)?;
-        file.sync_all()?;
-        let linked = match fs::hard_link(&draft, path) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-            other => other,
-        };
-        fs::remove_file(&draft)?;
-        linked?;
+        let made = write_draft(&draft, &secret).and_then(|()| name_draft(&draft, path));
+        // Also where writing failed; there is none if it could not even be opened.
+        let removed = fs::remove_file(&draft);
+        made?;
+        removed?;
         File::open(data_dir)?.sync_all()
     };
     write().map_err(|source| TokenKeyError::Io { doing: "create", path: path.to_owned(), source })
+}
+
+fn write_draft(draft: &Path, secret: &[u8; SECRET_BYTES]) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(draft)?;
+    file.write_all(secret)?;
+    file.sync_all()
+}
+
+fn name_draft(draft: &Path, path: &Path) -> io::Result<()> {
+    match fs::hard_link(draft, path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        other => other,
+    }
 }
 
 #[cfg(test)]
@@ -81,6 +93,24 @@ mod tests {
         let path = data.join(FILE_NAME);
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(&data).unwrap().count(), 1, "no draft is left");
+    }
+
+    #[test]
+    fn a_draft_left_behind_is_in_nobody_s_way() {
+        let dir = tempfile::tempdir().unwrap();
+        let left = dir.path().join(format!(".{FILE_NAME}.{}", std::process::id()));
+        fs::write(&left, b"half").unwrap();
+        load_or_create(dir.path()).unwrap();
+        assert_eq!(fs::read(&left).unwrap(), b"half");
+    }
+
+    #[test]
+    fn a_failed_attempt_leaves_no_draft() {
+        let dir = tempfile::tempdir().unwrap();
+        let nowhere = dir.path().join("nowhere").join(FILE_NAME);
+        let error = create(dir.path(), &nowhere).unwrap_err();
+        assert!(matches!(error, TokenKeyError::Io { doing: "create", .. }));
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
     }
 
     #[test]

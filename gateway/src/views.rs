@@ -4,6 +4,7 @@
 
 mod accounts;
 mod balances;
+mod history;
 mod market;
 mod orders;
 mod products;
@@ -14,9 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use engine::balances::Balance;
-use engine::{
-    AccountId, AccountStatus, AssetId, Command, Engine, Event, Frame, OrderId, TransferId,
-};
+use engine::{AccountId, AssetId, Command, Engine, Event, Frame, OrderId, TransferId};
 use parking_lot::RwLock;
 use pipeline::Outlet;
 use tokio::sync::watch;
@@ -104,11 +103,6 @@ impl Views {
     #[must_use]
     pub fn account(&self, user: Uuid) -> Option<AccountId> {
         self.accounts.read().find(user)
-    }
-
-    #[must_use]
-    pub fn account_status(&self, account: AccountId) -> AccountStatus {
-        self.accounts.read().status(account)
     }
 
     #[must_use]

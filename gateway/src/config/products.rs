@@ -8,19 +8,16 @@ use engine::{AssetCode, AssetId, InstrumentId, InstrumentSpec, Price, Quantity};
 
 use crate::config::ConfigError;
 use crate::config::file::{AssetEntry, InstrumentEntry};
-use crate::limits::PRICE_SCALE;
+use crate::limits::{PRICE_SCALE, SYMBOL_CHARS_MAX};
 use crate::views::{Asset, Instrument};
 
 /// Orders of an iceberg's parts: the engine's own default, as the API has no icebergs.
 const ICEBERG_PARTS: u32 = 100;
 
-/// An asset as configured.
-pub type ConfiguredAsset = Asset;
-
 /// Everything that is to be listed.
 #[derive(Clone, Debug)]
 pub struct ConfiguredProducts {
-    pub assets: Vec<ConfiguredAsset>,
+    pub assets: Vec<Asset>,
     pub instruments: Vec<Instrument>,
 }
 
@@ -108,6 +105,10 @@ impl Reader<'_> {
 fn check_instrument(entry: &InstrumentEntry, assets: &[Asset]) -> Result<Instrument, ConfigError> {
     let symbol = format!("{}/{}", entry.base, entry.quote);
     let reader = Reader { symbol: &symbol };
+    if symbol.len() > SYMBOL_CHARS_MAX {
+        let problem = format!("is longer than {SYMBOL_CHARS_MAX} characters");
+        return Err(reader.refuse("symbol", &problem));
+    }
     let asset = |key: &str, code: &str| {
         let found = assets.iter().find(|asset| asset.code.as_str() == code).copied();
         found.ok_or_else(|| reader.refuse(key, "is not a listed asset"))

@@ -1,6 +1,7 @@
 //! What is taken, what is refused, and which source wins.
 
 use super::*;
+use crate::limits::SYMBOL_CHARS_MAX;
 
 fn load(text: &str, variables: &[(&str, &str)]) -> Result<Config, String> {
     let variables = variables.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
@@ -82,6 +83,36 @@ fn later_sources_win() {
 }
 
 #[test]
+fn a_foreign_variable_may_hold_anything_and_ours_is_text() {
+    use std::os::unix::ffi::OsStringExt;
+    let binary = || OsString::from_vec(vec![b'x', 0xFF]);
+    let own = |pairs: Vec<(OsString, OsString)>| {
+        own_variables(pairs.into_iter()).map_err(|error| error.to_string())
+    };
+    let listen = OsString::from("MATCHRING__SERVER__LISTEN");
+    let found = own(vec![(binary(), binary()), (listen.clone(), "x".into())]).unwrap();
+    assert_eq!(found, HashMap::from([("MATCHRING__SERVER__LISTEN".into(), "x".into())]));
+    let error = own(vec![(listen, binary())]).unwrap_err();
+    assert!(error.contains("MATCHRING__SERVER__LISTEN"), "{error}");
+    let name = OsString::from_vec([b"matchring__".as_slice(), &[0xFF]].concat());
+    assert!(own(vec![(name, "x".into())]).is_err());
+}
+
+#[test]
+fn symbols_that_no_client_could_write_are_refused() {
+    let listed = |quote: &str| {
+        let asset = |id, code| format!("[[assets]]\nid = {id}\ncode = \"{code}\"\nscale = 8\n");
+        let assets = [asset(1, "ABCDEFGHIJKL"), asset(2, quote)].concat();
+        let text = instrument("quote=\"Q\"").replace("BTC", "ABCDEFGHIJKL").replace("Q", quote);
+        load(&format!("{assets}{text}"), &[])
+    };
+    let longest = "X".repeat(SYMBOL_CHARS_MAX - "ABCDEFGHIJKL/".len());
+    assert!(listed(&longest).is_ok(), "at the bound");
+    let error = listed(&format!("{longest}X")).unwrap_err();
+    assert!(error.contains("20 characters"), "one past it: {error}");
+}
+
+#[test]
 fn production_does_not_run_on_hope() {
     let os = "[journal]\nsync = \"os\"\n";
     assert!(load(os, &[]).is_ok());
@@ -96,6 +127,7 @@ fn bounds_are_met_and_not_passed() {
         ("server", "body_bytes_max", 1, BODY_BYTES_MAX),
         ("server", "worker_threads", 1, WORKER_THREADS_MAX),
         ("server", "request_timeout_ms", 1, 600_000),
+        ("server", "write_timeout_ms", 1, 600_000),
         ("journal", "segment_mib", 1, 1024),
         ("auth", "leeway_s", 0, 60),
     ] {

@@ -121,6 +121,15 @@ fn presented_numbers() {
     assert_eq!(average(1_500_000, 7_485_000_000_000).as_deref(), Some("49900"));
     assert_eq!(average(3, 1_000).as_deref(), Some("3.33333333"));
     assert_eq!(average(0, 0), None);
+    let spec = engine::InstrumentSpec {
+        base_per_lot: 10_000_000_000_000_000,
+        quote_per_tick_lot: 1,
+        ..btc.spec
+    };
+    let fine = |scale| Asset { scale, ..btc.quote };
+    let instrument = Instrument::new(spec, Asset { scale: 16, ..btc.base }, fine(12)).unwrap();
+    let average = average_price(&instrument, Quantity(3), 10_000_000_000_000).unwrap();
+    assert_eq!(average, "3.333333333333", "as many places as its tick of 10^-12");
     assert_eq!(rate(1000).to_string(), "0.001");
     assert_eq!(rate(-50).to_string(), "-0.00005");
     assert_eq!(time(1_795_252_476_123_000_000), "2026-11-21T09:14:36.123Z");

@@ -1,6 +1,7 @@
 //! Owns what an operator may do: credit accounts, change statuses, ask for the state's hash.
 //! Knows nothing of the public listener, which has none of these paths. Invariant: a reference
-//! moves money once, however often it is sent.
+//! moves money once, however often it is sent, for 30 days of journal time, or less if the engine's
+//! table of references fills up.
 
 use axum::Json;
 use axum::extract::State;
@@ -12,11 +13,11 @@ use serde::Serialize;
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::api::DecimalText;
+use crate::api::{DecimalText, created};
 use crate::auth::Operator;
 use crate::convert;
 use crate::error::{ApiError, ErrorCode};
-use crate::fields::Fields;
+use crate::fields::{Fields, NoQuery};
 use crate::ids;
 use crate::replies::Answer;
 use crate::request::{JsonFields, PathText, replayed};
@@ -75,7 +76,10 @@ impl Credit {
             available: applied.map(|applied| amount(applied.available)),
             seq: applied.map(|applied| applied.sequence),
         };
-        (StatusCode::CREATED, Json(body)).into_response()
+        match applied {
+            Some(applied) => created(applied.sequence, &body),
+            None => (StatusCode::CREATED, Json(body)).into_response(),
+        }
     }
 }
 
@@ -104,6 +108,7 @@ async fn open_account(state: &AppState, user: Uuid) -> Result<AccountId, ApiErro
 pub(crate) async fn credit(
     State(state): State<AppState>,
     _: Operator,
+    NoQuery: NoQuery,
     JsonFields(fields): JsonFields,
 ) -> Result<Response, ApiError> {
     let credit = Credit::read(fields, &state)?;
@@ -135,6 +140,7 @@ pub(crate) async fn credit(
 pub(crate) async fn state_hash(
     State(state): State<AppState>,
     _: Operator,
+    NoQuery: NoQuery,
 ) -> Result<Response, ApiError> {
     let answered = state.exchange.state_hash().await?;
     let Answer::StateHash(hash) = answered.answer else {
@@ -180,6 +186,7 @@ async fn set(state: &AppState, command: Command) -> Result<(), ApiError> {
 pub(crate) async fn symbol_status(
     State(state): State<AppState>,
     _: Operator,
+    NoQuery: NoQuery,
     PathText(symbol): PathText,
     JsonFields(fields): JsonFields,
 ) -> Result<Response, ApiError> {
@@ -196,6 +203,7 @@ pub(crate) async fn symbol_status(
 pub(crate) async fn account_status(
     State(state): State<AppState>,
     _: Operator,
+    NoQuery: NoQuery,
     PathText(user): PathText,
     JsonFields(fields): JsonFields,
 ) -> Result<Response, ApiError> {

@@ -7,15 +7,19 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use crate::error::{ApiError, ErrorCode};
+use crate::fields::NoQuery;
 use crate::state::AppState;
 
 /// The process answers.
-pub(crate) async fn health() -> Response {
+pub(crate) async fn health(_: NoQuery) -> Response {
     Json(json!({"status": "ok"})).into_response()
 }
 
 /// The process takes requests. Listeners open when it does, so only a drain makes it say no.
-pub(crate) async fn ready(State(state): State<AppState>) -> Result<Response, ApiError> {
+pub(crate) async fn ready(
+    State(state): State<AppState>,
+    NoQuery: NoQuery,
+) -> Result<Response, ApiError> {
     if state.exchange.is_draining() {
         return Err(ErrorCode::ServiceUnavailable.into());
     }

@@ -30,7 +30,7 @@ pub(crate) async fn order_book(
     mut query: Fields,
 ) -> Result<Response, ApiError> {
     let instrument = convert::symbol(&symbol, &state.views.products())?;
-    let count = count(query.number("depth", DEPTH_DEFAULT, 1..=DEPTH_MAX)?);
+    let count = query.count("depth", DEPTH_DEFAULT, 1..=DEPTH_MAX)?;
     query.finish()?;
     let read = state.views.market(|market| market.depth(instrument.spec.instrument, count));
     let (bids, asks) = &read.value;
@@ -47,13 +47,9 @@ pub(crate) async fn recent_trades(
 ) -> Result<Response, ApiError> {
     let instrument = convert::symbol(&symbol, &state.views.products())?;
     let most = RECENT_TRADES_MAX as u64;
-    let count = count(query.number("limit", TRADES_LIMIT_DEFAULT, 1..=most)?);
+    let count = query.count("limit", TRADES_LIMIT_DEFAULT, 1..=most)?;
     query.finish()?;
     let read = state.views.market(|market| market.trades(instrument.spec.instrument, count));
     let value: Vec<_> = read.value.iter().map(|t| TradeBody::new(t, &instrument)).collect();
     Ok(at_sequence(&Read { sequence: read.sequence, value }))
-}
-
-fn count(number: u64) -> usize {
-    usize::try_from(number).unwrap_or(usize::MAX)
 }

@@ -13,7 +13,9 @@ use crate::limits::RECENT_TRADES_MAX;
 /// Orders at one price.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Level {
-    pub quantity: Quantity,
+    /// Sum of the open quantities, lots. Wider than one order's, so that no number of orders can
+    /// overflow it.
+    pub quantity: u128,
     pub count: u32,
 }
 
@@ -97,7 +99,7 @@ impl Market {
                     Resting { instrument: *instrument, side: *side, price: *price, open: *open };
                 self.resting.insert(*order_id, order);
                 let level = self.level(&order);
-                level.quantity.0 += open.0;
+                level.quantity += u128::from(open.0);
                 level.count += 1;
             }
             Event::Trade(trade) => {
@@ -140,7 +142,7 @@ impl Market {
         if let Some(order) = self.resting.get_mut(&id) {
             order.open.0 -= by.0;
             let order = *order;
-            self.level(&order).quantity.0 -= by.0;
+            self.level(&order).quantity -= u128::from(by.0);
         }
     }
 
@@ -148,15 +150,62 @@ impl Market {
     fn remove(&mut self, id: OrderId) {
         let Some(order) = self.resting.remove(&id) else { return };
         let level = self.level(&order);
-        level.quantity.0 -= order.open.0;
+        level.quantity -= u128::from(order.open.0);
         level.count -= 1;
         if level.count == 0 {
-            assert_eq!(level.quantity, Quantity(0), "an empty level holds nothing");
+            assert_eq!(level.quantity, 0, "an empty level holds nothing");
             let book = self.books.entry(order.instrument).or_default();
             match order.side {
                 Side::Buy => book.bids.remove(&order.price),
                 Side::Sell => book.asks.remove(&order.price),
             };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BOOK: InstrumentId = InstrumentId(1);
+
+    fn apply(market: &mut Market, event: Event) {
+        let frame = Frame { sequence: 1, timestamp_ns: 1, command: Command::Tick };
+        market.apply(&frame, &[event]);
+    }
+
+    fn rest(market: &mut Market, id: u64, open: u64) {
+        let (order_id, open) = (OrderId(id), Quantity(open));
+        let (side, price) = (Side::Buy, Price(7));
+        let rested =
+            Event::OrderRested { order_id, instrument: BOOK, side, price, open, visible: open };
+        apply(market, rested);
+    }
+
+    fn closed(id: u64) -> Event {
+        Event::OrderClosed {
+            order_id: OrderId(id),
+            account: engine::AccountId(1),
+            instrument: BOOK,
+            reason: engine::CloseReason::UserCancel,
+            filled: Quantity(0),
+            open: Quantity(0),
+            prevented: Quantity(0),
+            released: 0,
+        }
+    }
+
+    #[test]
+    fn a_level_holds_more_than_any_one_order() {
+        let mut market = Market::default();
+        let volume = |market: &Market| market.depth(BOOK, 1).0[0].1.quantity;
+        rest(&mut market, 1, u64::MAX);
+        assert_eq!(volume(&market), u128::from(u64::MAX), "at the bound of one order");
+        rest(&mut market, 2, 1);
+        assert_eq!(volume(&market), 1 << 64, "one past it");
+        for (id, left) in [(1, Some(1)), (2, None)] {
+            apply(&mut market, closed(id));
+            assert_eq!(market.depth(BOOK, 1).0.first().map(|(_, level)| level.quantity), left);
         }
     }
 }

@@ -1,12 +1,16 @@
-//! Owns the orders that can be queried: all live ones, and the latest of the closed ones.
+//! Owns the orders that can be queried: all live ones, the latest closed and the latest refused.
 //! Knows nothing of balances or books. Invariant: every index names only orders that are kept, and
-//! closed orders are forgotten in the order in which they closed.
+//! a refused order never makes a closed one be forgotten.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap};
 
 use engine::{AccountId, ClientOrderId, Command, Event, Frame, OrderId};
 
-use crate::limits::CLOSED_ORDERS_MAX;
+use crate::limits::{
+    CLOSED_ORDERS_MAX, CLOSED_ORDERS_PER_ACCOUNT_MAX, REJECTED_ORDERS_MAX,
+    REJECTED_ORDERS_PER_ACCOUNT_MAX,
+};
+use crate::views::history::{History, HistoryBounds};
 use crate::views::state::{Ended, OrderRecord};
 
 /// All orders that are kept.
@@ -16,26 +20,31 @@ pub struct Orders {
     /// Ids ascend with time, so the last one of a set is its newest order.
     by_account: HashMap<AccountId, BTreeSet<OrderId>>,
     by_client_id: HashMap<(AccountId, ClientOrderId), OrderId>,
-    /// Closed orders, the one that closed first in front.
-    closed: VecDeque<OrderId>,
-    closed_max: usize,
+    closed: History,
+    rejected: History,
     sequence: u64,
 }
 
 impl Default for Orders {
     fn default() -> Self {
-        Self::with_closed_max(CLOSED_ORDERS_MAX)
+        let closed =
+            HistoryBounds { all: CLOSED_ORDERS_MAX, per_account: CLOSED_ORDERS_PER_ACCOUNT_MAX };
+        let rejected = HistoryBounds {
+            all: REJECTED_ORDERS_MAX,
+            per_account: REJECTED_ORDERS_PER_ACCOUNT_MAX,
+        };
+        Self::with_bounds(closed, rejected)
     }
 }
 
 impl Orders {
-    fn with_closed_max(closed_max: usize) -> Self {
+    fn with_bounds(closed: HistoryBounds, rejected: HistoryBounds) -> Self {
         Self {
             by_id: HashMap::new(),
             by_account: HashMap::new(),
             by_client_id: HashMap::new(),
-            closed: VecDeque::new(),
-            closed_max,
+            closed: History::new(closed),
+            rejected: History::new(rejected),
             sequence: 0,
         }
     }
@@ -70,9 +79,9 @@ impl Orders {
     }
 
     /// Live orders.
-    #[must_use]
-    pub fn live(&self) -> usize {
-        self.by_id.len() - self.closed.len()
+    #[cfg(test)]
+    pub(super) fn live(&self) -> usize {
+        self.by_id.len() - self.closed.len() - self.rejected.len()
     }
 
     pub(super) fn apply(&mut self, frame: &Frame<Command>, events: &[Event]) {
@@ -101,10 +110,12 @@ impl Orders {
                 }
                 Event::OrderClosed { order_id, reason, .. } => {
                     let ended = Ended::Closed(*reason);
-                    let found =
-                        self.change(*order_id, own, |record| record.state.end(ended, now_ns));
-                    if found {
-                        self.close(*order_id);
+                    let account = self.change(*order_id, own, |record| {
+                        record.state.end(ended, now_ns);
+                        record.account
+                    });
+                    if let Some(account) = account {
+                        self.end(account, *order_id, ended);
                     }
                 }
                 _ => {}
@@ -114,33 +125,37 @@ impl Orders {
 
     /// Adds an order with everything that its own command did to it.
     fn insert(&mut self, record: OrderRecord) {
-        let id = record.id;
-        self.by_account.entry(record.account).or_default().insert(id);
+        let (id, account, ended) = (record.id, record.account, record.state.ended);
+        self.by_account.entry(account).or_default().insert(id);
         if !record.client_order_id.is_empty() {
-            self.by_client_id.insert((record.account, record.client_order_id), id);
+            self.by_client_id.insert((account, record.client_order_id), id);
         }
-        let ended = record.state.ended.is_some();
         self.by_id.insert(id, record);
-        if ended {
-            self.close(id);
+        if let Some(ended) = ended {
+            self.end(account, id, ended);
         }
     }
 
     /// Changes an order that was there before; `own` is complete already.
-    fn change(&mut self, id: OrderId, own: OrderId, change: impl FnOnce(&mut OrderRecord)) -> bool {
+    fn change<T>(
+        &mut self,
+        id: OrderId,
+        own: OrderId,
+        change: impl FnOnce(&mut OrderRecord) -> T,
+    ) -> Option<T> {
         if id == own {
-            return false;
+            return None;
         }
-        let found = self.by_id.get_mut(&id);
-        found.map(change).is_some()
+        self.by_id.get_mut(&id).map(change)
     }
 
-    fn close(&mut self, id: OrderId) {
-        self.closed.push_back(id);
-        if self.closed.len() > self.closed_max
-            && let Some(oldest) = self.closed.pop_front()
-        {
-            self.forget(oldest);
+    fn end(&mut self, account: AccountId, id: OrderId, ended: Ended) {
+        let history = match ended {
+            Ended::Closed(_) => &mut self.closed,
+            Ended::Rejected(_) => &mut self.rejected,
+        };
+        if let Some(forgotten) = history.push(account, id) {
+            self.forget(forgotten);
         }
     }
 
@@ -161,14 +176,16 @@ impl Orders {
 
 #[cfg(test)]
 mod tests {
-    use engine::{InstrumentId, NewOrder, Price, Quantity, RejectReason, Side};
+    use engine::{CloseReason, InstrumentId, NewOrder, Price, Quantity, RejectReason, Side};
 
     use super::*;
 
     fn refused(sequence: u64, client_id: &str) -> (Frame<Command>, [Event; 1]) {
         let mut order =
             NewOrder::limit(AccountId(1), InstrumentId(1), Side::Buy, Quantity(1), Price(1));
-        order.client_order_id = ClientOrderId::new(client_id.as_bytes()).unwrap();
+        if !client_id.is_empty() {
+            order.client_order_id = ClientOrderId::new(client_id.as_bytes()).unwrap();
+        }
         let event = Event::CommandRejected {
             reason: RejectReason::InsufficientBalance,
             account: AccountId(1),
@@ -179,9 +196,41 @@ mod tests {
         (Frame { sequence, timestamp_ns: sequence, command }, [event])
     }
 
+    fn bounded() -> Orders {
+        let bounds = |per_account| HistoryBounds { all: 4, per_account };
+        Orders::with_bounds(bounds(3), bounds(2))
+    }
+
+    /// Adds an order that has closed at once.
+    fn close(orders: &mut Orders, sequence: u64) {
+        let (frame, events) = refused(sequence, "");
+        let Command::NewOrder(order) = &frame.command else { unreachable!("a new order") };
+        let mut record = OrderRecord::placed(&frame, order, &events).unwrap();
+        record.state.ended = Some(Ended::Closed(CloseReason::UserCancel));
+        orders.insert(record);
+    }
+
     #[test]
-    fn closed_orders_are_bounded_and_the_oldest_goes_first() {
-        let mut orders = Orders::with_closed_max(2);
+    fn refused_orders_crowd_out_no_closed_one() {
+        let mut orders = bounded();
+        close(&mut orders, 1);
+        for sequence in 2..=9 {
+            let (frame, events) = refused(sequence, "");
+            orders.apply(&frame, &events);
+        }
+        assert!(orders.get(OrderId(1)).is_some());
+        for sequence in 10..=11 {
+            close(&mut orders, sequence);
+        }
+        assert!(orders.get(OrderId(1)).is_some(), "at the account's bound");
+        close(&mut orders, 12);
+        assert!(orders.get(OrderId(1)).is_none(), "one past it");
+        assert_eq!((orders.live(), orders.by_id.len()), (0, 3 + 2));
+    }
+
+    #[test]
+    fn refused_orders_are_bounded_and_the_oldest_goes_first() {
+        let mut orders = bounded();
         for (sequence, key) in [(1, "a"), (2, "b")] {
             let (frame, events) = refused(sequence, key);
             orders.apply(&frame, &events);

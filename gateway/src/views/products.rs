@@ -67,6 +67,13 @@ impl Instrument {
     pub fn quantity(&self, quantity: Quantity) -> Decimal {
         self.base.amount(engine::fees::signed(self.spec.base_value(quantity)))
     }
+
+    /// Lots of any number of orders; what no amount can hold is shown as the largest one.
+    #[must_use]
+    pub fn volume(&self, lots: u128) -> Decimal {
+        let units = lots.saturating_mul(self.spec.base_per_lot.into());
+        self.base.amount(i128::try_from(units).unwrap_or(i128::MAX))
+    }
 }
 
 /// tick = (quote units of tick times lot / lot in base units) * 10^(base scale - quote scale),
@@ -178,6 +185,9 @@ mod tests {
         assert_eq!(btc.price(Price(1)).to_string(), "0.01");
         assert_eq!(btc.quantity(Quantity(1_500_000)).to_string(), "1.5");
         assert_eq!(btc.quantity(Quantity(1)).to_string(), "0.000001");
+        assert_eq!(btc.volume(1 << 64).to_string(), "18446744073709.551616");
+        let largest = btc.base.amount(i128::MAX).to_string();
+        assert_eq!(btc.volume(u128::MAX).to_string(), largest);
         assert_eq!(btc.quote.amount(7_515_000_000_000).to_string(), "75150");
     }
 

@@ -1,6 +1,8 @@
 //! Owns what is known of one order, and how events change it.
 //! Knows nothing of tables and locks. Invariant: an order ends once, and then nothing changes.
 
+use std::sync::Arc;
+
 use engine::{
     AccountId, Amount, ClientOrderId, CloseReason, Event, Frame, InstrumentId, NewOrder, OrderId,
     OrderType, Price, Quantity, RejectReason, Side, SignedAmount, TimeInForce, Trade, TradeId,
@@ -57,8 +59,9 @@ pub struct OrderRecord {
     /// The state right after its own command: what a repeated request is answered with.
     pub first: OrderState,
     /// The fills of its own command. Each of them ended this order or another one, so over all
-    /// records there are not many more of them than orders.
-    pub first_fills: Box<[Fill]>,
+    /// records there are not many more of them than orders. Shared, as records are copied under a
+    /// lock.
+    pub first_fills: Arc<[Fill]>,
 }
 
 impl OrderState {
@@ -127,7 +130,7 @@ impl OrderRecord {
             created_ns: now_ns,
             state,
             first: state,
-            first_fills: fills.into_boxed_slice(),
+            first_fills: fills.into(),
         })
     }
 

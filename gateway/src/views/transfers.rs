@@ -1,6 +1,7 @@
 //! Owns the first answers to credits. Knows nothing of references.
 //! Invariant: bounded; the oldest answer is forgotten first, and the engine still applies no credit
-//! twice when its answer is forgotten.
+//! twice for as long as it knows the reference: 30 days of journal time, or less if its table fills
+//! up.
 
 use std::collections::{HashMap, VecDeque};
 

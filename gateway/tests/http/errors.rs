@@ -1,11 +1,33 @@
 //! Who may do what, and what is said to everybody else.
 
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
 use axum::body::Body;
 use axum::http::{Method, Request};
+use axum::middleware::from_fn_with_state;
+use axum::routing::get;
 use gateway::auth::Scope;
+use gateway::limits::HEADERS_MAX;
+use gateway::request::{envelope, panicked};
 use serde_json::json;
+use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::harness::{Exchange, limit, request};
+use crate::harness::{Exchange, answer, limit, request};
+
+/// A log that a test can read.
+struct LogLines(Arc<Mutex<Vec<u8>>>);
+
+impl Write for LogLines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
 
 #[tokio::test]
 async fn no_valid_token_is_401_everywhere() {
@@ -97,6 +119,86 @@ async fn a_request_keeps_its_id() {
     };
     assert_eq!(ask("abc-123").await.text("request_id"), "abc-123");
     assert_ne!(ask("a b").await.text("request_id"), "a b");
+}
+
+#[tokio::test]
+async fn an_unknown_query_parameter_is_refused_everywhere() {
+    let exchange = Exchange::start().await;
+    exchange.fund().await;
+    let id = exchange.limit("buyer", "BUY", "1", "50000").await;
+    let before = exchange.sequence();
+    let order = limit("BUY", "0.1", "50000");
+    let own = format!("/api/v1/orders/{id}");
+    let amend = json!({"quantity": "0.5"});
+    let credit = json!({"user": "x", "asset": "USDT", "amount": "1", "reference": "r"});
+    let (halted, suspended) = (json!({"status": "HALTED"}), json!({"status": "SUSPENDED"}));
+    let token = exchange.token("buyer", Scope::ALL);
+    for (method, path, body) in [
+        (Method::POST, "/api/v1/orders", Some(&order)),
+        (Method::GET, "/api/v1/orders", None),
+        (Method::DELETE, "/api/v1/orders", None),
+        (Method::GET, &own, None),
+        (Method::PATCH, &own, Some(&amend)),
+        (Method::DELETE, &own, None),
+        (Method::GET, "/api/v1/orders/by-client-id/x", None),
+        (Method::GET, "/api/v1/balances", None),
+        (Method::GET, "/api/v1/symbols", None),
+        (Method::GET, "/api/v1/orderbook/BTC-USDT", None),
+        (Method::GET, "/api/v1/trades/BTC-USDT/recent", None),
+        (Method::GET, "/health", None),
+        (Method::GET, "/ready", None),
+        (Method::POST, "/api/v1/admin/credits", Some(&credit)),
+        (Method::GET, "/api/v1/admin/state-hash", None),
+        (Method::POST, "/api/v1/admin/symbols/BTC-USDT/status", Some(&halted)),
+        (Method::POST, "/api/v1/admin/accounts/buyer/status", Some(&suspended)),
+    ] {
+        let request = request(method, &format!("{path}?colour=1"), Some(&token), body);
+        let refused = exchange.send(request).await.refused(400, "VALIDATION_ERROR");
+        assert_eq!(refused.body["details"]["field"], "colour", "{path}");
+    }
+    assert_eq!(exchange.sequence(), before);
+}
+
+#[tokio::test]
+async fn a_head_past_its_bounds_is_refused_with_a_body() {
+    let exchange = Exchange::start().await;
+    let ask = |headers: usize| {
+        let mut request = Request::get("/health");
+        // The host is one of them.
+        for number in 1..headers {
+            request = request.header(format!("h{number}"), "x");
+        }
+        exchange.send(request.body(Body::empty()).unwrap())
+    };
+    ask(HEADERS_MAX).await.expect(200);
+    ask(HEADERS_MAX + 1).await.refused(431, "HEADERS_TOO_LARGE");
+}
+
+#[tokio::test]
+async fn a_panic_is_500_and_its_request_id_is_logged() {
+    let exchange = Exchange::start().await;
+    let written = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&written);
+    let subscriber = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_writer(move || LogLines(Arc::clone(&log)))
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    async fn fail() {
+        panic!("a secret cause");
+    }
+    let state = exchange.app.state().clone();
+    let router = Router::new()
+        .route("/panic", get(fail))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn_with_state(state, envelope));
+    let request = Request::get("/panic").header("x-request-id", "abc-123");
+    let answer = answer(router, request.body(Body::empty()).unwrap()).await;
+    let refused = answer.refused(500, "INTERNAL_ERROR");
+    assert!(!refused.body.to_string().contains("secret"));
+    let text = String::from_utf8(written.lock().unwrap().clone()).unwrap();
+    let line = text.lines().find(|line| line.contains("panicked")).unwrap();
+    assert!(line.contains("abc-123"), "{line}");
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::{HeaderMap, Method, Request, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use gateway::auth::Scope;
 use gateway::{App, AppError, Config, Overrides, ids, router};
 use http_body_util::BodyExt;
@@ -194,7 +194,8 @@ pub(crate) fn request(
     request.body(body).unwrap()
 }
 
-pub(crate) async fn answer(router: Router, request: Request<Body>) -> Answer {
+pub(crate) async fn answer(router: Router, mut request: Request<Body>) -> Answer {
+    request.headers_mut().insert("host", HeaderValue::from_static("exchange"));
     let response = router.oneshot(request).await.unwrap();
     let (parts, body) = response.into_parts();
     let bytes = body.collect().await.unwrap().to_bytes();

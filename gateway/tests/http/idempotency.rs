@@ -126,6 +126,9 @@ async fn a_credit_happens_once() {
     let again = credit("alice", "100.5").await.expect(201);
     assert!(again.is_replayed() && !first.is_replayed());
     assert_eq!(again.body, first.body);
+    for answer in [&first, &again] {
+        assert_eq!(answer.headers["x-seq"], first.body["seq"].to_string().as_str());
+    }
     credit("alice", "100.51").await.refused(422, "IDEMPOTENCY_MISMATCH");
     credit("bob", "100.5").await.refused(422, "IDEMPOTENCY_MISMATCH");
     let user = first.text("user").to_owned();

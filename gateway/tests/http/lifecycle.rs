@@ -43,6 +43,7 @@ async fn an_acknowledged_order_reads_as_accepted() {
     order["response_type"] = json!("ACK");
     order["time_in_force"] = json!("GTC");
     let ack = exchange.place("buyer", order).await.expect(201);
+    assert_eq!(ack.headers["x-seq"], exchange.sequence().to_string().as_str());
     let mut fields: Vec<_> = ack.body.as_object().unwrap().keys().cloned().collect();
     fields.sort();
     let expected = [

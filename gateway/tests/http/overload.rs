@@ -5,9 +5,13 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::http::Method;
-use engine::{AccountId, AssetId, Command, Engine, EngineOptions, TransferId};
+use engine::{
+    AccountId, AssetId, Command, Engine, EngineOptions, InstrumentId, NewOrder, Price, Quantity,
+    Side, TimeInForce, TransferId,
+};
 use gateway::auth::{Authenticator, Scope};
 use gateway::exchange::Exchange;
+use gateway::limits::CLOSED_ORDERS_PER_ACCOUNT_MAX;
 use gateway::replies::Waiter;
 use gateway::state::{AppState, RequestBounds};
 use gateway::views::{ViewFeed, Views};
@@ -73,6 +77,21 @@ impl Standing {
         answer(self.router.clone(), request).await
     }
 
+    /// The answer to this order once the stages have moved.
+    async fn answered(&mut self, order: &Value) -> Answer {
+        let request = request(Method::POST, "/api/v1/orders", Some(&self.token), Some(order));
+        let mut waiting = tokio::spawn(answer(self.router.clone(), request));
+        loop {
+            tokio::select! {
+                biased;
+                answer = &mut waiting => return answer.unwrap(),
+                () = tokio::task::yield_now() => {
+                    self.stages.step_all();
+                }
+            }
+        }
+    }
+
     async fn place(&self, key: &str) -> Answer {
         let mut order = limit("BUY", "0.01", "50000");
         order["client_order_id"] = json!(key);
@@ -108,4 +127,43 @@ async fn a_full_ring_is_an_answer_and_leaves_room_for_cancels() {
     assert_eq!(list.body.as_array().unwrap().len(), ORDER_SLOTS);
     let path = "/api/v1/orders/by-client-id/one%20too%20many";
     standing.send(Method::GET, path, None).await.refused(404, "ORDER_NOT_FOUND");
+}
+
+#[tokio::test]
+async fn a_repeat_of_an_order_that_is_not_kept_says_so() {
+    let mut standing = Standing::new();
+    let mut order = limit("BUY", "0.01", "50000");
+    order["client_order_id"] = json!("k1");
+    order["time_in_force"] = json!("IOC");
+    let first = standing.answered(&order).await.expect(201);
+    assert_eq!(first.headers["x-seq"], first.body["seq"].to_string().as_str());
+    let mut at_once = NewOrder::limit(
+        AccountId(1),
+        InstrumentId(1),
+        Side::Buy,
+        Quantity(10_000),
+        Price(5_000_000),
+    );
+    at_once.time_in_force = TimeInForce::Ioc;
+    for number in 1..CLOSED_ORDERS_PER_ACCOUNT_MAX {
+        let ingress = standing.stages.ingress();
+        ingress.try_submit(Command::NewOrder(at_once), None, Lane::Order).unwrap();
+        if number % ORDER_SLOTS == 0 {
+            standing.stages.step_all();
+        }
+    }
+    standing.stages.step_all();
+    let again = standing.answered(&order).await.expect(201);
+    assert!(again.is_replayed(), "at the bound");
+    assert_eq!(again.text("id"), first.text("id"));
+
+    let ingress = standing.stages.ingress();
+    ingress.try_submit(Command::NewOrder(at_once), None, Lane::Order).unwrap();
+    standing.stages.step_all();
+    let again = standing.answered(&order).await.refused(409, "ORDER_NOT_KEPT");
+    assert!(again.is_replayed(), "one past it");
+    assert_eq!(again.body["details"]["order_seq"], first.body["seq"]);
+    order["quantity"] = json!("0.02");
+    let other = standing.answered(&order).await.refused(409, "DUPLICATE_CLIENT_ORDER_ID");
+    assert!(!other.is_replayed());
 }

@@ -1,0 +1,203 @@
+//! Owns replay and the look at a journal. Knows nothing of tokens and servers.
+//! Invariant: a log is only read, and a folder without one is left as it is.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use engine::{Codec, Command, Engine, EngineOptions, StateMachine};
+use journal::{Record, RecordKind};
+use pipeline::{Clock, Control, SystemClock};
+use serde::Serialize;
+use serde_json::json;
+
+use crate::convert::{self, NS_PER_S};
+use crate::offline::OfflineError;
+use crate::routes::admin::hex;
+
+#[derive(Debug, Args)]
+pub(crate) struct ReplayArguments {
+    #[arg(long, value_name = "DIR", default_value = "./data")]
+    data_dir: PathBuf,
+    /// One line of JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum JournalCommand {
+    /// State of the log by its headers.
+    Stat(LogArguments),
+    /// Check every header, checksum and seal.
+    Verify(LogArguments),
+    /// One line of JSON for each record.
+    Dump(DumpArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LogArguments {
+    #[arg(long, value_name = "DIR", default_value = "./data")]
+    data_dir: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DumpArguments {
+    #[command(flatten)]
+    log: LogArguments,
+    /// First sequence.
+    #[arg(long, default_value_t = 1)]
+    from: u64,
+    /// Last sequence.
+    #[arg(long, default_value_t = u64::MAX)]
+    to: u64,
+}
+
+#[derive(Serialize)]
+struct ReplayLine {
+    commands: u64,
+    events: u64,
+    last_sequence: u64,
+    state_hash: String,
+    seconds: f64,
+    commands_per_second: u64,
+}
+
+pub(crate) fn replay(arguments: &ReplayArguments) -> Result<String, OfflineError> {
+    journal_dir(&arguments.data_dir)?;
+    let clock = SystemClock::new();
+    let engine = Engine::new(EngineOptions::default());
+    let summary = pipeline::replay(&arguments.data_dir, engine)?;
+    let elapsed = Duration::from_nanos(clock.monotonic_ns());
+    let seconds = elapsed.as_secs_f64();
+    let per_second =
+        u128::from(summary.commands) * u128::from(NS_PER_S) / elapsed.as_nanos().max(1);
+    let commands_per_second = u64::try_from(per_second).unwrap_or(u64::MAX);
+    let (commands, events) = (summary.commands, summary.events);
+    let last_sequence = summary.last_sequence;
+    let state_hash = hex(&summary.machine.state_hash());
+    Ok(if arguments.json {
+        let line = ReplayLine {
+            commands,
+            events,
+            last_sequence,
+            state_hash,
+            seconds,
+            commands_per_second,
+        };
+        serde_json::to_string(&line).map_err(io::Error::from)?
+    } else {
+        format!(
+            "{commands} commands up to sequence {last_sequence} gave {events} events in \
+             {seconds:.3} s ({commands_per_second} commands/s); state hash {state_hash}"
+        )
+    })
+}
+
+pub(crate) fn journal(
+    command: &JournalCommand,
+    output: &mut impl Write,
+) -> Result<(), OfflineError> {
+    let dir = |log: &LogArguments| journal_dir(&log.data_dir);
+    match command {
+        JournalCommand::Stat(log) => {
+            let stat = journal::stat(&dir(log)?)?;
+            let body = json!({
+                "exchange": uuid::Uuid::from_bytes(stat.exchange_uuid),
+                "epoch": stat.epoch,
+                "boot_count": stat.boot_count,
+                "clean_shutdown": stat.clean_shutdown,
+                "trim_pending": stat.trim_pending,
+                "durable_sequence": stat.durable_seq,
+                "active_segment": stat.active_segment,
+                "segments": stat.segments,
+                "segment_bytes": stat.segment_bytes,
+                "first_sequence": stat.first_seq,
+                "last_sequence": stat.last_seq,
+            });
+            Ok(writeln!(output, "{body}")?)
+        }
+        JournalCommand::Verify(log) => {
+            let report = journal::verify(&dir(log)?)?;
+            let body = json!({
+                "segments": report.segments,
+                "groups": report.groups,
+                "records": report.records,
+                "last_sequence": report.last_seq,
+                "epoch": report.epoch,
+                "sealed_bytes": report.sealed_bytes,
+                "header_copies_damaged": report.header_copies_damaged,
+                "tail": format!("{:?}", report.tail),
+                "tail_bytes": report.tail_bytes,
+            });
+            Ok(writeln!(output, "{body}")?)
+        }
+        JournalCommand::Dump(DumpArguments { log, from, to }) => {
+            dump(&dir(log)?, *from, *to, output)
+        }
+    }
+}
+
+/// The journal of a data directory that has one.
+fn journal_dir(data_dir: &Path) -> Result<PathBuf, OfflineError> {
+    let dir = data_dir.join("journal");
+    if dir.is_dir() { Ok(dir) } else { Err(OfflineError::NoJournal(data_dir.to_owned())) }
+}
+
+fn dump(dir: &Path, from: u64, to: u64, output: &mut impl Write) -> Result<(), OfflineError> {
+    let mut written = Ok(());
+    journal::dump(dir, from, to, |record| {
+        if written.is_ok() {
+            written = writeln!(output, "{}", record_line(&record));
+        }
+    })?;
+    match written {
+        // A reader that has seen enough is no failure.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => Ok(other?),
+    }
+}
+
+fn record_line(record: &Record<'_>) -> serde_json::Value {
+    let undecodable = |error: &dyn std::fmt::Display| format!("cannot be decoded: {error}");
+    let content = match record.kind {
+        RecordKind::Command => match Command::decode_from(record.payload) {
+            Ok(command) => format!("{command:?}"),
+            Err(error) => undecodable(&error),
+        },
+        RecordKind::Control => match Control::decode_from(record.payload) {
+            Ok(control) => format!("{control:?}"),
+            Err(error) => undecodable(&error),
+        },
+        RecordKind::Timer | RecordKind::External | RecordKind::Digest | RecordKind::Seal => {
+            hex(record.payload)
+        }
+    };
+    json!({
+        "sequence": record.seq,
+        "time": convert::time(record.ts_ns),
+        "timestamp_ns": record.ts_ns,
+        "kind": format!("{:?}", record.kind),
+        "content": content,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exit_status;
+
+    #[test]
+    fn a_folder_without_a_journal_is_named_and_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let data_dir = folder.path().join("nothing");
+        let replayed = replay(&ReplayArguments { data_dir: data_dir.clone(), json: true });
+        let log = LogArguments { data_dir: data_dir.clone() };
+        let verified = journal(&JournalCommand::Verify(log), &mut Vec::new());
+        for error in [replayed.unwrap_err(), verified.unwrap_err()] {
+            assert_eq!(error.exit_code(), exit_status::CONFIGURATION);
+            assert!(error.to_string().contains("nothing"), "{error}");
+        }
+        assert!(!data_dir.exists());
+    }
+}
