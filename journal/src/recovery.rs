@@ -128,14 +128,17 @@ impl Examined {
         !self.report.clean_shutdown && policy.is_some_and(|bits| bits != GROUP_POLICY_GROUP)
     }
 
-    /// Makes this log belong to the same exchange as another one that stands beside it: a log that
-    /// is yet to be made takes the identity, an existing one must have it.
+    /// Makes this log and another one that stands beside it belong to the same exchange: one that
+    /// is yet to be made takes the identity of the other, whichever that is, for a process may have
+    /// died when it had made only one of them. Two that exist must have the same.
     ///
     /// # Errors
-    /// The log belongs to another exchange.
-    pub fn join(&mut self, other: &Self) -> Result<(), JournalError> {
+    /// The logs belong to different exchanges.
+    pub fn join(&mut self, other: &mut Self) -> Result<(), JournalError> {
         if self.control.is_none() {
             self.exchange_uuid = other.exchange_uuid;
+        } else if other.control.is_none() {
+            other.exchange_uuid = self.exchange_uuid;
         }
         if self.exchange_uuid == other.exchange_uuid {
             return Ok(());

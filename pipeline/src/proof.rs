@@ -90,7 +90,7 @@ impl<'a, S: StateMachine> Proof<'a, S> {
     /// written again up to there.
     pub(crate) fn finish(
         mut self,
-        journal: &Examined,
+        journal: &mut Examined,
         replayed: u64,
     ) -> Result<Proven<S::Event>, PipelineError> {
         self.join(journal)?;
@@ -116,12 +116,12 @@ impl<'a, S: StateMachine> Proof<'a, S> {
     fn judge_journal(&mut self) -> Result<(), PipelineError> {
         let dir = journal_dir(&self.options.data_dir);
         let options = self.options.journal_options::<S>();
-        let journal = journal::examine(&dir, &options, |_| Ok::<_, PipelineError>(()))?;
-        self.join(&journal)
+        let mut journal = journal::examine(&dir, &options, |_| Ok::<_, PipelineError>(()))?;
+        self.join(&mut journal)
     }
 
     /// Both logs belong to one exchange.
-    fn join(&mut self, journal: &Examined) -> Result<(), PipelineError> {
+    fn join(&mut self, journal: &mut Examined) -> Result<(), PipelineError> {
         if let Some(found) = &mut self.found {
             found.join(journal)?;
         }
@@ -140,7 +140,11 @@ impl<'a, S: StateMachine> Proof<'a, S> {
     /// Moves the log to quarantine and begins another one with those of its events that the replay
     /// came to as well, byte for byte. A process that dies meanwhile leaves a log that ends early,
     /// which the next start completes.
-    fn write_anew(&mut self, journal: &Examined, replayed: u64) -> Result<PathBuf, PipelineError> {
+    fn write_anew(
+        &mut self,
+        journal: &mut Examined,
+        replayed: u64,
+    ) -> Result<PathBuf, PipelineError> {
         self.found = None;
         let dir = events_dir(&self.options.data_dir);
         let place = journal::set_aside(&dir, &quarantine_dir(&self.options.data_dir))?;

@@ -100,19 +100,20 @@ pub fn recover<S: StateMachine>(
     let mut proof = Proof::<S>::open(options)?;
     let mut replay = Replay::<S>::new();
     let journal_options = options.journal_options::<S>();
-    let examined = journal::examine(&journal_dir(&options.data_dir), &journal_options, |record| {
-        let Some((frame, events)) = replay.apply(&mut machine, &record)? else {
-            return Ok(());
-        };
-        proof.check(&frame, events)?;
-        for outlet in outlets.iter_mut() {
-            outlet.publish(&frame, events);
-        }
-        Ok::<_, PipelineError>(())
-    })?;
+    let mut examined =
+        journal::examine(&journal_dir(&options.data_dir), &journal_options, |record| {
+            let Some((frame, events)) = replay.apply(&mut machine, &record)? else {
+                return Ok(());
+            };
+            proof.check(&frame, events)?;
+            for outlet in outlets.iter_mut() {
+                outlet.publish(&frame, events);
+            }
+            Ok::<_, PipelineError>(())
+        })?;
     let last_sequence = machine.last_sequence();
     let Proven { event_log, compared, report: event_log_report, set_aside } =
-        proof.finish(&examined, last_sequence)?;
+        proof.finish(&mut examined, last_sequence)?;
     let (journal, journal_report) = examined.open()?;
     for outlet in outlets {
         outlet.batch_end(last_sequence);

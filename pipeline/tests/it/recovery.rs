@@ -392,3 +392,19 @@ fn options_out_of_bounds_touch_nothing() {
     assert_eq!(refused(&options).exit_code(), 78);
     assert!(!data.exists());
 }
+
+/// A first start that died when it had made one of the two logs: the next one makes the other.
+#[test]
+fn a_first_start_cut_short_between_the_logs_is_taken_up() {
+    for unmade in ["journal", "events"] {
+        let dir = tempfile::tempdir().unwrap();
+        let options = options(dir.path(), SyncPolicy::Group);
+        drop(recover(&options, Sum::default(), &mut []).unwrap());
+        let uuid = |log| journal::stat(&dir.path().join(log)).unwrap().exchange_uuid;
+        let kept = if unmade == "journal" { "events" } else { "journal" };
+        let identity = uuid(kept);
+        fs::remove_dir_all(dir.path().join(unmade)).unwrap();
+        run(&options, &SOME);
+        assert_eq!([uuid("journal"), uuid("events")], [identity; 2], "{unmade} was not made yet");
+    }
+}
