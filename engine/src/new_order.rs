@@ -4,12 +4,12 @@
 use crate::command::{Command, EngineConfig, NewOrder};
 use crate::dedup::{Capacity, ClientKey, ClientOrderKey};
 use crate::engine::{Checked, Engine, Events, rejected};
-use crate::event::{CloseReason, Event, OrderAccepted};
+use crate::event::{CloseReason, Event, OrderAccepted, TransferKind};
 use crate::matching::Taker;
 use crate::order::{Order, OrderMoney};
 use crate::reject::RejectReason;
 use crate::risk::Admission;
-use crate::transfers::command_fingerprint;
+use crate::transfers::{Transfer, command_fingerprint};
 use crate::types::{OrderId, OrderType, Price, TimeInForce, TransferId};
 
 impl Engine {
@@ -87,9 +87,15 @@ impl Engine {
         let instrument = &self.instruments[admission.instrument_slot as usize];
         let hold_slot = instrument.hold_slot(order.side);
         if order.credit_id != TransferId(0) {
-            let asset = self.assets.at(hold_slot).id;
-            let (account, amount) = (order.account, order.credit_amount);
-            self.credit_funded_order(order.credit_id, account, asset, amount, body, events);
+            let funding = Transfer {
+                id: order.credit_id,
+                kind: TransferKind::FundedOrder,
+                account: order.account,
+                asset: self.assets.at(hold_slot).id,
+                amount: order.credit_amount,
+                body,
+            };
+            self.apply_transfer(&funding, events);
         }
         self.assets.at_mut(hold_slot).balance_mut(order.account).hold(admission.hold);
         events.push(Event::OrderAccepted(accepted(order, self.last_sequence, admission)));

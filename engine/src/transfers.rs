@@ -11,10 +11,22 @@ use crate::limits::ENCODED_BYTES_MAX;
 use crate::reject::RejectReason;
 use crate::types::{AccountId, Amount, AssetId, OrderId, TransferId};
 
+/// Money on its way in or out.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Transfer {
+    pub(crate) id: TransferId,
+    pub(crate) kind: TransferKind,
+    pub(crate) account: AccountId,
+    pub(crate) asset: AssetId,
+    pub(crate) amount: Amount,
+    /// Fingerprint of the command that asked for it.
+    pub(crate) body: u64,
+}
+
 impl Engine {
     /// Applies a Credit or a Debit.
     pub(crate) fn transfer(&mut self, command: &Command, events: &mut Events) {
-        let (transfer_id, kind, account, asset, amount) = match *command {
+        let (id, kind, account, asset, amount) = match *command {
             Command::Credit { transfer_id, account, asset, amount } => {
                 (transfer_id, TransferKind::Credit, account, asset, amount)
             }
@@ -24,45 +36,34 @@ impl Engine {
             _ => unreachable!("dispatched by kind"),
         };
         let body = command_fingerprint(command);
-        let reason = match self.check_transfer(transfer_id, kind, account, asset, amount, body) {
-            Ok(None) => None,
-            Ok(Some(duplicate)) => return events.push(duplicate),
-            Err(reason) => Some(reason),
-        };
-        let remembered = matches!(
-            reason,
-            None | Some(RejectReason::BalanceOverflow | RejectReason::InsufficientBalance)
-        );
-        if remembered {
-            self.remember_transfer(transfer_id, reason, body);
-        }
-        match reason {
-            Some(reason) => events.push(rejected(command, reason)),
-            None => self.move_money(transfer_id, kind, account, asset, amount, events),
+        let transfer = Transfer { id, kind, account, asset, amount, body };
+        match self.check_transfer(&transfer) {
+            Ok(Some(duplicate)) => events.push(duplicate),
+            Ok(None) => self.apply_transfer(&transfer, events),
+            Err(reason) => {
+                use RejectReason::{BalanceOverflow, InsufficientBalance};
+                if matches!(reason, BalanceOverflow | InsufficientBalance) {
+                    self.remember_transfer(&transfer, Some(reason));
+                }
+                events.push(rejected(command, reason));
+            }
         }
     }
 
     /// `Some` event if the same request was answered before.
-    fn check_transfer(
-        &mut self,
-        transfer_id: TransferId,
-        kind: TransferKind,
-        account: AccountId,
-        asset: AssetId,
-        amount: Amount,
-        body: u64,
-    ) -> Checked<Option<Event>> {
+    fn check_transfer(&mut self, transfer: &Transfer) -> Checked<Option<Event>> {
+        let Transfer { id, account, amount, .. } = *transfer;
         self.accounts.get(account).ok_or(RejectReason::UnknownAccount)?;
         self.transfers.expire(self.now_ns, self.config.transfer_window_ns);
-        if let Some(entry) = self.transfers.find(&transfer_id) {
-            return if entry.fingerprint == body {
-                Ok(Some(Event::TransferDuplicate { transfer_id, reason: entry.reason }))
+        if let Some(entry) = self.transfers.find(&id) {
+            return if entry.fingerprint == transfer.body {
+                Ok(Some(Event::TransferDuplicate { transfer_id: id, reason: entry.reason }))
             } else {
                 Err(RejectReason::IdempotencyConflict)
             };
         }
-        let money = self.assets.get(asset).ok_or(RejectReason::UnknownAsset)?;
-        if transfer_id == TransferId(0) {
+        let money = self.assets.get(transfer.asset).ok_or(RejectReason::UnknownAsset)?;
+        if id == TransferId(0) {
             return Err(RejectReason::InvalidField);
         }
         if amount == 0 {
@@ -71,7 +72,7 @@ impl Engine {
         if self.transfers.len() >= self.config.transfer_capacity {
             return Err(RejectReason::WindowFull);
         }
-        if kind == TransferKind::Debit {
+        if transfer.kind == TransferKind::Debit {
             // Rebates are paid before the fees that cover them may have come in: an account can
             // own more than was ever credited, and only what was credited can leave.
             if money.balance(account).available < amount || money.supply < amount {
@@ -83,36 +84,28 @@ impl Engine {
         Ok(None)
     }
 
-    fn remember_transfer(&mut self, id: TransferId, reason: Option<RejectReason>, body: u64) {
+    fn remember_transfer(&mut self, transfer: &Transfer, reason: Option<RejectReason>) {
         let capacity = Capacity { table: self.config.transfer_capacity, owner: u32::MAX };
-        let place = self.transfers.insert(id, OrderId(0), reason, body, capacity);
+        let body = transfer.body;
+        let place = self.transfers.insert(transfer.id, OrderId(0), reason, body, capacity);
         self.transfers.retire(place, self.now_ns);
     }
 
-    fn move_money(
-        &mut self,
-        transfer_id: TransferId,
-        kind: TransferKind,
-        account: AccountId,
-        asset: AssetId,
-        amount: Amount,
-        events: &mut Events,
-    ) {
+    /// Moves the money of a transfer that was checked.
+    pub(crate) fn apply_transfer(&mut self, transfer: &Transfer, events: &mut Events) {
+        self.remember_transfer(transfer, None);
+        let Transfer { id, kind, account, asset, amount, .. } = *transfer;
         let Some(slot) = self.assets.slot(asset) else { unreachable!("checked") };
         let money = self.assets.at_mut(slot);
-        let balance = money.balance_mut(account);
-        let available = if kind == TransferKind::Debit {
-            balance.available -= amount;
-            balance.available
-        } else {
-            balance.available += amount;
-            balance.available
-        };
         if kind == TransferKind::Debit {
             money.supply -= amount;
+            money.balance_mut(account).available -= amount;
         } else {
             money.supply += amount;
+            money.balance_mut(account).available += amount;
         }
+        let available = money.balance(account).available;
+        let transfer_id = id;
         events.push(Event::TransferApplied {
             transfer_id,
             kind,
@@ -121,20 +114,6 @@ impl Engine {
             amount,
             available,
         });
-    }
-
-    /// Credits what a funded order brings along, as part of that order's command.
-    pub(crate) fn credit_funded_order(
-        &mut self,
-        transfer_id: TransferId,
-        account: AccountId,
-        asset: AssetId,
-        amount: Amount,
-        body: u64,
-        events: &mut Events,
-    ) {
-        self.remember_transfer(transfer_id, None, body);
-        self.move_money(transfer_id, TransferKind::FundedOrder, account, asset, amount, events);
     }
 }
 

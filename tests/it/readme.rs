@@ -104,11 +104,11 @@ fn shape_of(word: &str) -> &str {
 }
 
 #[test]
-fn the_readme_session_prints_what_the_readme_says() {
+fn the_readme_prints_what_the_readme_says() {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
     let readme = fs::read_to_string(root.join("README.md")).expect("README.md");
     let commands = typed(&readme);
-    assert!(commands.len() > 10, "the session is not found");
+    assert!(commands.len() > 10, "the commands are not found");
     let folder = tempfile::tempdir().expect("a temporary folder");
     fs::create_dir_all(folder.path().join("target/release")).expect("a folder");
     symlink(binary::path(), folder.path().join("target/release/matchring")).expect("a link");
