@@ -188,13 +188,23 @@ pub(crate) fn required_hold(
     money: &OrderMoney,
     limit: Price,
 ) -> Amount {
-    match order.side {
-        Side::Sell => spec.base_value(order.open),
-        Side::Buy if order.open == Quantity(0) => 0,
-        Side::Buy => {
-            let dearer = order.maker_fee_ppm.max(order.taker_fee_ppm);
-            fees::buy_hold(spec.quote_value(limit, order.open), money.fee_basis, dearer)
-        }
+    let dearer = order.maker_fee_ppm.max(order.taker_fee_ppm);
+    hold_for(spec, order.side, order.open, limit, money.fee_basis, dearer)
+}
+
+/// The hold formula: base units of a sell; of a buy the quote value at its limit, with the fee that
+/// this brings at the dearer of its rates on top of `fee_basis`. Nothing open needs nothing.
+pub(crate) fn hold_for(
+    spec: &InstrumentSpec,
+    side: Side,
+    open: Quantity,
+    limit: Price,
+    fee_basis: SignedAmount,
+    dearer_ppm: i32,
+) -> Amount {
+    match side {
+        Side::Sell => spec.base_value(open),
+        Side::Buy => fees::buy_hold(spec.quote_value(limit, open), fee_basis, dearer_ppm),
     }
 }
 

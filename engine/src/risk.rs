@@ -7,6 +7,7 @@ use crate::engine::{Checked, Engine, Instrument};
 use crate::fees;
 use crate::instrument::TradingStatus;
 use crate::limits::ORDER_VALUE_MAX;
+use crate::matching::hold_for;
 use crate::new_order::client_order_key;
 use crate::reject::RejectReason;
 use crate::types::{
@@ -298,15 +299,12 @@ pub(crate) fn check_band(price: Price, instrument: &Instrument) -> Checked<()> {
 }
 
 fn required_hold(order: &NewOrder, instrument: &Instrument, limit: Price) -> Amount {
-    let spec = &instrument.spec;
-    match order.side {
-        Side::Sell => spec.base_value(order.quantity),
-        Side::Buy if order.is_by_budget() => order.quote_budget,
-        Side::Buy => {
-            let dearer = spec.maker_fee_ppm.max(spec.taker_fee_ppm);
-            fees::buy_hold(spec.quote_value(limit, order.quantity), 0, dearer)
-        }
+    if order.is_by_budget() {
+        return order.quote_budget;
     }
+    let spec = &instrument.spec;
+    let dearer = spec.maker_fee_ppm.max(spec.taker_fee_ppm);
+    hold_for(spec, order.side, order.quantity, limit, 0, dearer)
 }
 
 /// A budget order is always a taker.
