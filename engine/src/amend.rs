@@ -49,7 +49,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Reasons 23 and later; gives the hold that the amended order needs.
+    /// Reasons 23 and later; gives what the amended order will hold.
     fn check_amended(
         &self,
         order: &Order,
@@ -65,9 +65,15 @@ impl Engine {
             check_band(amended.price, instrument)?;
         }
         let resulting = Order { open: amended.open, ..*order };
-        let hold = required_hold(spec, &resulting, money, amended.price);
+        let needed = required_hold(spec, &resulting, money, amended.price);
         let asset = self.assets.at(instrument.hold_slot(order.side));
-        if hold.saturating_sub(money.hold) > asset.balance(order.account).available {
+        // A funded order has what it was given and nothing else, and keeps it.
+        let (hold, more) = if order.funded {
+            (money.hold, 0)
+        } else {
+            (needed, asset.balance(order.account).available)
+        };
+        if needed.saturating_sub(money.hold) > more {
             return Err(RejectReason::InsufficientBalance);
         }
         let opposite = instrument.book.best(order.side.opposite());

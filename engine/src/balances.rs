@@ -62,8 +62,9 @@ pub struct Asset {
     pub code: AssetCode,
     /// Decimal places: one unit is 10^-scale.
     pub scale: u8,
-    /// Credits minus debits.
-    pub supply: Amount,
+    /// Credits minus debits. Below zero only while rebates paid exceed the fees earned and what
+    /// they brought has left with the proceeds of a funded order.
+    pub supply: SignedAmount,
     /// Fees earned less rebates paid.
     pub fees: SignedAmount,
     /// By account, from 1; shorter than the account list where the rest never had any.
@@ -90,7 +91,8 @@ impl Asset {
     /// Whether `amount` more may exist.
     #[must_use]
     pub fn accepts(&self, amount: Amount) -> bool {
-        self.supply.checked_add(amount).is_some_and(|supply| supply <= SUPPLY_MAX)
+        let sum = SignedAmount::try_from(amount).ok().and_then(|a| self.supply.checked_add(a));
+        sum.is_some_and(|supply| supply <= SUPPLY_MAX.cast_signed())
     }
 
     /// Whether all the money there is can be accounted for.
@@ -98,7 +100,7 @@ impl Asset {
     pub fn is_conserved(&self) -> bool {
         let owned: Amount = self.balances.iter().map(|b| b.available + b.held).sum();
         i128::try_from(owned).ok().and_then(|owned| owned.checked_add(self.fees))
-            == i128::try_from(self.supply).ok()
+            == Some(self.supply)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Owns how orders end: by cancel, by mass cancel, and the one way in which any order closes.
 //! Knows nothing of matching. Invariant: each order closes once, and what it held and did not spend
-//! is available again in the same step.
+//! is available again in the same step, or leaves with the funds of a funded order.
 
 use crate::dedup::{ClientKey, ClientOrderKey};
 use crate::engine::{Checked, Engine, Events};
@@ -118,5 +118,8 @@ impl Engine {
             prevented: Quantity(0),
             released: money.hold,
         });
+        if order.funded {
+            self.return_funds(order, money.hold, events);
+        }
     }
 }

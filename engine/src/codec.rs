@@ -1,4 +1,4 @@
-//! Owns the bytes of commands, events and state: the only place that speaks bincode.
+//! Owns the bytes of commands, events and state: the only place that chooses bincode's settings.
 //! Knows nothing of files. Invariant: the encoding is frozen by the golden bytes in
 //! `codec/tests.rs`; a change there needs a new journal format version, and enum variants are
 //! appended, never moved.
@@ -8,10 +8,11 @@
 use bincode::config::{Configuration, Fixint, Limit, LittleEndian};
 use bincode::{Decode, Encode};
 
-use crate::limits::ENCODED_BYTES_MAX;
+/// Longest encoding of a command or an event of any machine, bytes: bounds what a decoder reserves.
+const BYTES_MAX: usize = 4096;
 
-const CONFIG: Configuration<LittleEndian, Fixint, Limit<ENCODED_BYTES_MAX>> =
-    bincode::config::legacy().with_limit::<ENCODED_BYTES_MAX>();
+const CONFIG: Configuration<LittleEndian, Fixint, Limit<BYTES_MAX>> =
+    bincode::config::legacy().with_limit::<BYTES_MAX>();
 
 /// Why bytes are not a value of this type.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,14 +61,22 @@ pub trait Codec: Sized {
     fn decode_from(bytes: &[u8]) -> Result<Self, CodecError>;
 }
 
-pub(crate) fn encode_into<T: Encode>(value: &T, out: &mut [u8]) -> usize {
+/// [`Codec::encode_into`] for whatever bincode can encode.
+///
+/// # Panics
+/// If `out` is shorter than the encoding.
+pub fn encode_into<T: Encode>(value: &T, out: &mut [u8]) -> usize {
     match bincode::encode_into_slice(value, out, CONFIG) {
         Ok(len) => len,
         Err(error) => panic!("encoding into {} bytes: {error}", out.len()),
     }
 }
 
-pub(crate) fn decode_from<T: Decode<()>>(bytes: &[u8]) -> Result<T, CodecError> {
+/// [`Codec::decode_from`] for whatever bincode can decode.
+///
+/// # Errors
+/// [`CodecError`] if the bytes are anything else than one whole value.
+pub fn decode_from<T: Decode<()>>(bytes: &[u8]) -> Result<T, CodecError> {
     let (value, used) = bincode::decode_from_slice(bytes, CONFIG)
         .map_err(|error| CodecError::Malformed(error.to_string()))?;
     match bytes.len() - used {
@@ -77,14 +86,31 @@ pub(crate) fn decode_from<T: Decode<()>>(bytes: &[u8]) -> Result<T, CodecError> 
 }
 
 /// Appends the encoding of one piece of state to `out`; the snapshot is a concatenation of these.
-pub(crate) fn append<T: Encode>(value: &T, out: &mut Vec<u8>) {
+///
+/// # Panics
+/// If the value cannot be encoded, which a derived encoding always can.
+pub fn append<T: Encode>(value: &T, out: &mut Vec<u8>) {
     let config = bincode::config::legacy();
     if let Err(error) = bincode::encode_into_std_write(value, out, config) {
         panic!("encoding state: {error}");
     }
 }
 
+/// Reads what [`append`] wrote, from bytes that a checksum has vouched for.
+///
+/// # Errors
+/// [`CodecError`] if the bytes are anything else than one whole value.
+pub fn read_whole<T: Decode<()>>(bytes: &[u8]) -> Result<T, CodecError> {
+    let (value, used) = bincode::decode_from_slice(bytes, bincode::config::legacy())
+        .map_err(|error| CodecError::Malformed(error.to_string()))?;
+    match bytes.len() - used {
+        0 => Ok(value),
+        extra => Err(CodecError::TrailingBytes(extra)),
+    }
+}
+
 /// Declares a closed set whose members travel as one byte, with `ALL` and `code`.
+#[macro_export]
 macro_rules! wire_enum {
     ($(#[$doc:meta])* pub enum $name:ident {
         $($(#[$note:meta])* $variant:ident = $code:literal),+ $(,)?
@@ -144,7 +170,7 @@ macro_rules! wire_enum {
         }
     };
 }
-pub(crate) use wire_enum;
+pub use wire_enum;
 
 #[cfg(test)]
 mod tests;

@@ -277,6 +277,11 @@ impl<K: DedupKey> DedupTable<K> {
         }
     }
 
+    /// Changes the outcome of a key whose order was announced and then not placed.
+    pub(crate) fn refuse(&mut self, place: u32, reason: RejectReason) {
+        self.entries[place as usize].reason = Some(reason);
+    }
+
     /// Forgets the retired entry of an owner that the caller knows to have one.
     fn drop_oldest_of(&mut self, owner: usize) {
         let place = self.owners[owner].first_retired;

@@ -1,7 +1,9 @@
 //! Owns the engine's state and the one match over commands.
 //! Knows no rule itself: each command's rules are in the module named after them.
 //! Invariant: `apply` depends on (state, frame) alone, and every refusal changes nothing but the
-//! idempotency tables.
+//! idempotency tables and the intent that it ends.
+
+use std::collections::BTreeMap;
 
 use crate::accounts::Accounts;
 use crate::balances::{Assets, Balance};
@@ -10,13 +12,14 @@ use crate::dedup::{ClientOrderKey, DedupTable, HashSecret};
 use crate::event::Event;
 use crate::event_buffer::EventBuffer;
 use crate::instrument::{InstrumentSpec, TradingStatus};
+use crate::intents::{Intent, Intents};
 use crate::order::{OrderHandle, OrderSlab};
 use crate::order_book::OrderBook;
 use crate::order_index::OrderIndex;
 use crate::reject::RejectReason;
 use crate::state_machine::{Frame, StateMachine, clamp_timestamp};
 use crate::types::{
-    AccountId, AssetId, InstrumentId, OrderId, Price, Quantity, Side, TradeId, TransferId,
+    AccountId, Amount, AssetId, InstrumentId, OrderId, Price, Quantity, Side, TradeId, TransferId,
 };
 use crate::{codec, snapshot};
 
@@ -61,6 +64,10 @@ pub struct Engine {
     pub(crate) order_index: OrderIndex,
     pub(crate) client_ids: DedupTable<ClientOrderKey>,
     pub(crate) transfers: DedupTable<TransferId>,
+    /// Orders that wait for their funds.
+    pub(crate) intents: Intents,
+    /// What each live funded order was given, units of the asset that it pays with.
+    pub(crate) funded: BTreeMap<OrderId, Amount>,
     /// Orders that a mass cancel is about to close; empty between commands, kept for its memory.
     pub(crate) closing: Vec<(OrderId, OrderHandle)>,
 }
@@ -86,13 +93,17 @@ impl Engine {
             order_index: OrderIndex::default(),
             client_ids: DedupTable::new(options.hash_secret, options.expected_client_ids),
             transfers: DedupTable::new(options.hash_secret, 0),
+            intents: Intents::default(),
+            funded: BTreeMap::new(),
             closing: Vec::new(),
         }
     }
 
     fn dispatch(&mut self, command: &Command, events: &mut Events) {
         let refused = match command {
-            Command::NewOrder(order) => return self.new_order(order, events),
+            Command::NewOrder(_) | Command::ReserveOrder(_) | Command::PlaceReserved { .. } => {
+                self.enter(command, events)
+            }
             Command::CancelOrder { account, order_id, client_order_id } => {
                 self.cancel_order(*account, *order_id, client_order_id, events)
             }
@@ -102,6 +113,9 @@ impl Engine {
             }
             Command::Credit { .. } | Command::Debit { .. } => {
                 return self.transfer(command, events);
+            }
+            Command::AbandonReserved { order_id, reason } => {
+                self.abandon_reserved(*order_id, *reason, events)
             }
             Command::Tick => return,
             Command::Configure(config) => self.configure(config, events),
@@ -172,6 +186,11 @@ impl Engine {
         self.orders.len()
     }
 
+    /// Orders that wait for their funds, ascending.
+    pub fn intents(&self) -> impl Iterator<Item = &Intent> {
+        self.intents.iter()
+    }
+
     /// The best `count` levels of one side: price, open quantity (at most `u64::MAX`), orders.
     pub fn depth(
         &self,
@@ -236,7 +255,9 @@ impl StateMachine for Engine {
 /// The refusal of a command, with what the command says about itself.
 pub(crate) fn rejected(command: &Command, reason: RejectReason) -> Event {
     let (account, instrument, target) = match command {
-        Command::NewOrder(order) => (order.account, order.instrument, OrderId(0)),
+        Command::NewOrder(order) | Command::ReserveOrder(order) => {
+            (order.account, order.instrument, OrderId(0))
+        }
         Command::CancelOrder { account, order_id, .. } => (*account, InstrumentId(0), *order_id),
         Command::AmendOrder(amend) => (amend.account, InstrumentId(0), amend.order_id),
         Command::MassCancel { account, instrument, .. } => (*account, *instrument, OrderId(0)),
@@ -245,6 +266,9 @@ pub(crate) fn rejected(command: &Command, reason: RejectReason) -> Event {
         | Command::SetAccountStatus { account, .. } => (*account, InstrumentId(0), OrderId(0)),
         Command::AddInstrument(spec) | Command::UpdateInstrument(spec) => {
             (AccountId(0), spec.instrument, OrderId(0))
+        }
+        Command::PlaceReserved { order_id } | Command::AbandonReserved { order_id, .. } => {
+            (AccountId(0), InstrumentId(0), *order_id)
         }
         Command::SetTradingStatus { instrument, .. }
         | Command::EndSession { instrument }

@@ -33,8 +33,27 @@ wire_enum! {
 }
 
 wire_enum! {
-    /// Which command moved money in or out.
-    pub enum TransferKind { Credit = 6, Debit = 7, FundedOrder = 8 }
+    /// Why money came in or went out.
+    pub enum TransferKind {
+        /// A command of that name.
+        Credit = 6,
+        /// A command of that name.
+        Debit = 7,
+        /// An order brought its own money.
+        FundedOrder = 8,
+        /// What a trade gave to an order whose funds are reserved outside.
+        Proceeds = 9,
+        /// What such an order had left at its end.
+        FundsReturned = 10,
+    }
+}
+
+impl TransferKind {
+    /// Whether it adds to the available balance; the others take from it.
+    #[must_use]
+    pub const fn brings_in(self) -> bool {
+        matches!(self, Self::Credit | Self::FundedOrder)
+    }
 }
 
 /// One thing that happened. Its time is its command's time.
@@ -45,7 +64,7 @@ pub enum Event {
         /// Of the command, else 0.
         account: AccountId,
         instrument: InstrumentId,
-        /// The order that a cancel or amend named, else 0.
+        /// The order that a cancel or amend named, or that waited for its funds, else 0.
         target: OrderId,
     },
     /// The same client order id and body as before: nothing happened this time.
@@ -160,6 +179,38 @@ pub enum Event {
     AccountStatusChanged {
         account: AccountId,
         status: AccountStatus,
+    },
+    /// An order waits for its funds to be reserved: nothing moved yet.
+    OrderReserving {
+        order_id: OrderId,
+        account: AccountId,
+        instrument: InstrumentId,
+        side: Side,
+        /// What it pays with: the quote asset of a buy, the base asset of a sell.
+        asset: AssetId,
+        /// All that it may need, fees included; units of `asset`.
+        amount: Amount,
+        client_order_id: ClientOrderId,
+    },
+    /// An order that waited for its funds will not be placed.
+    OrderAbandoned {
+        order_id: OrderId,
+        account: AccountId,
+        instrument: InstrumentId,
+        reason: RejectReason,
+    },
+    /// The end of an order whose funds were reserved outside, once for each: placed and closed,
+    /// refused when it was to be placed, or given up. `reserved` = `captured` + `returned`, units
+    /// of `asset`.
+    FundsReturned {
+        order_id: OrderId,
+        account: AccountId,
+        asset: AssetId,
+        /// The amount of its [`Event::OrderReserving`].
+        reserved: Amount,
+        /// What its trades took: base of a sell, quote and fees of a buy.
+        captured: Amount,
+        returned: Amount,
     },
 }
 

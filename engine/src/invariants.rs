@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
+use crate::dedup::ClientKey;
 use crate::engine::{Engine, Instrument};
+use crate::limits::ORDER_INTENTS_MAX;
 use crate::matching::required_hold;
 use crate::order::OrderHandle;
 use crate::types::{AccountId, Amount, Quantity, Side};
@@ -31,6 +33,9 @@ impl Engine {
         assert_eq!(resting, self.orders.len(), "every live order rests in a book");
         self.assert_balances(&held);
         self.assert_account_lists();
+        self.assert_intents();
+        let funded = self.orders.handles().filter(|handle| self.orders.get(*handle).funded);
+        assert_eq!(funded.count(), self.funded.len(), "only live orders have funds");
     }
 
     fn handles(&self, instrument: &Instrument) -> Vec<OrderHandle> {
@@ -50,8 +55,32 @@ impl Engine {
         assert_eq!(order.instrument_slot, slot, "book of {}", order.id);
         assert_eq!(money.quantity, Quantity(money.filled.0 + order.open.0), "sum of {}", order.id);
         let spec = &self.instruments[slot as usize].spec;
-        let hold = required_hold(spec, order, money, order.price);
-        assert_eq!(money.hold, hold, "hold of {}", order.id);
+        let needed = required_hold(spec, order, money, order.price);
+        match self.funded.get(&order.id) {
+            None => assert_eq!(money.hold, needed, "hold of {}", order.id),
+            Some(given) => {
+                let fits = needed <= money.hold && money.hold <= *given;
+                assert!(fits, "{} holds {} of {given}", order.id, money.hold);
+            }
+        }
+        assert_eq!(order.funded, self.funded.contains_key(&order.id), "funds of {}", order.id);
+    }
+
+    fn assert_intents(&self) {
+        assert!(self.intents.len() <= ORDER_INTENTS_MAX);
+        for intent in self.intents() {
+            let id = intent.id;
+            assert!(self.order_index.get(&self.orders, id).is_none(), "{id} is placed already");
+            assert!(intent.amount > 0 && id.0 <= self.last_sequence, "intent {id}");
+            assert_eq!(
+                intent.client_key == ClientKey::NONE,
+                intent.order.client_order_id.is_empty()
+            );
+            if intent.client_key != ClientKey::NONE {
+                let entry = self.client_ids.live(intent.client_key.0);
+                assert_eq!((entry.order_id, entry.reason), (id, None), "key of intent {id}");
+            }
+        }
     }
 
     fn assert_balances(&self, held: &BTreeMap<(usize, AccountId), Amount>) {

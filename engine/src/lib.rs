@@ -11,7 +11,8 @@
 //!
 //! Where to look: `command` and `event` are the vocabulary, `reject` the refusals in their
 //! precedence, `engine` the one match over commands, `matching` the price-time walk, `order_book`
-//! and below it the data structures, `balances` and `fees` the money.
+//! and below it the data structures, `balances` and `fees` the money, `funding` the orders whose
+//! funds are reserved outside before they trade.
 #![forbid(unsafe_code)]
 
 pub mod accounts;
@@ -27,8 +28,10 @@ pub mod engine;
 pub mod event;
 pub mod event_buffer;
 pub mod fees;
+mod funding;
 mod hash_index;
 pub mod instrument;
+mod intents;
 mod invariants;
 pub mod limits;
 mod matching;
@@ -52,6 +55,7 @@ pub use engine::{Engine, EngineOptions};
 pub use event::{CloseReason, Event, EventId, OrderAccepted, Trade, TransferKind};
 pub use event_buffer::EventBuffer;
 pub use instrument::{InstrumentSpec, TradingStatus};
+pub use intents::Intent;
 pub use reject::RejectReason;
 pub use state_machine::{Frame, StateMachine, clamp_timestamp};
 pub use types::{

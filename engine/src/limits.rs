@@ -31,6 +31,8 @@ pub const ASSETS_MAX: usize = 1_024;
 pub const INSTRUMENTS_MAX: usize = 4_096;
 /// Most live orders over all books: order handles are 32 bits and one value means "none".
 pub const LIVE_ORDERS_MAX: u32 = 64_000_000;
+/// Most orders that wait for their funds: what a wallet that does not answer may pile up.
+pub const ORDER_INTENTS_MAX: usize = 65_536;
 /// Ids that the order index reaches directly; an order that outlives them costs a hash lookup.
 pub const ORDER_INDEX_WINDOW: usize = 1 << 20;
 /// Highest capacity that Configure accepts for either idempotency table.

@@ -1,6 +1,7 @@
 //! Owns the price-time walk of one incoming order, and the money of each fill.
 //! Knows nothing of why the order came in. Invariant: after every fill both orders hold exactly
-//! what their formula says, so no balance can go below zero and nothing is left behind.
+//! what their formula says (a funded one all that its funds have left), so no balance can go below
+//! zero and nothing is left behind.
 
 use crate::balances::Assets;
 use crate::book_side::is_within;
@@ -25,9 +26,11 @@ pub(crate) struct Taker {
 
 /// What one fill did to one of its two orders.
 #[derive(Clone, Copy, Debug)]
-struct FillSide {
+pub(crate) struct FillSide {
     fee: SignedAmount,
     released: Amount,
+    /// Its order's funds were reserved outside.
+    pub(crate) funded: bool,
 }
 
 impl Engine {
@@ -91,9 +94,11 @@ impl Engine {
             Side::Sell => (maker.account, made, order.account, took),
         };
         let parties = Parties { buyer, bought, seller, sold };
-        exchange(&mut self.assets, instrument, parties, base, quote);
+        exchange(&mut self.assets, instrument, &parties, base, quote);
+        let trade_id = self.next_trade_id;
+        self.next_trade_id = TradeId(trade_id.0 + 1);
         events.push(Event::Trade(Trade {
-            trade_id: self.next_trade_id,
+            trade_id,
             instrument: instrument.spec.instrument,
             price,
             quantity,
@@ -110,8 +115,11 @@ impl Engine {
             maker_open: maker.open,
             taker_open: order.open,
         }));
-        self.next_trade_id = TradeId(self.next_trade_id.0 + 1);
-        if maker.open == Quantity(0) {
+        let maker_is_filled = maker.open == Quantity(0);
+        if bought.funded || sold.funded {
+            self.pay_out(trade_id, taker.order.instrument_slot, &parties, base, quote, events);
+        }
+        if maker_is_filled {
             self.close(maker_handle, CloseReason::Filled, events);
         }
     }
@@ -176,12 +184,13 @@ fn fill(
             *budget -= spent;
             *budget
         }
+        _ if order.funded => held - spent,
         _ => required_hold(spec, order, money, limit),
     };
-    FillSide { fee, released: held - spent - money.hold }
+    FillSide { fee, released: held - spent - money.hold, funded: order.funded }
 }
 
-/// What a live order by quantity must hold from now on.
+/// What a live order by quantity must hold from now on; a funded one holds at least this.
 pub(crate) fn required_hold(
     spec: &InstrumentSpec,
     order: &Order,
@@ -209,22 +218,30 @@ pub(crate) fn hold_for(
 }
 
 /// The two sides of a fill by what they give.
-struct Parties {
-    buyer: AccountId,
-    bought: FillSide,
-    seller: AccountId,
-    sold: FillSide,
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Parties {
+    pub(crate) buyer: AccountId,
+    pub(crate) bought: FillSide,
+    pub(crate) seller: AccountId,
+    pub(crate) sold: FillSide,
+}
+
+impl Parties {
+    /// Quote units that the seller gets for a trade of this value.
+    pub(crate) fn received(&self, quote: Amount) -> Amount {
+        fees::unsigned(fees::signed(quote) - self.sold.fee)
+    }
 }
 
 /// Moves base one way and quote the other, and takes the fees.
 fn exchange(
     assets: &mut Assets,
     instrument: &Instrument,
-    parties: Parties,
+    parties: &Parties,
     base: Amount,
     quote: Amount,
 ) {
-    let Parties { buyer, bought, seller, sold } = parties;
+    let Parties { buyer, bought, seller, sold } = *parties;
     let base_asset = assets.at_mut(instrument.base_slot);
     base_asset.balance_mut(seller).spend(base);
     base_asset.balance_mut(buyer).available += base;
@@ -234,7 +251,6 @@ fn exchange(
     let buyer_balance = quote_asset.balance_mut(buyer);
     buyer_balance.spend(paid);
     buyer_balance.release(bought.released);
-    let received = fees::unsigned(fees::signed(quote) - sold.fee);
-    quote_asset.balance_mut(seller).available += received;
+    quote_asset.balance_mut(seller).available += parties.received(quote);
     quote_asset.fees += bought.fee + sold.fee;
 }

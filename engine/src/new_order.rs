@@ -1,35 +1,73 @@
 //! Owns the way of a new order: known key, checks, hold, match, and what becomes of the rest.
-//! Knows nothing of the walk itself. Invariant: a refused order changes only the table of keys.
+//! Knows nothing of the walk itself, nor of what an announced order waits for. Invariant: a refused
+//! order changes only the table of keys.
 
 use crate::command::{Command, EngineConfig, NewOrder};
 use crate::dedup::{Capacity, ClientKey, ClientOrderKey};
-use crate::engine::{Checked, Engine, Events, rejected};
+use crate::engine::{Checked, Engine, Events};
 use crate::event::{CloseReason, Event, OrderAccepted, TransferKind};
 use crate::matching::Taker;
 use crate::order::{Order, OrderMoney};
 use crate::reject::RejectReason;
-use crate::risk::Admission;
+use crate::risk::{Admission, Funds};
 use crate::transfers::{Transfer, command_fingerprint};
 use crate::types::{OrderId, OrderType, Price, TimeInForce, TransferId};
 
+/// What an order that is let in goes by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entry {
+    pub(crate) id: OrderId,
+    pub(crate) client_key: ClientKey,
+    /// Its funds were reserved outside.
+    pub(crate) funded: bool,
+}
+
 impl Engine {
-    pub(crate) fn new_order(&mut self, order: &NewOrder, events: &mut Events) {
-        // Only a keyed order pays for its fingerprint.
-        let keyed = !order.client_order_id.is_empty() || order.credit_id != TransferId(0);
-        let command = Command::NewOrder(*order);
-        let body = if keyed { command_fingerprint(&command) } else { 0 };
-        match self.known_key(order, body) {
-            Ok(None) => {}
-            Ok(Some(duplicate)) => return events.push(duplicate),
-            Err(reason) => return events.push(rejected(&command, reason)),
-        }
-        match self.admit(order) {
-            Ok(admission) => self.accept(order, admission, body, events),
-            Err(reason) => {
-                self.remember_refusal(order, reason, body);
-                events.push(rejected(&command, reason));
+    /// Applies a command that an order enters by: at once, announced, or with the reserved funds of
+    /// its intent, which ends whatever becomes of the order.
+    pub(crate) fn enter(&mut self, command: &Command, events: &mut Events) -> Checked<()> {
+        let intent;
+        let (order, funds) = match command {
+            Command::NewOrder(order) => (order, Funds::Own),
+            Command::ReserveOrder(order) => (order, Funds::Announced),
+            Command::PlaceReserved { order_id } => {
+                intent = self.intents.end(*order_id).ok_or(RejectReason::UnknownOrder)?;
+                (&intent.order, Funds::Reserved(&intent))
+            }
+            _ => unreachable!("dispatched by kind"),
+        };
+        self.new_order(order, funds, events);
+        Ok(())
+    }
+
+    /// Lets an order in or says why not: one to place, one to announce, or one that was announced.
+    ///
+    /// The fingerprint does not tell an order that is announced from one that is placed at once: a
+    /// request that is repeated after the venue changed its way of funding is the same request.
+    fn new_order(&mut self, order: &NewOrder, funds: Funds<'_>, events: &mut Events) {
+        let mut body = 0;
+        // An announced order has shown its key already.
+        if !matches!(funds, Funds::Reserved(_)) {
+            // Only a keyed order pays for its fingerprint.
+            if !order.client_order_id.is_empty() || order.credit_id != TransferId(0) {
+                body = command_fingerprint(&Command::NewOrder(*order));
+            }
+            match self.known_key(order, body) {
+                Ok(None) => {}
+                Ok(Some(duplicate)) => return events.push(duplicate),
+                Err(reason) => return events.push(refused(order, reason)),
             }
         }
+        let admission = match self.admit(order, funds) {
+            Ok(admission) => admission,
+            Err(reason) => return self.refuse(order, funds, reason, body, events),
+        };
+        let entry = match funds {
+            Funds::Own => self.bring_own_funds(order, admission, body, events),
+            Funds::Announced => return self.announce(order, admission, body, events),
+            Funds::Reserved(intent) => self.bring_reserved_funds(intent, events),
+        };
+        self.place(order, admission, entry, events);
     }
 
     /// Reasons 1 and 3; `Some` event if the same order was answered before.
@@ -61,13 +99,34 @@ impl Engine {
         Capacity { table: client_id_capacity, owner: client_ids_per_account }
     }
 
-    fn remember(&mut self, order: &NewOrder, reason: Option<RejectReason>, body: u64) -> ClientKey {
+    /// Remembers the client order id of this command's order, if it has one.
+    pub(crate) fn remember(
+        &mut self,
+        order: &NewOrder,
+        reason: Option<RejectReason>,
+        body: u64,
+    ) -> ClientKey {
         if order.client_order_id.is_empty() {
             return ClientKey::NONE;
         }
         let (key, order_id) = (client_order_key(order), OrderId(self.last_sequence));
         let capacity = self.client_id_capacity();
         ClientKey(self.client_ids.insert(key, order_id, reason, body, capacity))
+    }
+
+    fn refuse(
+        &mut self,
+        order: &NewOrder,
+        funds: Funds<'_>,
+        reason: RejectReason,
+        body: u64,
+        events: &mut Events,
+    ) {
+        if let Funds::Reserved(intent) = funds {
+            return self.refuse_reserved(intent, reason, events);
+        }
+        self.remember_refusal(order, reason, body);
+        events.push(refused(order, reason));
     }
 
     /// A business refusal is the order's outcome for good; a malformed order may be sent again.
@@ -82,55 +141,39 @@ impl Engine {
         }
     }
 
-    fn accept(&mut self, order: &NewOrder, admission: Admission, body: u64, events: &mut Events) {
+    /// Remembers an order that is let in, and credits what it brings.
+    fn bring_own_funds(
+        &mut self,
+        order: &NewOrder,
+        admission: Admission,
+        body: u64,
+        events: &mut Events,
+    ) -> Entry {
         let client_key = self.remember(order, None, body);
-        let instrument = &self.instruments[admission.instrument_slot as usize];
-        let hold_slot = instrument.hold_slot(order.side);
         if order.credit_id != TransferId(0) {
+            let instrument = &self.instruments[admission.instrument_slot as usize];
             let funding = Transfer {
                 id: order.credit_id,
                 kind: TransferKind::FundedOrder,
                 account: order.account,
-                asset: self.assets.at(hold_slot).id,
+                asset: self.assets.at(instrument.hold_slot(order.side)).id,
                 amount: order.credit_amount,
-                body,
             };
-            self.apply_transfer(&funding, events);
+            self.remember_transfer(funding.id, None, body);
+            self.move_money(&funding, events);
         }
-        self.assets.at_mut(hold_slot).balance_mut(order.account).hold(admission.hold);
-        events.push(Event::OrderAccepted(accepted(order, self.last_sequence, admission)));
-        let mut taker = self.taker(order, admission, client_key);
-        let ended = self.walk(&mut taker, events);
-        self.finish(taker, ended, events);
+        Entry { id: OrderId(self.last_sequence), client_key, funded: false }
     }
 
-    fn taker(&self, order: &NewOrder, admission: Admission, client_key: ClientKey) -> Taker {
-        let spec = &self.instruments[admission.instrument_slot as usize].spec;
-        Taker {
-            order: Order {
-                id: OrderId(self.last_sequence),
-                price: order.price,
-                open: order.quantity,
-                account: order.account,
-                instrument_slot: admission.instrument_slot,
-                maker_fee_ppm: spec.maker_fee_ppm,
-                taker_fee_ppm: spec.taker_fee_ppm,
-                side: order.side,
-                order_type: order.order_type,
-                time_in_force: order.time_in_force,
-                self_trade_policy: order.self_trade_policy,
-                post_only: order.post_only,
-                ..Order::default()
-            },
-            money: OrderMoney {
-                hold: admission.hold,
-                quantity: order.quantity,
-                client_key,
-                ..OrderMoney::default()
-            },
-            limit: admission.limit,
-            budget_left: order.is_by_budget().then_some(order.quote_budget),
-        }
+    /// Holds for an order that was let in, and lets it trade.
+    fn place(&mut self, order: &NewOrder, admission: Admission, entry: Entry, events: &mut Events) {
+        let instrument = &self.instruments[admission.instrument_slot as usize];
+        let hold_slot = instrument.hold_slot(order.side);
+        self.assets.at_mut(hold_slot).balance_mut(order.account).hold(admission.hold);
+        events.push(Event::OrderAccepted(accepted(order, entry.id, admission)));
+        let mut taker = taker(order, admission, entry);
+        let ended = self.walk(&mut taker, events);
+        self.finish(taker, ended, events);
     }
 
     /// Closes or rests what the walk has left.
@@ -165,14 +208,48 @@ impl Engine {
     }
 }
 
+fn refused(order: &NewOrder, reason: RejectReason) -> Event {
+    let NewOrder { account, instrument, .. } = *order;
+    Event::CommandRejected { reason, account, instrument, target: OrderId(0) }
+}
+
 pub(crate) fn client_order_key(order: &NewOrder) -> ClientOrderKey {
     ClientOrderKey { account: order.account, id: order.client_order_id }
 }
 
-fn accepted(order: &NewOrder, sequence: u64, admission: Admission) -> OrderAccepted {
+fn taker(order: &NewOrder, admission: Admission, entry: Entry) -> Taker {
+    Taker {
+        order: Order {
+            id: entry.id,
+            price: order.price,
+            open: order.quantity,
+            account: order.account,
+            instrument_slot: admission.instrument_slot,
+            maker_fee_ppm: admission.maker_fee_ppm,
+            taker_fee_ppm: admission.taker_fee_ppm,
+            side: order.side,
+            order_type: order.order_type,
+            time_in_force: order.time_in_force,
+            self_trade_policy: order.self_trade_policy,
+            post_only: order.post_only,
+            funded: entry.funded,
+            ..Order::default()
+        },
+        money: OrderMoney {
+            hold: admission.hold,
+            quantity: order.quantity,
+            client_key: entry.client_key,
+            ..OrderMoney::default()
+        },
+        limit: admission.limit,
+        budget_left: order.is_by_budget().then_some(order.quote_budget),
+    }
+}
+
+fn accepted(order: &NewOrder, order_id: OrderId, admission: Admission) -> OrderAccepted {
     let is_market = order.order_type == OrderType::Market;
     OrderAccepted {
-        order_id: OrderId(sequence),
+        order_id,
         account: order.account,
         instrument: order.instrument,
         side: order.side,

@@ -71,6 +71,8 @@ pub struct Order {
     pub time_in_force: TimeInForce,
     pub self_trade_policy: SelfTradePolicy,
     pub post_only: bool,
+    /// Its funds were reserved outside: until its end it holds all that they have left.
+    pub funded: bool,
 }
 
 /// What only a fill, an amend or the close of an order touches.
@@ -225,6 +227,7 @@ impl Default for Order {
             time_in_force: TimeInForce::Gtc,
             self_trade_policy: SelfTradePolicy::None,
             post_only: false,
+            funded: false,
         }
     }
 }

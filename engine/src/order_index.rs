@@ -1,9 +1,9 @@
 //! Owns the way from an order id to the live order's handle.
 //! Knows nothing of books. Invariant: exactly the live orders are in it.
 //!
-//! Order ids are command sequences: ascending, and most live orders are recent. So a window over
-//! the last ids is indexed directly, by the low bits of the id. An order that still lives when its
-//! place comes round again moves to a hash index, which therefore holds only old orders. Both ways
+//! Order ids are command sequences: nearly ascending, and most live orders are recent. So a window
+//! over the last ids is indexed directly, by the low bits of the id. An order that still lives when
+//! its place is taken by another moves to a hash index, which therefore holds hardly any. Both ways
 //! end at the order itself, whose id says whether it is the one: the index stores 4 bytes an id.
 
 use crate::hash_index::HashIndex;
@@ -55,7 +55,8 @@ impl OrderIndex {
         Some(OrderHandle(entry))
     }
 
-    /// Files a live order under its id, which is higher than any before.
+    /// Files a live order under its id, which is the highest so far unless the order had to wait
+    /// for its funds.
     #[inline]
     pub fn insert(&mut self, orders: &OrderSlab, handle: OrderHandle) {
         let place = self.place(orders.get(handle).id);
@@ -132,5 +133,19 @@ mod tests {
         orders.remove(young);
         assert_eq!(index.get(&orders, OrderId(5)), Some(old));
         assert_eq!(index.get(&orders, OrderId(69)), None);
+    }
+
+    #[test]
+    fn an_order_may_come_after_a_younger_one() {
+        let mut index = OrderIndex::with_window(64);
+        let mut orders = OrderSlab::default();
+        let young = add(&mut index, &mut orders, 5 + 64);
+        let old = add(&mut index, &mut orders, 5);
+        assert_eq!(index.get(&orders, OrderId(69)), Some(young));
+        assert_eq!(index.get(&orders, OrderId(5)), Some(old));
+        index.remove(&orders, old);
+        orders.remove(old);
+        assert_eq!(index.get(&orders, OrderId(69)), Some(young));
+        assert_eq!(index.get(&orders, OrderId(5)), None);
     }
 }

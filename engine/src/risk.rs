@@ -5,7 +5,8 @@ use crate::book_side::{PriceLevel, is_within};
 use crate::command::NewOrder;
 use crate::engine::{Checked, Engine, Instrument};
 use crate::fees;
-use crate::instrument::TradingStatus;
+use crate::instrument::{InstrumentSpec, TradingStatus};
+use crate::intents::Intent;
 use crate::limits::ORDER_VALUE_MAX;
 use crate::matching::hold_for;
 use crate::new_order::client_order_key;
@@ -23,6 +24,56 @@ pub(crate) struct Admission {
     pub(crate) limit: Price,
     /// To be held: quote units of a buy, base units of a sell.
     pub(crate) hold: Amount,
+    pub(crate) maker_fee_ppm: i32,
+    pub(crate) taker_fee_ppm: i32,
+}
+
+/// Where the money comes from that an order will hold.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Funds<'a> {
+    /// From the account's available balance, with what the order itself brings.
+    Own,
+    /// To be reserved outside: the order is only announced.
+    Announced,
+    /// Reserved outside for this intent, which ends now.
+    Reserved(&'a Intent),
+}
+
+impl Funds<'_> {
+    /// What comes in for an order that needs `hold`.
+    fn credit(self, order: &NewOrder, hold: Amount) -> Amount {
+        match self {
+            Self::Own => order.credit_amount,
+            Self::Announced | Self::Reserved(_) => hold,
+        }
+    }
+
+    /// Limit, hold and rates of an order that may trade at `limit` by today's rules.
+    ///
+    /// A placed intent keeps the hold and the rates that it was announced with, and the tighter of
+    /// its limit and today's: it may neither outgrow its funds nor leave the band.
+    fn terms(self, order: &NewOrder, slot: u32, spec: &InstrumentSpec, limit: Price) -> Admission {
+        if let Self::Reserved(intent) = self {
+            return Admission {
+                instrument_slot: slot,
+                limit: match order.side {
+                    Side::Buy => limit.min(intent.limit),
+                    Side::Sell => limit.max(intent.limit),
+                },
+                hold: intent.amount,
+                maker_fee_ppm: intent.maker_fee_ppm,
+                taker_fee_ppm: intent.taker_fee_ppm,
+            };
+        }
+        let (maker_fee_ppm, taker_fee_ppm) = (spec.maker_fee_ppm, spec.taker_fee_ppm);
+        let hold = if order.is_by_budget() {
+            order.quote_budget
+        } else {
+            let dearer = maker_fee_ppm.max(taker_fee_ppm);
+            hold_for(spec, order.side, order.quantity, limit, 0, dearer)
+        };
+        Admission { instrument_slot: slot, limit, hold, maker_fee_ppm, taker_fee_ppm }
+    }
 }
 
 impl NewOrder {
@@ -39,20 +90,21 @@ impl NewOrder {
 
 impl Engine {
     /// Checks 5 and later; 1 and 3 have passed.
-    pub(crate) fn admit(&self, order: &NewOrder) -> Checked<Admission> {
+    pub(crate) fn admit(&self, order: &NewOrder, funds: Funds<'_>) -> Checked<Admission> {
         let slot = self.slot_of(order.instrument).ok_or(RejectReason::UnknownSymbol)?;
         let instrument = &self.instruments[slot as usize];
-        check_shape(order, instrument, self.now_ns)?;
+        check_shape(order, instrument, self.now_ns, funds)?;
         self.check_trading(order, instrument)?;
         check_quantity(order, instrument)?;
         let opposite = instrument.book.best(order.side.opposite());
         let limit = check_value(order, instrument, opposite)?;
+        let admission = funds.terms(order, slot, &instrument.spec, limit);
         self.check_limits(order, slot, instrument)?;
         if let (true, Some(best)) = (order.is_by_budget(), opposite) {
             let most = budget_quantity(
                 order.quote_budget,
                 0,
-                order_rate(instrument),
+                admission.taker_fee_ppm,
                 instrument,
                 best.price,
             );
@@ -60,17 +112,16 @@ impl Engine {
                 return Err(RejectReason::BudgetTooSmall);
             }
         }
-        self.check_windows(order)?;
-        let hold = required_hold(order, instrument, limit);
-        self.check_money(order, instrument, hold)?;
+        self.check_windows(order, funds)?;
+        self.check_money(order, instrument, admission.hold, funds)?;
         let crosses = opposite.is_some_and(|best| is_within(order.side, order.price, best.price));
         if order.post_only && crosses {
             return Err(RejectReason::PostOnlyWouldCross);
         }
         if order.time_in_force == TimeInForce::Fok {
-            self.check_fillable(order, instrument, limit)?;
+            self.check_fillable(order, instrument, admission.limit)?;
         }
-        Ok(Admission { instrument_slot: slot, limit, hold })
+        Ok(admission)
     }
 
     fn check_trading(&self, order: &NewOrder, instrument: &Instrument) -> Checked<()> {
@@ -95,20 +146,33 @@ impl Engine {
         Ok(())
     }
 
-    fn check_windows(&self, order: &NewOrder) -> Checked<()> {
+    fn check_windows(&self, order: &NewOrder, funds: Funds<'_>) -> Checked<()> {
+        if let Funds::Reserved(_) = funds {
+            // Its intent took the key, and its funds are keyed by its order id.
+            return Ok(());
+        }
+        let intent_fits = matches!(funds, Funds::Own) || !self.intents.is_full();
         let client_id_fits = order.client_order_id.is_empty()
             || self.client_ids.has_room(&client_order_key(order), self.client_id_capacity());
         let transfer_fits = order.credit_id == TransferId(0)
             || self.transfers.len() < self.config.transfer_capacity;
-        if client_id_fits && transfer_fits { Ok(()) } else { Err(RejectReason::WindowFull) }
+        let fits = intent_fits && client_id_fits && transfer_fits;
+        fits.then_some(()).ok_or(RejectReason::WindowFull)
     }
 
-    fn check_money(&self, order: &NewOrder, instrument: &Instrument, hold: Amount) -> Checked<()> {
+    fn check_money(
+        &self,
+        order: &NewOrder,
+        instrument: &Instrument,
+        hold: Amount,
+        funds: Funds<'_>,
+    ) -> Checked<()> {
         let asset = self.assets.at(instrument.hold_slot(order.side));
-        if !asset.accepts(order.credit_amount) {
+        let credit = funds.credit(order, hold);
+        if !asset.accepts(credit) {
             return Err(RejectReason::BalanceOverflow);
         }
-        if asset.balance(order.account).available + order.credit_amount < hold {
+        if asset.balance(order.account).available + credit < hold {
             return Err(RejectReason::InsufficientBalance);
         }
         Ok(())
@@ -162,7 +226,12 @@ pub(crate) fn check_status(status: TradingStatus, reduces: bool) -> Checked<()> 
 }
 
 /// Reasons 6 to 17: what the order says about itself.
-fn check_shape(order: &NewOrder, instrument: &Instrument, now_ns: u64) -> Checked<()> {
+fn check_shape(
+    order: &NewOrder,
+    instrument: &Instrument,
+    now_ns: u64,
+    funds: Funds<'_>,
+) -> Checked<()> {
     let limit = match order.order_type {
         OrderType::Limit => true,
         OrderType::Market => false,
@@ -172,7 +241,7 @@ fn check_shape(order: &NewOrder, instrument: &Instrument, now_ns: u64) -> Checke
         | OrderType::TakeProfitLimit
         | OrderType::TrailingStop => return Err(RejectReason::Unsupported),
     };
-    if !fields_are_legal(order, limit) {
+    if !fields_are_legal(order, limit, funds) {
         return Err(RejectReason::InvalidField);
     }
     check_time_in_force(order, limit)?;
@@ -200,7 +269,7 @@ fn check_shape(order: &NewOrder, instrument: &Instrument, now_ns: u64) -> Checke
     Ok(())
 }
 
-fn fields_are_legal(order: &NewOrder, limit: bool) -> bool {
+fn fields_are_legal(order: &NewOrder, limit: bool, funds: Funds<'_>) -> bool {
     let no_trigger = order.trigger.0 == 0 && order.trail_ticks == 0 && order.trail_bps == 0;
     let by_type = if limit {
         order.quote_budget == 0
@@ -213,7 +282,11 @@ fn fields_are_legal(order: &NewOrder, limit: bool) -> bool {
             && !(by_budget && order.self_trade_policy == SelfTradePolicy::Decrement)
     };
     let expiry_matches = order.time_in_force == TimeInForce::Gtd || order.expire_at_ns == 0;
-    let credit_matches = order.credit_id != TransferId(0) || order.credit_amount == 0;
+    let credit_matches = if order.credit_id == TransferId(0) {
+        order.credit_amount == 0
+    } else {
+        matches!(funds, Funds::Own)
+    };
     no_trigger && by_type && expiry_matches && credit_matches
 }
 
@@ -296,20 +369,6 @@ pub(crate) fn check_band(price: Price, instrument: &Instrument) -> Checked<()> {
         Some((low, high)) if price < low || price > high => Err(RejectReason::PriceBand),
         _ => Ok(()),
     }
-}
-
-fn required_hold(order: &NewOrder, instrument: &Instrument, limit: Price) -> Amount {
-    if order.is_by_budget() {
-        return order.quote_budget;
-    }
-    let spec = &instrument.spec;
-    let dearer = spec.maker_fee_ppm.max(spec.taker_fee_ppm);
-    hold_for(spec, order.side, order.quantity, limit, 0, dearer)
-}
-
-/// A budget order is always a taker.
-fn order_rate(instrument: &Instrument) -> i32 {
-    instrument.spec.taker_fee_ppm
 }
 
 /// Most lots that `budget` pays for at `price`, fee included.

@@ -7,6 +7,7 @@ use crate::balances::{Assets, Balance};
 use crate::codec::append as put;
 use crate::dedup::{ClientKey, ClientOrderKey, DedupEntry};
 use crate::engine::{Engine, Instrument};
+use crate::intents::Intent;
 use crate::order::{Order, OrderMoney};
 use crate::types::{AccountId, OrderId, Price, Quantity, Side};
 
@@ -22,6 +23,7 @@ pub(crate) fn append(engine: &Engine, out: &mut Vec<u8>) {
     append_accounts(engine, out);
     append_instruments(engine, out);
     append_keys(engine, out);
+    append_funding(engine, out);
 }
 
 fn append_assets(assets: &Assets, out: &mut Vec<u8>) {
@@ -101,12 +103,12 @@ fn append_order(order: &Order, money: &OrderMoney, out: &mut Vec<u8>) {
 
 fn append_keys(engine: &Engine, out: &mut Vec<u8>) {
     let keyed = |order: &(OrderId, ClientKey)| order.1 != ClientKey::NONE;
-    let mut live: Vec<(OrderId, ClientKey)> = engine
+    let placed = engine
         .orders
         .handles()
-        .map(|handle| (engine.orders.get(handle).id, engine.orders.money(handle).client_key))
-        .filter(keyed)
-        .collect();
+        .map(|handle| (engine.orders.get(handle).id, engine.orders.money(handle).client_key));
+    let announced = engine.intents().map(|intent| (intent.id, intent.client_key));
+    let mut live: Vec<(OrderId, ClientKey)> = placed.chain(announced).filter(keyed).collect();
     live.sort_unstable_by_key(|(id, _)| *id);
     put(&(live.len() as u64), out);
     for (_, key) in live {
@@ -118,6 +120,20 @@ fn append_keys(engine: &Engine, out: &mut Vec<u8>) {
     for entry in engine.transfers.retired() {
         let code = entry.reason.map_or(0, |reason| reason.code());
         put(&(entry.key, entry.retired_at_ns, code, entry.fingerprint), out);
+    }
+}
+
+/// Orders that wait for their funds, then what each live funded order was given.
+fn append_funding(engine: &Engine, out: &mut Vec<u8>) {
+    put(&(engine.intents.len() as u64), out);
+    for intent in engine.intents() {
+        let Intent { id, order, asset, amount, limit, maker_fee_ppm, taker_fee_ppm, .. } = *intent;
+        put(&(id, order), out);
+        put(&(asset, amount, limit, maker_fee_ppm, taker_fee_ppm), out);
+    }
+    put(&(engine.funded.len() as u64), out);
+    for (id, given) in &engine.funded {
+        put(&(*id, *given), out);
     }
 }
 

@@ -7,6 +7,7 @@ use crate::command::Command;
 use crate::dedup::{Capacity, fingerprint};
 use crate::engine::{Checked, Engine, Events, rejected};
 use crate::event::{Event, TransferKind};
+use crate::fees::signed;
 use crate::limits::ENCODED_BYTES_MAX;
 use crate::reject::RejectReason;
 use crate::types::{AccountId, Amount, AssetId, OrderId, TransferId};
@@ -19,8 +20,6 @@ pub(crate) struct Transfer {
     pub(crate) account: AccountId,
     pub(crate) asset: AssetId,
     pub(crate) amount: Amount,
-    /// Fingerprint of the command that asked for it.
-    pub(crate) body: u64,
 }
 
 impl Engine {
@@ -36,14 +35,17 @@ impl Engine {
             _ => unreachable!("dispatched by kind"),
         };
         let body = command_fingerprint(command);
-        let transfer = Transfer { id, kind, account, asset, amount, body };
-        match self.check_transfer(&transfer) {
+        let transfer = Transfer { id, kind, account, asset, amount };
+        match self.check_transfer(&transfer, body) {
             Ok(Some(duplicate)) => events.push(duplicate),
-            Ok(None) => self.apply_transfer(&transfer, events),
+            Ok(None) => {
+                self.remember_transfer(id, None, body);
+                self.move_money(&transfer, events);
+            }
             Err(reason) => {
                 use RejectReason::{BalanceOverflow, InsufficientBalance};
                 if matches!(reason, BalanceOverflow | InsufficientBalance) {
-                    self.remember_transfer(&transfer, Some(reason));
+                    self.remember_transfer(id, Some(reason), body);
                 }
                 events.push(rejected(command, reason));
             }
@@ -51,12 +53,12 @@ impl Engine {
     }
 
     /// `Some` event if the same request was answered before.
-    fn check_transfer(&mut self, transfer: &Transfer) -> Checked<Option<Event>> {
+    fn check_transfer(&mut self, transfer: &Transfer, body: u64) -> Checked<Option<Event>> {
         let Transfer { id, account, amount, .. } = *transfer;
         self.accounts.get(account).ok_or(RejectReason::UnknownAccount)?;
         self.transfers.expire(self.now_ns, self.config.transfer_window_ns);
         if let Some(entry) = self.transfers.find(&id) {
-            return if entry.fingerprint == transfer.body {
+            return if entry.fingerprint == body {
                 Ok(Some(Event::TransferDuplicate { transfer_id: id, reason: entry.reason }))
             } else {
                 Err(RejectReason::IdempotencyConflict)
@@ -75,7 +77,8 @@ impl Engine {
         if transfer.kind == TransferKind::Debit {
             // Rebates are paid before the fees that cover them may have come in: an account can
             // own more than was ever credited, and only what was credited can leave.
-            if money.balance(account).available < amount || money.supply < amount {
+            let available = money.balance(account).available;
+            if available < amount || money.supply < signed(amount) {
                 return Err(RejectReason::InsufficientBalance);
             }
         } else if !money.accepts(amount) {
@@ -84,25 +87,29 @@ impl Engine {
         Ok(None)
     }
 
-    fn remember_transfer(&mut self, transfer: &Transfer, reason: Option<RejectReason>) {
+    /// Remembers an id, and how it was refused if it was.
+    pub(crate) fn remember_transfer(
+        &mut self,
+        id: TransferId,
+        reason: Option<RejectReason>,
+        body: u64,
+    ) {
         let capacity = Capacity { table: self.config.transfer_capacity, owner: u32::MAX };
-        let body = transfer.body;
-        let place = self.transfers.insert(transfer.id, OrderId(0), reason, body, capacity);
+        let place = self.transfers.insert(id, OrderId(0), reason, body, capacity);
         self.transfers.retire(place, self.now_ns);
     }
 
-    /// Moves the money of a transfer that was checked.
-    pub(crate) fn apply_transfer(&mut self, transfer: &Transfer, events: &mut Events) {
-        self.remember_transfer(transfer, None);
-        let Transfer { id, kind, account, asset, amount, .. } = *transfer;
+    /// Moves the money of a transfer that may happen, and says so.
+    pub(crate) fn move_money(&mut self, transfer: &Transfer, events: &mut Events) {
+        let Transfer { id, kind, account, asset, amount } = *transfer;
         let Some(slot) = self.assets.slot(asset) else { unreachable!("checked") };
         let money = self.assets.at_mut(slot);
-        if kind == TransferKind::Debit {
-            money.supply -= amount;
-            money.balance_mut(account).available -= amount;
-        } else {
-            money.supply += amount;
+        if kind.brings_in() {
+            money.supply += signed(amount);
             money.balance_mut(account).available += amount;
+        } else {
+            money.supply -= signed(amount);
+            money.balance_mut(account).available -= amount;
         }
         let available = money.balance(account).available;
         let transfer_id = id;

@@ -61,7 +61,8 @@ number!(
     TradeId(u64)
 );
 number!(
-    /// Client-chosen id of a credit or debit, unique over the exchange.
+    /// Id of one movement of money in or out, unique over the exchange: chosen by the client, or
+    /// made from the order or trade that caused it.
     TransferId(u128)
 );
 

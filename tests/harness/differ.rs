@@ -66,6 +66,10 @@ fn guarded<T>(run: impl FnOnce() -> T) -> Result<T, String> {
 fn state_difference(left: &impl Exchange, right: &impl Exchange, books: &Books) -> Option<String> {
     left.assert_invariants();
     right.assert_invariants();
+    let intents = (left.intents(), right.intents());
+    if intents.0 != intents.1 {
+        return Some(format!("orders that wait for their funds: {intents:?}"));
+    }
     for asset in (1..=IDS_COMPARED).map(AssetId) {
         let totals = (left.fees_and_supply(asset), right.fees_and_supply(asset));
         if totals.0 != totals.1 {

@@ -20,7 +20,7 @@ pub trait Exchange {
     fn balance(&self, account: AccountId, asset: AssetId) -> (Amount, Amount);
 
     /// Fees collected in one asset, and its supply; zeros for an unknown asset.
-    fn fees_and_supply(&self, asset: AssetId) -> (SignedAmount, Amount);
+    fn fees_and_supply(&self, asset: AssetId) -> (SignedAmount, SignedAmount);
 
     /// Id, price and open quantity of the resting orders of one side, first to trade first.
     fn resting_orders(
@@ -28,6 +28,9 @@ pub trait Exchange {
         instrument: InstrumentId,
         side: Side,
     ) -> Vec<(OrderId, Price, Quantity)>;
+
+    /// Orders that wait for their funds, in ascending id.
+    fn intents(&self) -> Vec<OrderId>;
 }
 
 impl Exchange for Model {
@@ -43,7 +46,7 @@ impl Exchange for Model {
         Self::balance(self, account, asset)
     }
 
-    fn fees_and_supply(&self, asset: AssetId) -> (SignedAmount, Amount) {
+    fn fees_and_supply(&self, asset: AssetId) -> (SignedAmount, SignedAmount) {
         Self::fees_and_supply(self, asset)
     }
 
@@ -53,6 +56,10 @@ impl Exchange for Model {
         side: Side,
     ) -> Vec<(OrderId, Price, Quantity)> {
         Self::resting_orders(self, instrument, side)
+    }
+
+    fn intents(&self) -> Vec<OrderId> {
+        Self::intents(self)
     }
 }
 
@@ -93,7 +100,7 @@ impl Exchange for FastExchange {
         (balance.available, balance.held)
     }
 
-    fn fees_and_supply(&self, asset: AssetId) -> (SignedAmount, Amount) {
+    fn fees_and_supply(&self, asset: AssetId) -> (SignedAmount, SignedAmount) {
         self.engine.assets().get(asset).map_or((0, 0), |a| (a.fees, a.supply))
     }
 
@@ -103,5 +110,9 @@ impl Exchange for FastExchange {
         side: Side,
     ) -> Vec<(OrderId, Price, Quantity)> {
         self.engine.resting_orders(instrument, side).collect()
+    }
+
+    fn intents(&self) -> Vec<OrderId> {
+        self.engine.intents().map(|intent| intent.id).collect()
     }
 }

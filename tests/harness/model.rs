@@ -6,6 +6,7 @@
 mod admission;
 mod amendments;
 mod arithmetic;
+mod funding;
 mod idempotency;
 mod matching;
 mod order;
@@ -18,6 +19,7 @@ use engine::{
     InstrumentSpec, OrderId, RejectReason, Side, SignedAmount, TradingStatus, TransferId,
 };
 
+use funding::Intent;
 use idempotency::{ClientIdEntry, TransferEntry};
 use order::Order;
 
@@ -32,6 +34,8 @@ pub enum Defect {
     GrowthKeepsPlace,
     /// Only accepted orders are remembered by their client order id.
     RefusalsForgotten,
+    /// The base that a funded buy gets stays in the account.
+    ProceedsStay,
 }
 
 /// The slow exchange: same commands in, same events out.
@@ -51,6 +55,8 @@ pub struct Model {
     orders: Vec<Order>,
     client_ids: Vec<ClientIdEntry>,
     transfers: Vec<TransferEntry>,
+    /// Orders that wait for their funds, in ascending id.
+    intents: Vec<Intent>,
     events: Vec<Event>,
     defect: Option<Defect>,
 }
@@ -59,7 +65,7 @@ pub struct Model {
 struct Asset {
     id: AssetId,
     code: AssetCode,
-    supply: Amount,
+    supply: SignedAmount,
     fees: SignedAmount,
 }
 
@@ -101,6 +107,7 @@ impl Model {
             orders: Vec::new(),
             client_ids: Vec::new(),
             transfers: Vec::new(),
+            intents: Vec::new(),
             events: Vec::new(),
             defect,
         }
@@ -138,6 +145,11 @@ impl Model {
                 self.transfer(command, transfer_id, account, asset, amount)
             }
             Command::NewOrder(order) => self.new_order(&order),
+            Command::ReserveOrder(order) => self.reserve_order(&order),
+            Command::PlaceReserved { order_id } => self.place_reserved(order_id),
+            Command::AbandonReserved { order_id, reason } => {
+                self.abandon_reserved(order_id, reason)
+            }
             Command::CancelOrder { account, order_id, client_order_id } => {
                 self.cancel_order(account, order_id, &client_order_id)
             }
@@ -220,7 +232,12 @@ fn subject(command: &Command) -> (AccountId, InstrumentId, OrderId) {
         Command::Credit { account: id, .. }
         | Command::Debit { account: id, .. }
         | Command::SetAccountStatus { account: id, .. } => account = id,
-        Command::NewOrder(order) => (account, instrument) = (order.account, order.instrument),
+        Command::NewOrder(order) | Command::ReserveOrder(order) => {
+            (account, instrument) = (order.account, order.instrument);
+        }
+        Command::PlaceReserved { order_id } | Command::AbandonReserved { order_id, .. } => {
+            target = order_id;
+        }
         Command::CancelOrder { account: id, order_id, .. } => (account, target) = (id, order_id),
         Command::AmendOrder(amend) => (account, target) = (amend.account, amend.order_id),
         Command::MassCancel { account: a, instrument: i, .. } => (account, instrument) = (a, i),

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use engine::command::AmendOrder;
 use engine::{
     AccountId, AccountStatus, Amount, AssetCode, AssetId, ClientOrderId, Command, Frame,
-    InstrumentId, OrderId, Price, Quantity, Side, TradingStatus, TransferId,
+    InstrumentId, OrderId, Price, Quantity, RejectReason, Side, TradingStatus, TransferId,
 };
 
 use crate::model::Model;
@@ -44,6 +44,12 @@ pub fn frames(steps: &[Step]) -> Vec<Frame<Command>> {
             }
             Command::AmendOrder(amend) => {
                 Command::AmendOrder(AmendOrder { order_id: renamed(amend.order_id), ..amend })
+            }
+            Command::PlaceReserved { order_id } => {
+                Command::PlaceReserved { order_id: renamed(order_id) }
+            }
+            Command::AbandonReserved { order_id, reason } => {
+                Command::AbandonReserved { order_id: renamed(order_id), reason }
             }
             other => other,
         };
@@ -117,7 +123,9 @@ impl Workload {
     fn add_random(&mut self) {
         self.pass_time();
         let command = match self.random.below(1_000) {
-            0..600 => Command::NewOrder(self.new_order()),
+            0..480 => Command::NewOrder(self.new_order()),
+            480..560 => Command::ReserveOrder(self.order_to_fund()),
+            560..600 => self.settle_intent(),
             600..730 => self.amend(),
             730..780 => self.cancel(),
             780..787 => self.mass_cancel(),
@@ -185,6 +193,21 @@ impl Workload {
             return (OrderId(self.steps.len() as u64), self.account());
         }
         self.random.pick(&live)
+    }
+
+    /// What the wallet's answer leads to, for an order that waits for it or, rarely, for another.
+    fn settle_intent(&mut self) -> Command {
+        let waiting = self.model.intents();
+        let order_id = if waiting.is_empty() || self.random.chance(8) {
+            self.some_order().0
+        } else {
+            self.random.pick(&waiting)
+        };
+        if self.random.chance(85) {
+            return Command::PlaceReserved { order_id };
+        }
+        let reasons = [RejectReason::InsufficientBalance, RejectReason::KillSwitch];
+        Command::AbandonReserved { order_id, reason: self.random.pick(&reasons) }
     }
 
     fn amend(&mut self) -> Command {

@@ -31,6 +31,11 @@ impl Coverage {
             Event::OrderClosed { reason, .. } => format!("{reason:?}"),
             Event::OrderAmended { kept, .. } => format!("OrderAmended {kept}"),
             Event::TransferApplied { kind, .. } => format!("TransferApplied {kind:?}"),
+            Event::OrderReserving { .. } => "OrderReserving".to_owned(),
+            Event::OrderAbandoned { .. } => "OrderAbandoned".to_owned(),
+            Event::FundsReturned { captured: 0, .. } => "FundsReturned whole".to_owned(),
+            Event::FundsReturned { returned: 0, .. } => "FundsReturned nothing".to_owned(),
+            Event::FundsReturned { .. } => "FundsReturned rest".to_owned(),
             Event::Trade(trade) if trade.maker_account == trade.taker_account => {
                 "Trade with oneself".to_owned()
             }
@@ -130,6 +135,13 @@ fn assert_coverage(coverage: &Coverage) {
         "TransferApplied Credit",
         "TransferApplied Debit",
         "TransferApplied FundedOrder",
+        "TransferApplied Proceeds",
+        "TransferApplied FundsReturned",
+        "OrderReserving",
+        "OrderAbandoned",
+        "FundsReturned whole",
+        "FundsReturned nothing",
+        "FundsReturned rest",
         "Trade with oneself",
         "Trade with rebate",
     ];
@@ -144,7 +156,8 @@ fn a_mistake_is_noticed_and_told_in_few_commands() {
     for (defect, most) in [
         (Defect::FeesRoundDown, 12),
         (Defect::GrowthKeepsPlace, 14),
-        (Defect::RefusalsForgotten, 8),
+        (Defect::RefusalsForgotten, 9),
+        (Defect::ProceedsStay, 12),
     ] {
         let wrong = |steps: &[Step]| compare(steps, Some(defect), 1);
         let found = (0..SEEDS).map(|seed| workload(seed, 500)).find(|s| wrong(s).is_some());

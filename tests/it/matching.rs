@@ -1,8 +1,10 @@
 //! What belongs here: what an order does to the market and to money, told as examples: scenarios in
-//! text, the precedence of refusals, golden numbers, and one sweep through a deep book. Each
-//! example is checked on the fast engine and on the model.
+//! text, the precedence of refusals, golden numbers, orders whose funds are reserved elsewhere, and
+//! one sweep through a deep book. Each example is checked on the fast engine and on the model.
 
 mod bounds;
+mod desk;
+mod funded;
 mod money;
 mod precedence;
 mod sweep;

@@ -5,6 +5,7 @@ use super::*;
 use crate::command::{AmendOrder, Command, EngineConfig, NewOrder};
 use crate::event::{CloseReason, Event, OrderAccepted, Trade, TransferKind};
 use crate::instrument::{InstrumentSpec, TradingStatus};
+use crate::limits::ENCODED_BYTES_MAX;
 use crate::reject::RejectReason;
 use crate::types::{
     AccountId, AccountStatus, AssetCode, AssetId, ClientOrderId, InstrumentId, OrderId, OrderType,
@@ -78,6 +79,15 @@ fn commands() -> Vec<(&'static str, Command)> {
             Command::SetAccountStatus { account, status: AccountStatus::Suspended },
         ),
         ("Uncross", Command::Uncross { instrument }),
+        ("ReserveOrder", Command::ReserveOrder(order())),
+        ("PlaceReserved", Command::PlaceReserved { order_id: OrderId(9) }),
+        (
+            "AbandonReserved",
+            Command::AbandonReserved {
+                order_id: OrderId(9),
+                reason: RejectReason::InsufficientBalance,
+            },
+        ),
     ]
 }
 
@@ -215,6 +225,55 @@ fn events() -> Vec<(&'static str, Event)> {
         (
             "AccountStatusChanged",
             Event::AccountStatusChanged { account, status: AccountStatus::Active },
+        ),
+    ]
+    .into_iter()
+    .chain(funding_events())
+    .collect()
+}
+
+/// What only orders whose funds are reserved outside cause.
+fn funding_events() -> Vec<(&'static str, Event)> {
+    let (account, instrument, order_id) = (AccountId(7), InstrumentId(3), OrderId(9));
+    let (asset, reason) = (AssetId(2), RejectReason::InsufficientBalance);
+    let moved = |transfer_id, kind| Event::TransferApplied {
+        transfer_id,
+        kind,
+        account,
+        asset,
+        amount: 8,
+        available: 9,
+    };
+    let proceeds = TransferId::of_proceeds(TradeId(4), Side::Sell);
+    vec![
+        (
+            "OrderReserving",
+            Event::OrderReserving {
+                order_id,
+                account,
+                instrument,
+                side: Side::Buy,
+                asset,
+                amount: 75_150,
+                client_order_id: ClientOrderId::new(b"k-1").unwrap(),
+            },
+        ),
+        ("OrderAbandoned", Event::OrderAbandoned { order_id, account, instrument, reason }),
+        (
+            "FundsReturned",
+            Event::FundsReturned {
+                order_id,
+                account,
+                asset,
+                reserved: 75_150,
+                captured: 75_000,
+                returned: 150,
+            },
+        ),
+        ("TransferApplied-Proceeds", moved(proceeds, TransferKind::Proceeds)),
+        (
+            "TransferApplied-FundsReturned",
+            moved(TransferId::of_return(order_id), TransferKind::FundsReturned),
         ),
     ]
 }

@@ -8,7 +8,6 @@ use engine::balances::Balance;
 use engine::fees::{signed, unsigned};
 use engine::{
     AccountId, Amount, AssetId, Event, InstrumentId, InstrumentSpec, OrderId, Side, Trade,
-    TransferKind,
 };
 
 /// What a live order holds.
@@ -59,9 +58,10 @@ impl Balances {
             }
             Event::TransferApplied { kind, account, asset, amount, available, .. } => {
                 let balance = self.balance(*account, *asset);
-                match kind {
-                    TransferKind::Credit | TransferKind::FundedOrder => balance.available += amount,
-                    TransferKind::Debit => balance.available -= amount,
+                if kind.brings_in() {
+                    balance.available += amount;
+                } else {
+                    balance.available -= amount;
                 }
                 assert_eq!(balance.available, *available, "balance after a transfer");
             }
@@ -151,5 +151,67 @@ impl Balances {
         let balance = self.balance(account, asset);
         balance.available = balance.available + before - amount;
         balance.held = balance.held + amount - before;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use engine::{
+        AssetCode, Command, Engine, EngineOptions, EventBuffer, Frame, NewOrder, Price, Quantity,
+        StateMachine, TradingStatus, TransferId,
+    };
+
+    use super::*;
+
+    /// An order whose funds are reserved elsewhere, resting, traded against a plain one, and ended.
+    #[test]
+    fn money_that_comes_and_goes_with_orders_is_counted() {
+        let (base, quote, instrument) = (AssetId(1), AssetId(2), InstrumentId(1));
+        let (plain, funded) = (AccountId(1), AccountId(2));
+        let order = |account, side, price| {
+            NewOrder::limit(account, instrument, side, Quantity(10), Price(price))
+        };
+        let asset = |id, code| {
+            let code = AssetCode::new(code).unwrap();
+            Command::AddAsset { asset: id, code, scale: 0 }
+        };
+        let spec = InstrumentSpec {
+            maker_fee_ppm: 1_000,
+            taker_fee_ppm: 20_000,
+            ..InstrumentSpec::open(instrument, base, quote)
+        };
+        let transfer_id = TransferId(1 << 100);
+        let commands = [
+            asset(base, "B"),
+            asset(quote, "Q"),
+            Command::AddInstrument(spec),
+            Command::SetTradingStatus { instrument, status: TradingStatus::Trading },
+            Command::RegisterAccount { uuid: 1, stp_group: 0 },
+            Command::RegisterAccount { uuid: 2, stp_group: 0 },
+            Command::Credit { transfer_id, account: plain, asset: base, amount: 15 },
+            Command::NewOrder(order(plain, Side::Sell, 90)),
+            Command::ReserveOrder(NewOrder {
+                quantity: Quantity(20),
+                ..order(funded, Side::Buy, 100)
+            }),
+            Command::PlaceReserved { order_id: OrderId(9) },
+            Command::MassCancel { account: funded, instrument, side: None },
+        ];
+        let mut engine = Engine::new(EngineOptions::default());
+        let (mut events, mut balances) = (EventBuffer::default(), Balances::default());
+        let mut most_held = 0;
+        for (command, sequence) in commands.into_iter().zip(1..) {
+            events.clear();
+            engine.apply(&Frame { sequence, timestamp_ns: 0, command }, &mut events);
+            balances.apply(sequence, events.as_slice());
+            for account in [plain, funded] {
+                for (asset, balance) in balances.of(account) {
+                    assert_eq!(balance, engine.balance(account, asset), "{asset} at {sequence}");
+                }
+            }
+            most_held = most_held.max(engine.balance(funded, quote).held);
+        }
+        assert_eq!(most_held, 2_040 - 918, "given, less 900 and its fee");
+        assert_eq!(balances.of(funded).map(|(_, b)| b.available + b.held).sum::<Amount>(), 0);
     }
 }

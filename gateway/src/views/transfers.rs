@@ -1,11 +1,12 @@
-//! Owns the first answers to credits. Knows nothing of references.
+//! Owns the first answers to credits. Knows nothing of references, nor of money that moves because
+//! of an order.
 //! Invariant: bounded; the oldest answer is forgotten first, and the engine still applies no credit
 //! twice for as long as it knows the reference: 30 days of journal time, or less if its table fills
 //! up.
 
 use std::collections::{HashMap, VecDeque};
 
-use engine::{Amount, Event, TransferId};
+use engine::{Amount, Event, TransferId, TransferKind};
 
 use crate::limits::TRANSFERS_MAX;
 
@@ -31,7 +32,10 @@ impl Transfers {
     }
 
     pub(super) fn apply(&mut self, sequence: u64, event: &Event) {
-        let Event::TransferApplied { transfer_id, available, .. } = event else { return };
+        let Event::TransferApplied { transfer_id, kind, available, .. } = event else { return };
+        if !matches!(kind, TransferKind::Credit | TransferKind::Debit) {
+            return;
+        }
         self.by_id.insert(*transfer_id, AppliedTransfer { available: *available, sequence });
         self.order.push_back(*transfer_id);
         if self.order.len() > TRANSFERS_MAX
@@ -44,7 +48,7 @@ impl Transfers {
 
 #[cfg(test)]
 mod tests {
-    use engine::{AccountId, AssetId, TransferKind};
+    use engine::{AccountId, AssetId};
 
     use super::*;
 
@@ -66,5 +70,24 @@ mod tests {
         transfers.apply(2, &applied(TRANSFERS_MAX + 1));
         assert_eq!(transfers.get(TransferId(1)), None, "one past it");
         assert!(transfers.get(TransferId(2)).is_some());
+    }
+
+    #[test]
+    fn what_orders_move_is_no_answer_to_a_transfer() {
+        let mut transfers = Transfers::default();
+        for kind in [
+            TransferKind::FundedOrder,
+            TransferKind::Proceeds,
+            TransferKind::FundsReturned,
+            TransferKind::Debit,
+        ] {
+            let transfer_id = TransferId(kind.code().into());
+            let (account, asset, amount) = (AccountId(1), AssetId(1), 1);
+            let event =
+                Event::TransferApplied { transfer_id, kind, account, asset, amount, available: 0 };
+            transfers.apply(1, &event);
+            let kept = transfers.get(transfer_id).is_some();
+            assert_eq!(kept, kind == TransferKind::Debit, "{kind:?}");
+        }
     }
 }

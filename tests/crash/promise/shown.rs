@@ -148,7 +148,7 @@ pub(super) fn check_balances(engine: &Engine, shown: &[(AccountId, Value)]) {
             );
             owned += units("available") + units("held");
         }
-        assert_eq!(owned + asset.fees, signed(asset.supply), "{} is not conserved", asset.code);
+        assert_eq!(owned + asset.fees, asset.supply, "{} is not conserved", asset.code);
     }
 }
 

@@ -56,6 +56,9 @@ fn render_event(scenario: &Scenario, sequence: u64, event: &Event) -> Option<Str
         | Event::SelfTradePrevented { .. }
         | Event::OrderTriggered { .. }
         | Event::KillSwitchChanged { .. }
+        | Event::OrderReserving { .. }
+        | Event::OrderAbandoned { .. }
+        | Event::FundsReturned { .. }
         | Event::SessionEnded { .. } => panic!("the notation has no word for {event:?}"),
         Event::OrderAccepted(_)
         | Event::TransferApplied { .. }

@@ -11,6 +11,7 @@ use engine::{
 use super::arithmetic::{
     ORDER_VALUE_MAX, band, base_value, cap, cost, exact_quote_value, quote_value,
 };
+use super::funding::{Intent, ORDER_INTENTS_MAX};
 use super::{Instrument, Model, Verdict, hold_asset, is_key};
 
 /// The first code that an idempotency key remembers.
@@ -20,8 +21,35 @@ fn refuse_if(broken: bool, reason: RejectReason) -> Verdict {
     if broken { Err(reason) } else { Ok(()) }
 }
 
+/// Where the money of an order comes from.
+#[derive(Clone, Copy)]
+pub(super) enum Purse<'a> {
+    /// The account, and what the order brings.
+    Account,
+    /// Somewhere else, later: the order only asks.
+    Promised,
+    /// Somewhere else, now.
+    Intent(&'a Intent),
+}
+
+/// What an order that is let in works with.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Terms {
+    /// Worst price that it may trade at.
+    pub(super) limit: i64,
+    pub(super) hold: Amount,
+    pub(super) maker_fee_ppm: i32,
+    pub(super) taker_fee_ppm: i32,
+    pub(super) funded: bool,
+}
+
 impl Model {
     pub(super) fn new_order(&mut self, order: &NewOrder) -> Verdict {
+        self.take(order, Purse::Account)
+    }
+
+    /// An order that enters the exchange: placed at once, or announced.
+    pub(super) fn take(&mut self, order: &NewOrder, purse: Purse) -> Verdict {
         self.account(order.account)?;
         if !order.client_order_id.is_empty() {
             self.forget_old_client_ids();
@@ -36,11 +64,16 @@ impl Model {
             self.forget_old_transfers();
             refuse_if(self.transfer_is_known(order.credit_id), RejectReason::IdempotencyConflict)?;
         }
-        let verdict = self.check_shape(order).and_then(|()| self.check_business(order));
+        let verdict = self.check(order, purse);
         match verdict {
             Ok(()) => {
                 self.remember_order(order, None);
-                self.accept(order);
+                let terms = self.terms(order, purse);
+                if matches!(purse, Purse::Promised) {
+                    self.announce(order, &terms);
+                } else {
+                    self.accept(order, &terms);
+                }
             }
             Err(RejectReason::WindowFull) => {}
             Err(reason) if reason.code() >= FIRST_BUSINESS_CODE => {
@@ -51,9 +84,20 @@ impl Model {
         verdict
     }
 
+    /// Codes 5 and higher.
+    pub(super) fn check(&self, order: &NewOrder, purse: Purse) -> Verdict {
+        self.check_shape(order, purse)?;
+        self.check_business(order, purse)
+    }
+
     /// Codes 5 to 17.
-    fn check_shape(&self, order: &NewOrder) -> Verdict {
+    fn check_shape(&self, order: &NewOrder, purse: Purse) -> Verdict {
         let spec = self.instrument(order.instrument)?.spec;
+        let triggered = !matches!(order.order_type, OrderType::Limit | OrderType::Market);
+        let brings_money = order.credit_amount != 0 || is_key(order.credit_id);
+        if brings_money && !triggered && !matches!(purse, Purse::Account) {
+            return Err(RejectReason::InvalidField);
+        }
         match order.order_type {
             OrderType::Limit => check_limit_shape(order, &spec)?,
             OrderType::Market => check_market_shape(order)?,
@@ -78,7 +122,7 @@ impl Model {
     }
 
     /// Codes 19 to 39.
-    fn check_business(&self, order: &NewOrder) -> Verdict {
+    fn check_business(&self, order: &NewOrder, purse: Purse) -> Verdict {
         let instrument = *self.instrument(order.instrument)?;
         let best = self.best_price(order.instrument, order.side.opposite());
         let suspended = self.account(order.account)?.status == AccountStatus::Suspended;
@@ -93,22 +137,22 @@ impl Model {
         check_value(order, &instrument.spec, best)?;
         check_band(order, &instrument, best)?;
         self.check_room(order, &instrument.spec)?;
+        let terms = self.terms(order, purse);
         if let Some(best) = best
             && is_by_budget(order)
         {
             let value = quote_value(&instrument.spec, Price(best), Quantity(1));
-            let one_lot = cost(value, 0, instrument.spec.taker_fee_ppm);
+            let one_lot = cost(value, 0, terms.taker_fee_ppm);
             refuse_if(one_lot > order.quote_budget, RejectReason::BudgetTooSmall)?;
         }
-        self.check_keys_and_money(order, &instrument, best)?;
+        self.check_keys_and_money(order, &instrument, purse, terms.hold)?;
         let crosses = best.is_some_and(|best| match order.side {
             Side::Buy => best <= order.price.0,
             Side::Sell => best >= order.price.0,
         });
         refuse_if(order.post_only && crosses, RejectReason::PostOnlyWouldCross)?;
-        let limit = limit_price(order, &instrument, best);
         refuse_if(
-            order.time_in_force == TimeInForce::Fok && !self.can_fill(order, limit),
+            order.time_in_force == TimeInForce::Fok && !self.can_fill(order, terms.limit),
             RejectReason::FokUnfillable,
         )
     }
@@ -129,23 +173,60 @@ impl Model {
         &self,
         order: &NewOrder,
         instrument: &Instrument,
-        best: Option<i64>,
+        purse: Purse,
+        hold: Amount,
     ) -> Verdict {
-        let funded = is_key(order.credit_id);
-        let no_room =
-            !order.client_order_id.is_empty() && self.no_room_for_client_id(order.account);
-        let full = no_room || (funded && self.transfers_are_full());
-        refuse_if(full, RejectReason::WindowFull)?;
         let asset = hold_asset(&instrument.spec, order.side);
-        let mut spendable = self.available(order.account, asset);
-        if funded {
-            let overflows = self.supply_overflows(asset, order.credit_amount);
-            refuse_if(overflows, RejectReason::BalanceOverflow)?;
-            spendable += order.credit_amount;
+        let keyed = !order.client_order_id.is_empty();
+        let no_room = keyed && self.no_room_for_client_id(order.account);
+        match purse {
+            Purse::Account => {
+                let funded = is_key(order.credit_id);
+                let full = no_room || (funded && self.transfers_are_full());
+                refuse_if(full, RejectReason::WindowFull)?;
+                let mut spendable = self.available(order.account, asset);
+                if funded {
+                    let overflows = self.supply_overflows(asset, order.credit_amount);
+                    refuse_if(overflows, RejectReason::BalanceOverflow)?;
+                    spendable += order.credit_amount;
+                }
+                refuse_if(spendable < hold, RejectReason::InsufficientBalance)
+            }
+            Purse::Promised => {
+                let full = no_room || self.intents.len() == ORDER_INTENTS_MAX;
+                refuse_if(full, RejectReason::WindowFull)?;
+                refuse_if(self.supply_overflows(asset, hold), RejectReason::BalanceOverflow)
+            }
+            // Its key has its place since it was announced.
+            Purse::Intent(_) => {
+                refuse_if(self.supply_overflows(asset, hold), RejectReason::BalanceOverflow)
+            }
         }
-        let limit = limit_price(order, instrument, best);
-        let hold = first_hold(order, &instrument.spec, limit);
-        refuse_if(spendable < hold, RejectReason::InsufficientBalance)
+    }
+
+    /// The terms of an order that has passed the codes up to 31.
+    pub(super) fn terms(&self, order: &NewOrder, purse: Purse) -> Terms {
+        let instrument = *self.instrument(order.instrument).expect("checked");
+        let spec = instrument.spec;
+        let best = self.best_price(order.instrument, order.side.opposite());
+        let limit = limit_price(order, &instrument, best);
+        match purse {
+            Purse::Account | Purse::Promised => Terms {
+                limit,
+                hold: first_hold(order, &spec, limit),
+                maker_fee_ppm: spec.maker_fee_ppm,
+                taker_fee_ppm: spec.taker_fee_ppm,
+                funded: false,
+            },
+            Purse::Intent(intent) => Terms {
+                limit: match order.side {
+                    Side::Buy => intent.terms.limit.min(limit),
+                    Side::Sell => intent.terms.limit.max(limit),
+                },
+                funded: true,
+                ..intent.terms
+            },
+        }
     }
 
     /// Whether all of the order can trade at once, whole levels counted, within the step bound.
@@ -164,16 +245,13 @@ impl Model {
         got >= order.quantity.0 && steps <= self.config.max_steps_per_order
     }
 
-    fn accept(&mut self, order: &NewOrder) {
-        let instrument = *self.instrument(order.instrument).expect("checked");
-        let best = self.best_price(order.instrument, order.side.opposite());
-        let limit = limit_price(order, &instrument, best);
+    fn accept(&mut self, order: &NewOrder, terms: &Terms) {
         if is_key(order.credit_id) {
-            self.fund(order, hold_asset(&instrument.spec, order.side));
+            self.fund(order, hold_asset(&self.spec(order.instrument), order.side));
         }
-        let hold = first_hold(order, &instrument.spec, limit);
-        self.start(order, limit, hold);
-        self.execute(OrderId(self.last_sequence));
+        let id = OrderId(self.last_sequence);
+        self.start(id, order, terms);
+        self.execute(id);
     }
 }
 

@@ -117,9 +117,9 @@ impl Model {
             return Err(RejectReason::PriceBand);
         }
         let asset = hold_asset(&instrument.spec, order.side);
-        let held = order.required_hold(&instrument.spec);
-        let needed = amended.required_hold(&instrument.spec);
-        if needed > held + self.available(order.account, asset) {
+        let own = self.available(order.account, asset);
+        let spare = if order.funds.is_some() { 0 } else { own };
+        if amended.required_hold(&instrument.spec) > order.hold(&instrument.spec) + spare {
             return Err(RejectReason::InsufficientBalance);
         }
         let best = self.queue(order.instrument, order.side.opposite()).first().copied();

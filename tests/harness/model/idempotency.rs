@@ -103,6 +103,14 @@ impl Model {
         });
     }
 
+    /// The order that was announced will not be placed: that is its outcome.
+    pub(super) fn refuse_client_id(&mut self, order_id: OrderId, reason: RejectReason) {
+        if let Some(entry) = self.client_ids.iter_mut().find(|e| e.order_id == order_id) {
+            entry.reason = Some(reason);
+        }
+        self.retire_client_id(order_id);
+    }
+
     /// The order closed: its key may be forgotten from now on, after all that retired before it.
     pub(super) fn retire_client_id(&mut self, order_id: OrderId) {
         if let Some(index) = self.client_ids.iter().position(|e| e.order_id == order_id) {
@@ -174,7 +182,7 @@ impl Model {
         } else {
             // No more can leave than came in, whatever rebates an account was paid.
             let supply = self.asset(asset).map_or(0, |a| a.supply);
-            let covered = self.available(account, asset).min(supply) >= amount;
+            let covered = amount <= self.available(account, asset) && signed(amount) <= supply;
             (!covered).then_some(RejectReason::InsufficientBalance)
         };
         self.remember_transfer(id, *command, refusal);
@@ -184,16 +192,14 @@ impl Model {
         if credit {
             self.bring_in(id, TransferKind::Credit, account, asset, amount);
         } else {
-            self.move_available(account, asset, -signed(amount));
-            self.asset_mut(asset).supply -= amount;
-            self.emit_transfer(id, TransferKind::Debit, account, asset, amount);
+            self.take_out(id, TransferKind::Debit, account, asset, amount);
         }
         Ok(())
     }
 
     pub(super) fn supply_overflows(&self, asset: AssetId, amount: Amount) -> bool {
         let supply = self.asset(asset).map_or(0, |a| a.supply);
-        supply.checked_add(amount).is_none_or(|sum| sum > SUPPLY_MAX)
+        amount > SUPPLY_MAX || supply + signed(amount) > signed(SUPPLY_MAX)
     }
 
     /// The credit of a funded order, after all of its checks.
@@ -203,7 +209,7 @@ impl Model {
         self.bring_in(id, TransferKind::FundedOrder, order.account, asset, order.credit_amount);
     }
 
-    fn bring_in(
+    pub(super) fn bring_in(
         &mut self,
         id: TransferId,
         kind: TransferKind,
@@ -212,7 +218,20 @@ impl Model {
         amount: Amount,
     ) {
         self.move_available(account, asset, signed(amount));
-        self.asset_mut(asset).supply += amount;
+        self.asset_mut(asset).supply += signed(amount);
+        self.emit_transfer(id, kind, account, asset, amount);
+    }
+
+    pub(super) fn take_out(
+        &mut self,
+        id: TransferId,
+        kind: TransferKind,
+        account: AccountId,
+        asset: AssetId,
+        amount: Amount,
+    ) {
+        self.move_available(account, asset, -signed(amount));
+        self.asset_mut(asset).supply -= signed(amount);
         self.emit_transfer(id, kind, account, asset, amount);
     }
 

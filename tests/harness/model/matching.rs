@@ -9,9 +9,9 @@ use engine::{
     SignedAmount, TimeInForce, TradeId,
 };
 
-use super::admission::is_by_budget;
+use super::admission::{Terms, is_by_budget};
 use super::arithmetic::{base_value, quote_value, signed, unsigned, whole, whole_rounded_down};
-use super::order::Order;
+use super::order::{Funds, Order};
 use super::{Defect, Model, hold_asset};
 
 impl Model {
@@ -42,18 +42,18 @@ impl Model {
     /// and returns the new hold.
     pub(super) fn replace(&mut self, order: Order) -> Amount {
         let spec = self.spec(order.instrument);
-        let before = self.order(order.id).required_hold(&spec);
-        let after = order.required_hold(&spec);
+        let before = self.order(order.id).hold(&spec);
+        let after = order.hold(&spec);
         *self.order_mut(order.id) = order;
         let asset = hold_asset(&spec, order.side);
         self.move_available(order.account, asset, signed(before) - signed(after));
         after
     }
 
-    /// Takes the hold of an order that passed every check and announces it.
-    pub(super) fn start(&mut self, new: &NewOrder, limit: i64, hold: Amount) {
+    /// Takes the hold of an order that passed every check and says that it is in.
+    pub(super) fn start(&mut self, id: OrderId, new: &NewOrder, terms: &Terms) {
         let spec = self.spec(new.instrument);
-        let id = OrderId(self.last_sequence);
+        let Terms { limit, hold, maker_fee_ppm, taker_fee_ppm, .. } = *terms;
         self.orders.push(Order {
             id,
             account: new.account,
@@ -68,10 +68,12 @@ impl Model {
             open: new.quantity,
             budget_left: is_by_budget(new).then_some(new.quote_budget),
             fee_basis: 0,
-            maker_fee_ppm: spec.maker_fee_ppm,
-            taker_fee_ppm: spec.taker_fee_ppm,
+            maker_fee_ppm,
+            taker_fee_ppm,
             place: None,
+            funds: terms.funded.then_some(Funds { given: hold, taken: 0 }),
         });
+        self.orders.sort_by_key(|o| o.id);
         self.move_available(new.account, hold_asset(&spec, new.side), -signed(hold));
         let cap = if new.order_type == OrderType::Market { Price(limit) } else { Price(0) };
         self.emit(Event::OrderAccepted(OrderAccepted {
@@ -170,6 +172,7 @@ impl Model {
             maker_open: maker_fill.open,
             taker_open: taker_fill.open,
         }));
+        self.pay_out(TradeId(self.trades), buyer.0, seller.0, base, signed(quote) - seller.1.fee);
         if maker_fill.open.0 == 0 {
             self.close(maker.id, CloseReason::Filled);
         }
@@ -187,6 +190,12 @@ impl Model {
         let after = self.order_mut(order.id);
         after.filled.0 += quantity.0;
         after.fee_basis = basis;
+        if let Some(funds) = &mut after.funds {
+            funds.taken += match order.side {
+                Side::Buy => unsigned(signed(quote) + fee),
+                Side::Sell => base_value(&spec, quantity),
+            };
+        }
         match &mut after.budget_left {
             Some(budget_left) => *budget_left -= unsigned(signed(quote) + fee),
             None => after.open.0 -= quantity.0,
@@ -194,8 +203,8 @@ impl Model {
         Fill {
             fee,
             open: after.open,
-            hold_before: order.required_hold(&spec),
-            hold_after: after.required_hold(&spec),
+            hold_before: order.hold(&spec),
+            hold_after: after.hold(&spec),
         }
     }
 
@@ -224,7 +233,7 @@ impl Model {
     pub(super) fn close(&mut self, id: OrderId, reason: CloseReason) {
         let order = self.order(id);
         let spec = self.spec(order.instrument);
-        let released = order.required_hold(&spec);
+        let released = order.hold(&spec);
         self.orders.retain(|o| o.id != id);
         self.move_available(order.account, hold_asset(&spec, order.side), signed(released));
         self.retire_client_id(id);
@@ -238,6 +247,9 @@ impl Model {
             prevented: Quantity(0),
             released,
         });
+        if let Some(funds) = order.funds {
+            self.return_funds(&order, funds);
+        }
     }
 }
 

@@ -31,10 +31,25 @@ pub(super) struct Order {
     pub(super) taker_fee_ppm: i32,
     /// Its place among all that rest; `None` while it does not.
     pub(super) place: Option<u64>,
+    /// Of an order whose funds were reserved outside.
+    pub(super) funds: Option<Funds>,
+}
+
+/// The money of an order that spends no other.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Funds {
+    pub(super) given: Amount,
+    /// What its trades took so far.
+    pub(super) taken: Amount,
 }
 
 impl Order {
-    /// What must be held for it, in units of its hold asset.
+    /// What is held for it, in units of its hold asset.
+    pub(super) fn hold(&self, spec: &InstrumentSpec) -> Amount {
+        self.funds.map_or_else(|| self.required_hold(spec), |funds| funds.given - funds.taken)
+    }
+
+    /// What it can still cost, in units of its hold asset.
     pub(super) fn required_hold(&self, spec: &InstrumentSpec) -> Amount {
         match (self.side, self.budget_left) {
             (Side::Sell, _) => base_value(spec, self.open),

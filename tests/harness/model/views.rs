@@ -19,7 +19,7 @@ impl Model {
         for order in self.orders.iter().filter(|o| o.account == account) {
             let spec = self.spec(order.instrument);
             if hold_asset(&spec, order.side) == asset {
-                held += order.required_hold(&spec);
+                held += order.hold(&spec);
             }
         }
         (self.available(account, asset), held)
@@ -27,7 +27,7 @@ impl Model {
 
     /// Fees collected in one asset, and its supply; zeros for an unknown asset.
     #[must_use]
-    pub fn fees_and_supply(&self, asset: AssetId) -> (SignedAmount, Amount) {
+    pub fn fees_and_supply(&self, asset: AssetId) -> (SignedAmount, SignedAmount) {
         self.asset(asset).map_or((0, 0), |a| (a.fees, a.supply))
     }
 
@@ -35,6 +35,12 @@ impl Model {
     #[must_use]
     pub fn live_orders(&self) -> Vec<(OrderId, AccountId)> {
         self.orders.iter().map(|o| (o.id, o.account)).collect()
+    }
+
+    /// Orders that wait for their funds, in ascending id.
+    #[must_use]
+    pub fn intents(&self) -> Vec<OrderId> {
+        self.intents.iter().map(|intent| intent.id).collect()
     }
 
     /// Id, price and open quantity of the resting orders of one side, first to trade first.
@@ -61,6 +67,8 @@ impl Model {
         for order in &self.orders {
             assert_eq!(order.quantity.0, order.filled.0 + order.open.0, "order {}", order.id);
             assert!(order.place.is_some() && order.open.0 >= 1, "order {} does not rest", order.id);
+            let spec = self.spec(order.instrument);
+            assert!(order.required_hold(&spec) <= order.hold(&spec), "funds of {}", order.id);
         }
         for asset in &self.assets {
             let mut sum = asset.fees;
@@ -69,7 +77,7 @@ impl Model {
                 let (available, held) = self.balance(account, asset.id);
                 sum += signed(available) + signed(held);
             }
-            assert_eq!(sum, signed(asset.supply), "asset {} leaked", asset.code);
+            assert_eq!(sum, asset.supply, "asset {} leaked", asset.code);
         }
     }
 }

@@ -12,7 +12,7 @@ use super::Workload;
 impl Workload {
     pub(super) fn new_order(&mut self) -> NewOrder {
         if self.random.chance(4)
-            && let Command::NewOrder(order) = self.repeat()
+            && let Command::NewOrder(order) | Command::ReserveOrder(order) = self.repeat()
         {
             return order;
         }
@@ -48,6 +48,15 @@ impl Workload {
             self.blemish(&mut order);
         }
         order
+    }
+
+    /// An order whose money comes from elsewhere, so that it brings none; rarely it does.
+    pub(super) fn order_to_fund(&mut self) -> NewOrder {
+        let order = self.new_order();
+        if self.random.chance(5) {
+            return order;
+        }
+        NewOrder { credit_id: TransferId(0), credit_amount: 0, ..order }
     }
 
     /// Turns a MARKET order into one by quote budget.

@@ -1,8 +1,9 @@
 //! What belongs here: numbers at the edge of what integers hold. A refusal, never an overflow.
 
 use engine::{
-    AccountId, AmendOrder, AssetCode, AssetId, Command, Event, Frame, InstrumentId, InstrumentSpec,
-    NewOrder, OrderId, Price, Quantity, RejectReason, Side, TradingStatus, TransferId, limits,
+    AccountId, AmendOrder, AssetCode, AssetId, ClientOrderId, Command, Event, Frame, InstrumentId,
+    InstrumentSpec, NewOrder, OrderId, Price, Quantity, RejectReason, Side, TradingStatus,
+    TransferId, limits,
 };
 use tests::exchange::{Exchange, FastExchange};
 use tests::model::Model;
@@ -136,6 +137,66 @@ fn no_more_money_leaves_than_came_in() {
         matches!(events.as_slice(), [Event::TransferApplied { available: 1_000, .. }]),
         "{events:?}"
     );
+}
+
+/// One intent more than there may be is refused until one has ended, and is not held against its
+/// key.
+#[test]
+fn intents_are_bounded() {
+    let mut commands = setup(InstrumentSpec::open(INSTRUMENT, AssetId(1), AssetId(2)));
+    // Money comes in with an order, so there must be room for it.
+    for asset in [1, 2] {
+        commands.push(Command::Debit {
+            transfer_id: TransferId(10 + u128::from(asset)),
+            account: TRADER,
+            asset: AssetId(asset),
+            amount: limits::SUPPLY_MAX,
+        });
+    }
+    let bid = NewOrder::limit(TRADER, INSTRUMENT, Side::Buy, Quantity(1), Price(1));
+    let client_order_id = ClientOrderId::new(b"last").expect("a short key");
+    let last = Command::ReserveOrder(NewOrder { client_order_id, ..bid });
+    let first = OrderId(commands.len() as u64 + 1);
+    let most = limits::ORDER_INTENTS_MAX;
+    commands.extend(std::iter::repeat_n(Command::ReserveOrder(bid), most));
+    let events = last_events(&commands);
+    assert!(matches!(events[..], [Event::OrderReserving { .. }]), "at the bound: {events:?}");
+    commands.push(last);
+    assert_eq!(refusal(&last_events(&commands)), Some(RejectReason::WindowFull), "one past it");
+    assert!(RejectReason::WindowFull.is_transient());
+    commands.extend([Command::PlaceReserved { order_id: first }, last]);
+    let events = last_events(&commands);
+    assert!(matches!(events[..], [Event::OrderReserving { .. }]), "room again: {events:?}");
+}
+
+/// Money that comes in with an order is bounded like any other, when announced and when placed.
+#[test]
+fn funds_that_would_overflow_are_refused() {
+    let mut commands = setup(InstrumentSpec::open(INSTRUMENT, AssetId(1), AssetId(2)));
+    let debit = Command::Debit {
+        transfer_id: TransferId(10),
+        account: TRADER,
+        asset: AssetId(2),
+        amount: 5,
+    };
+    let bid = NewOrder::limit(TRADER, INSTRUMENT, Side::Buy, Quantity(1), Price(5));
+    commands.push(Command::ReserveOrder(bid));
+    assert_eq!(refusal(&last_events(&commands)), Some(RejectReason::BalanceOverflow));
+    commands.extend([debit, Command::ReserveOrder(bid)]);
+    let order_id = OrderId(commands.len() as u64);
+    let place = Command::PlaceReserved { order_id };
+    let events = last_events(&[commands.as_slice(), &[place]].concat());
+    assert!(matches!(events[1], Event::OrderAccepted(_)), "at the bound: {events:?}");
+    let one = Command::Credit {
+        transfer_id: TransferId(11),
+        account: TRADER,
+        asset: AssetId(2),
+        amount: 1,
+    };
+    commands.extend([one, place]);
+    let events = last_events(&commands);
+    assert_eq!(refusal(&events[..1]), Some(RejectReason::BalanceOverflow), "one past it");
+    assert!(matches!(events[1..], [Event::FundsReturned { captured: 0, returned: 5, .. }]));
 }
 
 /// More lots in one level than 64 bits count.

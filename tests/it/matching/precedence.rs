@@ -46,7 +46,7 @@ impl Case {
 
     fn order(&mut self) -> &mut NewOrder {
         match &mut self.command {
-            Command::NewOrder(order) => order,
+            Command::NewOrder(order) | Command::ReserveOrder(order) => order,
             other => panic!("{other:?} is not a new order"),
         }
     }
@@ -330,6 +330,38 @@ fn an_order_by_budget_is_refused_for_the_lowest_code() {
         Breach(R::BudgetTooSmall, &[Part::Budget], |c| c.order().quote_budget = 99),
     ];
     walk(&base, &[ANY_ORDER, MARKET, extra].concat());
+}
+
+/// The same as when it is placed at once, but that it may not bring money and needs none.
+#[test]
+fn an_announced_order_is_refused_for_the_lowest_code() {
+    let without_credit = |breach: &&Breach| {
+        let Breach(reason, parts, _) = breach;
+        let about_money =
+            matches!(reason, R::InvalidAmount | R::BalanceOverflow | R::InsufficientBalance);
+        !about_money && !parts.contains(&Part::CreditAmount)
+    };
+    let any_order: Vec<Breach> = ANY_ORDER.iter().filter(without_credit).copied().collect();
+    let extra: &[Breach] = &[
+        Breach(R::InvalidField, &[Part::Key], |c| fund(c, FRESH_KEY, 1)),
+        Breach(R::InvalidField, &[Part::Key], |c| c.order().credit_amount = 1),
+        Breach(R::BalanceOverflow, &[], |c| {
+            let (transfer_id, account, asset) = (TransferId(700), MAKER, QUOTE);
+            let amount = TOO_MUCH - 2_000_000;
+            c.late.push(Command::Credit { transfer_id, account, asset, amount });
+        }),
+        Breach(R::PostOnlyWouldCross, &[Part::Price, Part::TimeInForce], |c| {
+            c.order().post_only = true;
+            c.order().price.0 = 100;
+        }),
+        Breach(R::FokUnfillable, &[Part::TimeInForce, Part::Quantity], |c| {
+            c.order().time_in_force = TimeInForce::Fok;
+        }),
+    ];
+    let mut base = Case::new(Command::ReserveOrder(limit(TRADER, Side::Buy, 5, 95)));
+    walk(&base, &[&any_order, BY_QUANTITY, LIMIT, extra].concat());
+    base.broke = true;
+    assert_eq!(base.answer(), None, "no money is needed yet");
 }
 
 #[test]
