@@ -31,6 +31,7 @@ mod scan;
 mod segment;
 mod set_aside;
 mod sink;
+mod state_file;
 mod survey;
 mod tail;
 mod trim;
@@ -45,6 +46,7 @@ pub use record::{Record, RecordKind};
 pub use recovery::{Examined, RecoveryReport, examine, recover};
 pub use set_aside::set_aside;
 pub use sink::{GroupSink, MapSink};
+pub use state_file::StateFile;
 pub use tail::TailCase;
 pub use writer::JournalWriter;
 

@@ -28,6 +28,9 @@ pub const PREPARE_BYTES_PER_SECOND: u64 = 256 << 20;
 /// Stored bytes after which the background thread is told to take them into the segment's hash.
 pub const HASH_STEP_BYTES: u64 = 1 << 20;
 
+/// Longest body of a state file, bytes.
+pub const STATE_BYTES_MAX: usize = 16 * 1024 * 1024;
+
 /// Largest group that a segment of this size can hold, bytes.
 #[must_use]
 pub const fn group_bytes_max(segment_bytes: u64) -> u64 {

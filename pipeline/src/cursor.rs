@@ -9,6 +9,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crossbeam::utils::CachePadded;
+use journal::SyncPolicy;
 
 /// A position with one writer, alone in its cache line.
 #[derive(Debug, Default)]
@@ -121,6 +122,15 @@ impl Cursors {
     #[must_use]
     pub fn releasable(&self) -> u64 {
         self.matched().min(self.durable())
+    }
+
+    /// Up to where others may act on what happened and keep what they did: a power cut may not lose
+    /// the cause of something that lives on. Where the policy never waits for the disk, `os`, that
+    /// is all that is written.
+    #[must_use]
+    pub fn lasting(&self, sync: SyncPolicy) -> u64 {
+        let stored = if sync == SyncPolicy::Os { self.written() } else { self.synced() };
+        self.logged().min(stored)
     }
 
     /// Inputs between producers and publisher, in slots.

@@ -182,18 +182,18 @@ pub fn replay<S: StateMachine>(
 type Replayed<'a, S> = (Frame<<S as StateMachine>::Command>, &'a [<S as StateMachine>::Event]);
 
 /// Feeds records to a machine.
-struct Replay<S: StateMachine> {
+pub(crate) struct Replay<S: StateMachine> {
     events: EventBuffer<S::Event>,
     tally: Tally,
 }
 
 impl<S: StateMachine> Replay<S> {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { events: EventBuffer::with_capacity(EVENTS_RESERVED), tally: Tally::default() }
     }
 
     /// Applies one record; returns its frame and events, or nothing for a record without an input.
-    fn apply(
+    pub(crate) fn apply(
         &mut self,
         machine: &mut S,
         record: &Record<'_>,
