@@ -1,0 +1,34 @@
+//! Owns the router: the list of operations with the layers around it. Knows nothing of sockets.
+//! Invariant: whatever no path matches is refused with the same body as everything else.
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn_with_state;
+use tower_http::catch_panic::CatchPanicLayer;
+
+use super::envelope::{envelope, panicked};
+use super::error::{ApiError, ErrorCode};
+use super::routes::all;
+use super::state::ServiceState;
+
+/// Everything that the service answers. Whoever serves it puts a [`super::Caller`] into the
+/// extensions of each request that has a valid token; a request without one is refused with 401,
+/// but for the probes and the document.
+pub fn router(state: ServiceState) -> Router {
+    let mut router = Router::new();
+    for route in all(state.options()) {
+        router = router.route(&route.path, route.handler);
+    }
+    finished(router, state)
+}
+
+/// Puts the layers around all paths.
+pub(super) fn finished(router: Router<ServiceState>, state: ServiceState) -> Router {
+    router
+        .fallback(|| async { ApiError::new(ErrorCode::NotFound) })
+        .method_not_allowed_fallback(|| async { ApiError::new(ErrorCode::MethodNotAllowed) })
+        .layer(DefaultBodyLimit::max(state.options().body_bytes))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn_with_state(state.clone(), envelope))
+        .with_state(state)
+}
