@@ -1,0 +1,16 @@
+//! Settlement as others use it: against a wallet that fails in every way, over crashes and stops.
+//! Nothing here waits for real time; the clock is stopped and jumps from timer to timer.
+
+mod crash;
+mod defects;
+mod dead_letters;
+mod faults;
+mod funding;
+mod harness;
+mod instances;
+mod overflow;
+mod pool;
+mod scenarios;
+mod service;
+mod short;
+mod stopping;
