@@ -6,23 +6,29 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use engine::{Command, Engine, EngineOptions, HashSecret, RejectReason};
-use pipeline::{Outlet, PipelineError, Running, Stopped, SystemClock};
+use pipeline::{Clock, Outlet, PipelineError, Running, Stopped, SystemClock};
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinHandle};
 
-use crate::auth::Authenticator;
-use crate::config::Config;
+use wallet::bank::Bank;
+
+use crate::auth::{Authenticator, Scope};
+use crate::config::{Config, WalletBackend};
+use crate::convert;
 use crate::error::ErrorCode;
 use crate::exchange::Exchange;
 use crate::exit_status;
 use crate::genesis::{self, GenesisError};
-use crate::limits::{EXPECTED_CLIENT_IDS, EXPECTED_ORDERS};
+use crate::ids;
+use crate::limits::{EXPECTED_CLIENT_IDS, EXPECTED_ORDERS, SECRET_BYTES, WALLET_TOKEN_TTL};
+use crate::money::{self, Money, MoneyError, Venue};
 use crate::replies::{Answer, Waiter};
 use crate::router;
 use crate::server::{ListenError, Server};
 use crate::state::{AppState, RequestBounds};
 use crate::token_key::{self, TokenKeyError};
 use crate::views::{ViewFeed, Views};
+use crate::wallet_server;
 
 /// Why the exchange does not start.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +41,10 @@ pub enum AppError {
     TokenKey(#[from] TokenKeyError),
     #[error(transparent)]
     Listen(#[from] ListenError),
+    #[error(transparent)]
+    Money(#[from] MoneyError),
+    #[error("the exchange's token for the wallet cannot be signed")]
+    Sign,
     #[error("listing the configured products: {command:?} was refused: {reason:?}")]
     Refused { command: Box<Command>, reason: RejectReason },
     #[error("listing the configured products: {}", .0.text())]
@@ -51,10 +61,12 @@ impl AppError {
     pub fn exit_code(&self) -> i32 {
         match self {
             Self::Pipeline(error) => error.exit_code(),
+            Self::Money(error) => error.exit_code(),
             Self::Genesis(_)
             | Self::TokenKey(_)
             | Self::Listen(_)
             | Self::Refused { .. }
+            | Self::Sign
             | Self::Random(_) => exit_status::CONFIGURATION,
             Self::Submit(_) | Self::Interrupted(_) => exit_status::HALT,
         }
@@ -66,7 +78,9 @@ impl AppError {
 pub struct App {
     public_address: SocketAddr,
     admin_address: SocketAddr,
+    wallet_address: Option<SocketAddr>,
     state: AppState,
+    money: Money,
     stop: watch::Sender<bool>,
     servers: Vec<JoinHandle<()>>,
     running: Running<Engine, Waiter>,
@@ -78,32 +92,61 @@ impl App {
     /// # Errors
     /// [`AppError`]; nothing is left running.
     pub async fn start(config: Config) -> Result<Self, AppError> {
-        let recovery = config.clone();
-        let (views, running, secret, commands) =
-            tokio::task::spawn_blocking(move || recover(&recovery)).await??;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let (recovery, at) = (config.clone(), Arc::clone(&clock));
+        let Recovered { views, running, bank, secret, commands } =
+            tokio::task::spawn_blocking(move || recover(&recovery, at)).await??;
         let exchange = Exchange::new(running.ingress(), config.server.request_timeout);
-        let state = AppState {
-            exchange: Arc::new(exchange),
-            views,
-            authenticator: Arc::new(Authenticator::new(&secret, config.auth.clone())),
-            clock: Arc::new(SystemClock::new()),
-            bounds: Arc::new(RequestBounds { body_bytes: config.server.body_bytes_max }),
+        let exchange = Arc::new(exchange);
+        list(&exchange, commands).await?;
+        let authenticator = Arc::new(Authenticator::new(&secret, config.auth.clone()));
+        let token = wallet_token(&authenticator, &*clock)?;
+        let venue = Venue {
+            exchange: Arc::clone(&exchange),
+            views: Arc::clone(&views),
+            cursors: running.cursors(),
+            sync: config.journal.sync,
+            data_dir: config.data_dir.clone(),
+            clock: Arc::clone(&clock),
         };
-        list(&state.exchange, commands).await?;
+        let money = Money::start(&config, venue, bank, token).await?;
+        let bounds = Arc::new(RequestBounds { body_bytes: config.server.body_bytes_max });
+        let handles = Arc::new(money.state());
+        let state = AppState { exchange, views, authenticator, clock, bounds, money: handles };
+        let mut servers = Vec::new();
         let (server, at) = (&config.server, &config.server.listen);
         let public = Server::bind(*at, router::public(state.clone()), server).await?;
         let at = &config.server.admin_listen;
         let admin = Server::bind(*at, router::operators(state.clone()), server).await?;
         let (public_address, admin_address) = (public.address(), admin.address());
-        for address in [public_address, admin_address] {
+        servers.extend([public, admin]);
+        let mut wallet_address = None;
+        if let Some(teller) = money.teller() {
+            let door = wallet_server::Door::of(&state);
+            let server = wallet_server::bind(&config, teller, door).await?;
+            wallet_address = Some(server.address());
+            servers.push(server);
+        }
+        for address in [public_address, admin_address].into_iter().chain(wallet_address) {
             if !address.ip().is_loopback() {
                 tracing::warn!(%address, "listening beyond this machine without TLS");
             }
         }
         let stop = watch::Sender::new(false);
-        let servers = [public, admin].map(|s| tokio::spawn(s.serve(stop.subscribe()))).into();
-        tracing::info!(%public_address, %admin_address, "ready");
-        Ok(Self { public_address, admin_address, state, stop, servers, running })
+        let servers = servers.into_iter().map(|s| tokio::spawn(s.serve(stop.subscribe())));
+        let servers = servers.collect();
+        let wallet = wallet_address.map(tracing::field::display);
+        tracing::info!(%public_address, %admin_address, wallet_address = wallet, "ready");
+        Ok(Self {
+            public_address,
+            admin_address,
+            wallet_address,
+            state,
+            money,
+            stop,
+            servers,
+            running,
+        })
     }
 
     /// Where clients connect.
@@ -116,6 +159,12 @@ impl App {
     #[must_use]
     pub fn admin_address(&self) -> SocketAddr {
         self.admin_address
+    }
+
+    /// Where the wallet is served, if it is in this process.
+    #[must_use]
+    pub fn wallet_address(&self) -> Option<SocketAddr> {
+        self.wallet_address
     }
 
     /// What the handlers see.
@@ -132,14 +181,23 @@ impl App {
         for server in self.servers {
             server.await?;
         }
+        // What follows the exchange ends before it.
+        self.money.stop().await;
         let running = self.running;
         Ok(tokio::task::spawn_blocking(move || running.shutdown()).await?)
     }
 }
 
-type Recovered = (Arc<Views>, Running<Engine, Waiter>, [u8; 32], Vec<Command>);
+/// What a start finds on disk.
+struct Recovered {
+    views: Arc<Views>,
+    running: Running<Engine, Waiter>,
+    bank: Option<Bank>,
+    secret: [u8; SECRET_BYTES],
+    commands: Vec<Command>,
+}
 
-fn recover(config: &Config) -> Result<Recovered, AppError> {
+fn recover(config: &Config, clock: Arc<dyn Clock>) -> Result<Recovered, AppError> {
     let views = Arc::new(Views::default());
     let mut outlets: Vec<Box<dyn Outlet<Engine>>> = vec![Box::new(ViewFeed(Arc::clone(&views)))];
     let options = config.pipeline_options();
@@ -151,8 +209,23 @@ fn recover(config: &Config) -> Result<Recovered, AppError> {
     let recovered = pipeline::recover(&options, engine, &mut outlets)?;
     let secret = token_key::load_or_create(&config.data_dir)?;
     let commands = genesis::plan(&config.products, &views.products())?;
-    let running = pipeline::start(recovered, &options, outlets, Arc::new(SystemClock::new()))?;
-    Ok((views, running, secret, commands))
+    let bank = match config.wallet.backend {
+        WalletBackend::Embedded => {
+            let opened = money::open_bank(config, Arc::clone(&clock));
+            Some(opened.map_err(MoneyError::Bank)?)
+        }
+        WalletBackend::Http => None,
+    };
+    let running = pipeline::start(recovered, &options, outlets, clock)?;
+    Ok(Recovered { views, running, bank, secret, commands })
+}
+
+/// What the exchange shows to a wallet in another process that checks tokens with the same key.
+fn wallet_token(authenticator: &Authenticator, clock: &dyn Clock) -> Result<String, AppError> {
+    let exchange = ids::user("matchring.exchange").ok_or(AppError::Sign)?;
+    let now_s = clock.wall_ns() / convert::NS_PER_S;
+    let scopes = [Scope::Wallet, Scope::Admin];
+    authenticator.sign(exchange, &scopes, now_s, WALLET_TOKEN_TTL).ok_or(AppError::Sign)
 }
 
 /// Keys that clients choose are hashed with a secret of this process, so nobody can make them

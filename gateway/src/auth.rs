@@ -34,10 +34,12 @@ pub enum Scope {
     Trade,
     /// Everything on the admin listener.
     Admin,
+    /// Moving money on the wallet's listener; reading there takes it, too.
+    Wallet,
 }
 
 impl Scope {
-    pub const ALL: &[Self] = &[Self::Read, Self::Trade, Self::Admin];
+    pub const ALL: &[Self] = &[Self::Read, Self::Trade, Self::Admin, Self::Wallet];
 
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -45,6 +47,7 @@ impl Scope {
             Self::Read => "read",
             Self::Trade => "trade",
             Self::Admin => "admin",
+            Self::Wallet => "wallet",
         }
     }
 }
@@ -85,6 +88,11 @@ pub struct Caller {
 }
 
 impl Caller {
+    #[must_use]
+    pub fn may(&self, scope: Scope) -> bool {
+        self.scope.allows(scope)
+    }
+
     /// # Errors
     /// `FORBIDDEN` if the token does not carry `scope`.
     pub fn require(&self, scope: Scope) -> Result<(), ApiError> {

@@ -13,6 +13,7 @@ use crate::config::{Config, ConfigError, Overrides};
 use crate::exit_status;
 use crate::offline::{self, OfflineError};
 use crate::shutdown::Signals;
+use crate::wallet_server::WalletApp;
 
 /// An exchange in one process.
 #[derive(Debug, Parser)]
@@ -28,6 +29,11 @@ pub struct Cli {
 enum Subcommands {
     /// Run the exchange (the default).
     Serve(ServeArguments),
+    /// Run the wallet as a process of its own, or audit its logs.
+    Wallet(WalletArguments),
+    /// Look at the settlement of trades.
+    #[command(subcommand)]
+    Settlement(offline::SettlementCommand),
     /// Sign a bearer token and print it.
     Token(offline::TokenArguments),
     /// Replay a journal and print the hash of its state.
@@ -51,6 +57,31 @@ struct ServeArguments {
     /// Address for operators.
     #[arg(long, value_name = "ADDR")]
     admin_listen: Option<String>,
+    /// Address of the wallet.
+    #[arg(long, value_name = "ADDR")]
+    wallet_listen: Option<String>,
+}
+
+#[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
+struct WalletArguments {
+    #[command(subcommand)]
+    command: Option<WalletCommand>,
+    /// Configuration file, TOML.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Holds the folder `wallet` and the token key.
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Address to listen on.
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum WalletCommand {
+    /// Check the wallet's logs and its hash chain, and replay them.
+    Verify(offline::VerifyArguments),
 }
 
 /// Why the process ends with another status than 0.
@@ -94,23 +125,50 @@ impl Cli {
         match self.command {
             None => serve(self.serve),
             Some(Subcommands::Serve(arguments)) => serve(arguments),
-            Some(Subcommands::Token(arguments)) => {
-                let token = offline::token(&arguments)?;
-                writeln!(output, "{token}").map_err(CliError::Output)
+            Some(Subcommands::Wallet(arguments)) => match &arguments.command {
+                None => serve_wallet(arguments),
+                Some(WalletCommand::Verify(arguments)) => {
+                    print(&mut output, &offline::verify(arguments)?)
+                }
+            },
+            Some(Subcommands::Settlement(command)) => {
+                print(&mut output, &offline::settlement(&command)?)
             }
+            Some(Subcommands::Token(arguments)) => print(&mut output, &offline::token(&arguments)?),
             Some(Subcommands::Replay(arguments)) => {
-                let line = offline::replay(&arguments)?;
-                writeln!(output, "{line}").map_err(CliError::Output)
+                print(&mut output, &offline::replay(&arguments)?)
             }
             Some(Subcommands::Journal(command)) => Ok(offline::journal(&command, &mut output)?),
         }
     }
 }
 
+/// Nothing is printed for an empty list.
+fn print(output: &mut impl Write, text: &str) -> Result<(), CliError> {
+    if text.is_empty() {
+        return Ok(());
+    }
+    writeln!(output, "{text}").map_err(CliError::Output)
+}
+
 fn serve(arguments: ServeArguments) -> Result<(), CliError> {
-    let ServeArguments { config, data_dir, listen, admin_listen } = arguments;
-    let overrides = Overrides { data_dir, listen, admin_listen };
+    let ServeArguments { config, data_dir, listen, admin_listen, wallet_listen } = arguments;
+    let overrides = Overrides { data_dir, listen, admin_listen, wallet_listen };
     let config = Config::load(config.as_deref(), overrides)?;
+    run_in_runtime(config, run)
+}
+
+fn serve_wallet(arguments: WalletArguments) -> Result<(), CliError> {
+    let WalletArguments { config, data_dir, listen, .. } = arguments;
+    let overrides = Overrides { data_dir, wallet_listen: listen, ..Overrides::default() };
+    let config = Config::load(config.as_deref(), overrides)?;
+    run_in_runtime(config, run_wallet)
+}
+
+fn run_in_runtime<F: Future<Output = Result<(), CliError>>>(
+    config: Config,
+    run: impl FnOnce(Config) -> F,
+) -> Result<(), CliError> {
     start_log(&config)?;
     tracing::info!(?config, "effective configuration");
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -131,6 +189,18 @@ async fn run(config: Config) -> Result<(), CliError> {
     let app = tokio::select! {
         app = App::start(config) => app?,
         // What was appended so far is whole; the next start goes on from there.
+        () = signals.next() => return Ok(()),
+    };
+    signals.next().await;
+    signals.exit_on_next();
+    app.shutdown().await?;
+    Ok(())
+}
+
+async fn run_wallet(config: Config) -> Result<(), CliError> {
+    let mut signals = Signals::catch().map_err(CliError::Runtime)?;
+    let app = tokio::select! {
+        app = WalletApp::start(config) => app?,
         () = signals.next() => return Ok(()),
     };
     signals.next().await;

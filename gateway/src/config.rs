@@ -5,6 +5,7 @@
 //! Later sources win: defaults, file, environment (`MATCHRING__SECTION__KEY`), command line.
 
 mod file;
+mod money;
 mod products;
 
 use std::collections::HashMap;
@@ -16,16 +17,24 @@ use std::time::Duration;
 use config::{Environment, File, FileFormat};
 use journal::SyncPolicy;
 use pipeline::WaitMode;
+use settlement::SettlementOptions;
+use wallet::client::WalletClientOptions;
 
 use crate::auth::TokenOptions;
 use crate::limits::{
-    BODY_BYTES_MAX, CONNECTIONS_MAX, TIMEOUT_MAX, TOKEN_CLOCK_SKEW_S, WORKER_THREADS_MAX,
+    BODY_BYTES_MAX, CONNECTIONS_MAX, TIMEOUT_MAX, TOKEN_CLOCK_SKEW_S, WALLET_INPUT_SLOTS,
+    WALLET_OUTPUT_SLOTS, WORKER_THREADS_MAX,
 };
-pub use file::{ConfigFile, Profile};
+pub use file::{ConfigFile, Profile, WalletBackend};
+pub use money::WalletConfig;
 pub use products::ConfiguredProducts;
+use wallet::bank::BankOptions;
 
 /// What the names of our variables begin with, in upper or lower case.
 const VARIABLE_PREFIX: &str = "MATCHRING__";
+/// A setting of `wallet_client` under the name that other trade engines use for it.
+const WALLET_CLIENT_PREFIX: &str = "TRADE_ENGINE_WALLET_CLIENT_";
+const WALLET_CLIENT_SECTION: &str = "MATCHRING_WALLET_CLIENT__";
 
 /// Why a configuration is refused.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +57,7 @@ pub struct Overrides {
     pub data_dir: Option<PathBuf>,
     pub listen: Option<String>,
     pub admin_listen: Option<String>,
+    pub wallet_listen: Option<String>,
 }
 
 /// A checked configuration.
@@ -59,6 +69,9 @@ pub struct Config {
     pub journal: JournalConfig,
     pub pipeline: PipelineConfig,
     pub auth: TokenOptions,
+    pub wallet: WalletConfig,
+    pub wallet_client: WalletClientOptions,
+    pub settlement: SettlementOptions,
     pub log: LogConfig,
     pub products: ConfiguredProducts,
 }
@@ -140,13 +153,18 @@ impl Config {
             .set_override_option("data_dir", data_dir)?
             .set_override_option("server.listen", overrides.listen)?
             .set_override_option("server.admin_listen", overrides.admin_listen)?
+            .set_override_option("wallet.listen", overrides.wallet_listen)?
             .build()?;
         Self::check(built.try_deserialize::<ConfigFile>()?)
     }
 
     fn check(file: ConfigFile) -> Result<Self, ConfigError> {
+        let settlement_dir = file.data_dir.join(crate::money::SETTLEMENT_DIR);
         let config = Self {
             profile: file.profile,
+            wallet: money::check_wallet(&file.wallet, file.assets.as_deref())?,
+            wallet_client: money::check_client(file.wallet_client, file.wallet.backend)?,
+            settlement: money::check_settlement(&file.settlement, settlement_dir)?,
             data_dir: file.data_dir,
             server: check_server(&file.server)?,
             journal: check_journal(&file.journal, file.profile)?,
@@ -158,17 +176,20 @@ impl Config {
         Ok(config)
     }
 
-    /// What the pipeline is told.
-    #[must_use]
-    pub fn pipeline_options(&self) -> pipeline::Options {
-        let journal = pipeline::JournalOptions {
+    fn journal_options(&self) -> pipeline::JournalOptions {
+        pipeline::JournalOptions {
             segment_bytes: self.journal.segment_bytes,
             sync: self.journal.sync,
             allow_fs: self.journal.allow_fs,
             ..pipeline::JournalOptions::default()
-        };
+        }
+    }
+
+    /// What the exchange's pipeline is told.
+    #[must_use]
+    pub fn pipeline_options(&self) -> pipeline::Options {
         pipeline::Options {
-            journal,
+            journal: self.journal_options(),
             input_slots: self.pipeline.input_slots,
             output_slots: self.pipeline.output_slots,
             wait: self.pipeline.wait,
@@ -178,24 +199,56 @@ impl Config {
             ..pipeline::Options::new(&self.data_dir)
         }
     }
+
+    /// What the wallet's ledger in `directory` is opened with.
+    #[must_use]
+    pub fn bank_options(&self, directory: &std::path::Path) -> BankOptions {
+        let pipeline = pipeline::Options {
+            journal: self.journal_options(),
+            input_slots: self.pipeline.input_slots.min(WALLET_INPUT_SLOTS),
+            output_slots: self.pipeline.output_slots.min(WALLET_OUTPUT_SLOTS),
+            wait: self.pipeline.wait,
+            producers: self.server.worker_threads.max(1),
+            replies_max: self.pipeline.input_slots.min(WALLET_INPUT_SLOTS),
+            ..pipeline::Options::new(directory)
+        };
+        BankOptions {
+            pipeline,
+            assets: self.wallet.assets.clone(),
+            timeout: self.server.request_timeout,
+            fund: self.wallet.fund_trading,
+            read_only: self.wallet.read_only,
+        }
+    }
 }
 
-/// The variables with our prefix; what the environment holds besides may be of any form.
+/// The variables with one of our prefixes, under our own names; what the environment holds besides
+/// may be of any form.
 fn own_variables(
     variables: impl Iterator<Item = (OsString, OsString)>,
 ) -> Result<HashMap<String, String>, ConfigError> {
-    let is_own = |name: &OsString| {
-        let start = name.as_encoded_bytes().get(..VARIABLE_PREFIX.len());
-        start.is_some_and(|start| start.eq_ignore_ascii_case(VARIABLE_PREFIX.as_bytes()))
-    };
     let text = |text: OsString, name: &str| {
         text.into_string().map_err(|_| ConfigError::value(name, "is not UTF-8"))
     };
-    let own = variables.filter(|(name, _)| is_own(name)).map(|(name, value)| {
+    let own = variables.filter_map(|(name, value)| {
         let shown = name.to_string_lossy().into_owned();
-        Ok((text(name, &shown)?, text(value, &shown)?))
+        let own = own_name(&shown)?;
+        Some(text(name, &shown).and_then(|_| Ok((own, text(value, &shown)?))))
     });
     own.collect()
+}
+
+/// The name of a variable of ours as the configuration reads it.
+fn own_name(name: &str) -> Option<String> {
+    let after = |prefix: &str| {
+        let start = name.get(..prefix.len())?;
+        start.eq_ignore_ascii_case(prefix).then(|| &name[prefix.len()..])
+    };
+    if after(VARIABLE_PREFIX).is_some() {
+        return Some(name.to_owned());
+    }
+    let key = after(WALLET_CLIENT_PREFIX).or_else(|| after(WALLET_CLIENT_SECTION))?;
+    Some(format!("{VARIABLE_PREFIX}WALLET_CLIENT__{key}"))
 }
 
 fn bounded<T: PartialOrd + std::fmt::Display>(

@@ -97,6 +97,7 @@ error_codes! {
     OrderNotFound = 404 "ORDER_NOT_FOUND" "order not found",
     SymbolNotFound = 404 "SYMBOL_NOT_FOUND" "symbol not found",
     AssetNotFound = 404 "ASSET_NOT_FOUND" "asset not found",
+    TradeNotFound = 404 "TRADE_NOT_FOUND" "trade not found",
     UserNotFound = 404 "USER_NOT_FOUND" "account not found: its first deposit opens it",
     MethodNotAllowed = 405 "METHOD_NOT_ALLOWED" "method is not allowed here",
     RequestTimeout = 408 "REQUEST_TIMEOUT" "the request did not arrive in time",
@@ -106,6 +107,12 @@ error_codes! {
         "this order was accepted before; its details are no longer kept",
     OrderNotCancellable = 409 "ORDER_NOT_CANCELLABLE" "order is not open any more",
     OrderNotAmendable = 409 "ORDER_NOT_AMENDABLE" "order cannot be amended any more",
+    WalletElsewhere = 409 "WALLET_ELSEWHERE"
+        "the wallet is another process: make the adjustment there",
+    WalletNotOpen = 409 "WALLET_NOT_OPEN" "the wallet is frozen or closed",
+    ReasonRequired = 409 "REASON_REQUIRED"
+        "reason and correction (the id of the correcting transaction) are required",
+    SettlementInProgress = 409 "SETTLEMENT_IN_PROGRESS" "the trade is being settled right now",
     UriTooLong = 414 "URI_TOO_LONG" "path and query are too long",
     PayloadTooLarge = 413 "PAYLOAD_TOO_LARGE" "request body is too large",
     UnsupportedMediaType = 415 "UNSUPPORTED_MEDIA_TYPE" "content type must be application/json",
@@ -114,6 +121,7 @@ error_codes! {
     InternalError = 500 "INTERNAL_ERROR" "internal error",
     Overloaded = 503 "OVERLOADED" "too many requests in flight, try again later",
     ServiceUnavailable = 503 "SERVICE_UNAVAILABLE" "the service is not available, try again later",
+    ReadOnlyModeActive = 503 "READ_ONLY_MODE_ACTIVE" "only queries are answered at the moment",
     SequenceNotReached = 503 "SEQUENCE_NOT_REACHED" "min_seq has not been reached yet",
     OutcomeUnknown = 504 "OUTCOME_UNKNOWN"
         "no answer in time: the outcome is not known yet, query it before trying again",

@@ -59,6 +59,13 @@ impl Id {
         (id.kind == Kind::Order).then_some(id)
     }
 
+    /// The trade that `text` names; `None` for anything that [`Self::trade`] does not make.
+    #[must_use]
+    pub fn parse_trade(text: &str) -> Option<TradeId> {
+        let id = Self::decode(Uuid::try_parse(text).ok()?)?;
+        (id.kind == Kind::Trade).then_some(TradeId(id.number))
+    }
+
     /// The order with this id, if it was created at the time that the id says.
     #[must_use]
     pub fn names(self, order: OrderId, created_ns: u64) -> bool {
@@ -68,6 +75,11 @@ impl Id {
     #[must_use]
     pub fn order_id(self) -> OrderId {
         OrderId(self.number)
+    }
+
+    #[must_use]
+    pub fn uuid(self) -> Uuid {
+        self.encode()
     }
 
     fn encode(self) -> Uuid {

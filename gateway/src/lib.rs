@@ -24,6 +24,7 @@ pub mod genesis;
 mod hs256;
 pub mod ids;
 pub mod limits;
+pub mod money;
 mod offline;
 pub mod replies;
 pub mod request;
@@ -34,6 +35,7 @@ pub mod shutdown;
 pub mod state;
 pub mod token_key;
 pub mod views;
+pub mod wallet_server;
 mod write_timeout;
 
 pub use app::{App, AppError};

@@ -61,7 +61,7 @@ pub const CONNECTIONS_DEFAULT: usize = 1_024;
 pub const CONNECTIONS_MAX: usize = 65_536;
 /// Threads that run handlers.
 pub const WORKER_THREADS_MAX: usize = 64;
-/// Threads that may block; only the start uses them.
+/// Threads that may block: the start, saving cursors, comparing books.
 pub const BLOCKING_THREADS_MAX: usize = 4;
 
 /// How long a request waits for the outcome of its command.
@@ -78,6 +78,19 @@ pub const TIMEOUT_MAX: Duration = Duration::from_secs(600);
 pub const MIN_SEQ_WAIT: Duration = Duration::from_secs(2);
 /// What clients are told to wait before they try again, seconds.
 pub const RETRY_AFTER_S: u32 = 1;
+
+/// How long a look at the wallet, or at a machine's hash, may take.
+pub const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Time between comparisons of the books, milliseconds; the most that can be configured.
+pub const RECONCILE_EVERY_MS_DEFAULT: u64 = 60_000;
+pub const RECONCILE_EVERY_MS_MAX: u64 = 24 * 3_600_000;
+/// How long the exchange's own token for the wallet is valid.
+pub const WALLET_TOKEN_TTL: Duration = Duration::from_secs(TOKEN_TTL_MAX_S);
+/// Slots of the wallet's rings: its commands are large and fewer.
+pub const WALLET_INPUT_SLOTS: usize = 4_096;
+pub const WALLET_OUTPUT_SLOTS: usize = 16_384;
+/// Dead letters in one answer.
+pub const DEAD_LETTERS_PAGE_MAX: usize = 1_000;
 
 /// Bytes of the secret that signs tokens.
 pub const SECRET_BYTES: usize = 32;

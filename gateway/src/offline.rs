@@ -2,7 +2,9 @@
 //! Knows nothing of servers. Invariant: the one thing ever made is a token key where there is none.
 
 mod logs;
+mod settlement;
 mod token;
+mod wallet;
 
 use std::io;
 use std::path::PathBuf;
@@ -14,7 +16,9 @@ use crate::config::ConfigError;
 use crate::exit_status;
 use crate::token_key::TokenKeyError;
 pub(crate) use logs::{JournalCommand, ReplayArguments, journal, replay};
+pub(crate) use settlement::{SettlementCommand, settlement};
 pub(crate) use token::{TokenArguments, token};
+pub(crate) use wallet::{VerifyArguments, verify};
 
 /// Why an offline command failed.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +39,12 @@ pub enum OfflineError {
     NoJournal(PathBuf),
     #[error("the token cannot be signed")]
     Sign,
+    #[error(transparent)]
+    Progress(#[from] ::settlement::ProgressError),
+    #[error("event {event_sequence}: {what}")]
+    Audit { event_sequence: u64, what: String },
+    #[error("the books do not agree: {0}")]
+    Breach(String),
     #[error("writing to standard output: {0}")]
     Output(#[from] io::Error),
 }
@@ -45,7 +55,12 @@ impl OfflineError {
     pub fn exit_code(&self) -> i32 {
         match self {
             Self::Pipeline(error) => error.exit_code(),
-            Self::Journal(error) => error.exit_code(),
+            Self::Journal(error) | Self::Progress(::settlement::ProgressError::File(error)) => {
+                error.exit_code()
+            }
+            Self::Progress(::settlement::ProgressError::Unreadable(_))
+            | Self::Audit { .. }
+            | Self::Breach(_) => exit_status::HALT,
             Self::Config(_)
             | Self::TokenKey(_)
             | Self::Production

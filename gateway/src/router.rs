@@ -4,12 +4,14 @@
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::error::{ApiError, ErrorCode};
 use crate::request;
-use crate::routes::{admin, balances, health, market_data, order_changes, order_list, orders};
+use crate::routes::{
+    admin, balances, credits, health, market_data, order_changes, order_list, orders, settlements,
+};
 use crate::state::AppState;
 
 /// What clients reach.
@@ -34,10 +36,18 @@ pub fn public(state: AppState) -> Router {
 /// What operators reach, on a listener of its own.
 pub fn operators(state: AppState) -> Router {
     let api = Router::new()
-        .route("/credits", post(admin::credit))
+        .route("/credits", post(credits::credit))
         .route("/state-hash", get(admin::state_hash))
         .route("/symbols/{symbol}/status", post(admin::symbol_status))
-        .route("/accounts/{user}/status", post(admin::account_status));
+        .route("/accounts/{user}/status", post(admin::account_status))
+        .route("/settlements", get(settlements::status))
+        .route("/settlements/trades/{trade_id}", get(settlements::trade))
+        .route("/settlements/dlq", get(settlements::dead_letters))
+        .route("/settlements/dlq/requeue", post(settlements::requeue_class))
+        .route("/settlements/dlq/{trade_id}/requeue", post(settlements::requeue))
+        .route("/settlements/dlq/{trade_id}", delete(settlements::discard))
+        .route("/reconciliation", get(settlements::reconciliation))
+        .route("/reconciliation/run", post(settlements::reconcile));
     finish(Router::new().nest("/api/v1/admin", api), state)
 }
 

@@ -2,9 +2,11 @@
 
 pub(crate) mod admin;
 pub(crate) mod balances;
+pub(crate) mod credits;
 pub(crate) mod health;
 pub(crate) mod market_data;
 pub(crate) mod order_changes;
 pub(crate) mod order_list;
 pub(crate) mod order_request;
 pub(crate) mod orders;
+pub(crate) mod settlements;

@@ -4,10 +4,15 @@
 use std::sync::Arc;
 
 use pipeline::Clock;
+use settlement::Desk;
+use settlement::funding::Funding;
+use wallet::bank::Teller;
+use wallet::client::WalletClient;
 
 use crate::auth::Authenticator;
 use crate::convert::NS_PER_S;
 use crate::exchange::Exchange;
+use crate::money::Reconciliation;
 use crate::views::Views;
 
 /// Shared by all requests of all listeners.
@@ -18,6 +23,18 @@ pub struct AppState {
     pub authenticator: Arc<Authenticator>,
     pub clock: Arc<dyn Clock>,
     pub bounds: Arc<RequestBounds>,
+    pub money: Arc<MoneyState>,
+}
+
+/// What handlers reach of the money side.
+#[derive(Debug)]
+pub struct MoneyState {
+    pub client: Arc<dyn WalletClient>,
+    /// The wallet's ledger, if it is in this process.
+    pub teller: Option<Teller>,
+    pub desk: Arc<Desk>,
+    pub funding: Arc<Funding>,
+    pub reconciliation: Arc<Reconciliation>,
 }
 
 /// What a request may cost.

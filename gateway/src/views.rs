@@ -106,6 +106,11 @@ impl Views {
     }
 
     #[must_use]
+    pub fn user(&self, account: AccountId) -> Option<Uuid> {
+        self.accounts.read().user(account)
+    }
+
+    #[must_use]
     pub fn transfer(&self, id: TransferId) -> Option<AppliedTransfer> {
         self.transfers.read().get(id)
     }

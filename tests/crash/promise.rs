@@ -11,13 +11,13 @@ mod verdict;
 
 use std::collections::BTreeMap;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use engine::decimal::parse;
-use engine::{AccountId, Amount, AssetCode};
+use engine::{AccountId, AssetCode, SignedAmount};
 use serde_json::{Value, json};
 use tests::app::{App, Settings};
-use tests::http_client::{Answer, HttpClient};
+use tests::http_client::{Answer, HttpClient, Request};
 use tests::random::Random;
 
 use ledger::Ledger;
@@ -38,6 +38,9 @@ const LOAD_MIN: usize = TRADERS / 2;
 const FIRST_STARTS_KILLED: u32 = 2;
 /// Longest life of a start that is to be killed, microseconds.
 const START_US_MAX: u64 = 60_000;
+/// How long settlement may take to catch up.
+const PATIENCE: Duration = Duration::from_secs(60);
+const POLL: Duration = Duration::from_millis(50);
 const FUNDS: [(&str, &str); 3] = [("BTC", "10"), ("ETH", "200"), ("USDT", "600000")];
 
 /// What one proof came to.
@@ -218,6 +221,30 @@ impl Exchange {
         check_balances(&replayed.machine.engine, &balances);
     }
 
+    /// The wallet's logs are whole, every trade is settled once, and both books are equal.
+    fn check_money(&mut self, trades: usize) {
+        self.app.restart();
+        let admin_token = &self.admin_token;
+        let mut admin = HttpClient::new(self.app.admin());
+        let started = Instant::now();
+        loop {
+            let run = Request::post("/api/v1/admin/reconciliation/run", "");
+            let status = admin.ask(&run.with_token(admin_token)).json();
+            assert_eq!(status["report"]["breaches"], json!([]), "{status}");
+            if status["report"]["trades_matched"].as_u64() == Some(trades as u64) {
+                break;
+            }
+            assert!(started.elapsed() < PATIENCE, "settlement does not catch up: {status}");
+            thread::sleep(POLL);
+        }
+        assert_eq!(self.app.terminate().code, Some(0));
+        let audit = self.app.run_json(&["wallet", "verify"]);
+        assert!(audit["transactions"].as_u64() >= Some(trades as u64), "{audit}");
+        let report = self.app.run_json(&["settlement", "reconcile"]);
+        assert_eq!(report["trades_matched"].as_u64(), Some(trades as u64), "{report}");
+        assert_eq!((&report["unsettled"], &report["ahead"]), (&json!(0), &json!(0)), "{report}");
+    }
+
     fn accounts(&self, truth: &Truth) -> BTreeMap<String, AccountId> {
         let account =
             |(user, credit): (&String, &Answer)| (user.clone(), verdict::account_of(credit, truth));
@@ -266,19 +293,20 @@ impl Exchange {
         }
         self.check_supply(ledgers, &truth);
         truth::check_event_log(&self.app.data_dir(), &truth.events);
+        self.check_money(truth.trades.len());
         let segments = self.app.run_json(&["journal", "verify"])["segments"].as_u64();
         (truth.trades.len(), segments)
     }
 
     /// All the money there is was credited, and each credit counts once.
     fn check_supply(&self, ledgers: &[Ledger], truth: &Truth) {
-        let mut credited: BTreeMap<String, Amount> = BTreeMap::new();
+        let mut credited: BTreeMap<String, SignedAmount> = BTreeMap::new();
         let deposits = ledgers.iter().flat_map(|ledger| &ledger.credits);
         for credit in self.credits.iter().chain(deposits) {
             let body: &Value = &credit.first.1;
             let asset = text(body, "asset").to_owned();
             let units = parse(text(body, "amount"), 8).expect("an amount");
-            *credited.entry(asset).or_default() += units.unsigned_abs();
+            *credited.entry(asset).or_default() += units;
         }
         for (code, sum) in credited {
             let asset = AssetCode::new(&code).and_then(|code| truth.engine.assets().find(code));

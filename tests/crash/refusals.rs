@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use tests::app::{App, Settings, files};
 
@@ -11,19 +12,23 @@ use crate::desk::Customer;
 const EXIT_LOCKED: i32 = 75;
 const EXIT_CONFIGURATION: i32 = 78;
 
-/// Looks at files that are still being written.
-const LOOKS_MAX: u32 = 1_000;
+/// Longer than the time between saves of a cursor that moves.
+const REST: Duration = Duration::from_millis(400);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The files once nothing is written any more.
 fn settled_files(app: &App) -> BTreeMap<PathBuf, Vec<u8>> {
+    let started = Instant::now();
     let mut before = files(&app.data_dir());
-    for _ in 0..LOOKS_MAX {
-        thread::yield_now();
+    let mut changed = Instant::now();
+    while started.elapsed() < PATIENCE {
+        thread::sleep(REST / 20);
         let after = files(&app.data_dir());
-        if before == after {
+        if before != after {
+            (before, changed) = (after, Instant::now());
+        } else if changed.elapsed() > REST {
             return after;
         }
-        before = after;
     }
     panic!("an exchange that nobody uses keeps writing");
 }

@@ -35,6 +35,7 @@ impl Default for Settings {
         Self(BTreeMap::new())
             .with("server", "listen", "\"127.0.0.1:0\"")
             .with("server", "admin_listen", "\"127.0.0.1:0\"")
+            .with("wallet", "listen", "\"127.0.0.1:0\"")
             .with("journal", "segment_mib", "1")
             .with("journal", "allow_fs", "true")
             .with("log", "json", "true")
@@ -76,13 +77,22 @@ struct Process {
     log: Receiver<String>,
 }
 
+/// Where a process listens.
+#[derive(Clone, Copy, Debug)]
+struct Addresses {
+    public: SocketAddr,
+    admin: SocketAddr,
+    /// None if the wallet is another process.
+    wallet: Option<SocketAddr>,
+}
+
 /// An exchange that can be ended and started again; its files go with it.
 #[derive(Debug)]
 pub struct App {
     root: TempDir,
     process: Option<Process>,
-    /// Public and admin, while a process is ready.
-    addresses: Option<(SocketAddr, SocketAddr)>,
+    /// While a process is ready.
+    addresses: Option<Addresses>,
 }
 
 impl App {
@@ -132,7 +142,7 @@ impl App {
     /// If no process is ready.
     #[must_use]
     pub fn public(&self) -> SocketAddr {
-        self.addresses.expect("a process is ready").0
+        self.addresses.expect("a process is ready").public
     }
 
     /// Where operators connect.
@@ -141,7 +151,17 @@ impl App {
     /// If no process is ready.
     #[must_use]
     pub fn admin(&self) -> SocketAddr {
-        self.addresses.expect("a process is ready").1
+        self.addresses.expect("a process is ready").admin
+    }
+
+    /// Where the wallet is reached.
+    ///
+    /// # Panics
+    /// If no process is ready, or its wallet is elsewhere.
+    #[must_use]
+    pub fn wallet(&self) -> SocketAddr {
+        let addresses = self.addresses.expect("a process is ready");
+        addresses.wallet.expect("the wallet is in the process")
     }
 
     /// Whether the process has not ended by itself.
@@ -178,8 +198,9 @@ impl App {
     pub fn restart(&mut self) {
         self.spawn();
         let process = self.process.as_mut().expect("just started");
-        let (public, admin) = process.wait_for_addresses();
-        self.addresses = Some((public, admin));
+        let addresses = process.wait_for_addresses();
+        let public = addresses.public;
+        self.addresses = Some(addresses);
         let started = Instant::now();
         while !is_ready(public) {
             assert!(started.elapsed() < PATIENCE, "the exchange does not get ready");
@@ -308,7 +329,7 @@ impl Drop for App {
 
 impl Process {
     /// Reads the log up to the line that names the addresses.
-    fn wait_for_addresses(&mut self) -> (SocketAddr, SocketAddr) {
+    fn wait_for_addresses(&mut self) -> Addresses {
         let mut seen = Vec::new();
         loop {
             let line = match self.log.recv_timeout(PATIENCE) {
@@ -323,7 +344,7 @@ impl Process {
             if let (Some(public), Some(admin)) =
                 (address("public_address"), address("admin_address"))
             {
-                return (public, admin);
+                return Addresses { public, admin, wallet: address("wallet_address") };
             }
             seen.push(line);
         }

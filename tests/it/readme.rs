@@ -39,11 +39,12 @@ fn free_port() -> u16 {
 
 /// Runs the commands in one shell; gives what each printed.
 fn run(commands: &[Typed], folder: &Path) -> Vec<String> {
-    let (public, admin) = (free_port().to_string(), free_port().to_string());
+    let [public, admin, wallet] = [(); 3].map(|()| free_port().to_string());
     let mark = |place: usize| format!("printf '\\n@@%d@@\\n' {place}\n");
     let mut script = String::from("exec 2>&1\n");
     for (place, typed) in commands.iter().enumerate() {
         let command = typed.command.replace("8080", &public).replace("9090", &admin);
+        let command = command.replace("3002", &wallet);
         // The binary is built already, and the folder is no checkout.
         let command = if command.starts_with("cargo ") { ":" } else { &command };
         script += &mark(place);
@@ -58,11 +59,12 @@ fn run(commands: &[Typed], folder: &Path) -> Vec<String> {
         .current_dir(folder)
         .env("MATCHRING__SERVER__LISTEN", format!("127.0.0.1:{public}"))
         .env("MATCHRING__SERVER__ADMIN_LISTEN", format!("127.0.0.1:{admin}"))
+        .env("MATCHRING__WALLET__LISTEN", format!("127.0.0.1:{wallet}"))
         .env("MATCHRING__JOURNAL__ALLOW_FS", "true")
         .output()
         .expect("timeout and bash run");
     let text = String::from_utf8(output.stdout).expect("text");
-    let text = text.replace(&public, "8080").replace(&admin, "9090");
+    let text = text.replace(&public, "8080").replace(&admin, "9090").replace(&wallet, "3002");
     // The shell's own word about the process that was killed on purpose.
     let is_notice = |line: &&str| line.starts_with("bash: line") && line.contains("Killed");
     let text: String =

@@ -4,6 +4,8 @@
 use std::path::PathBuf;
 
 use serde::Deserialize;
+use settlement::SettlementOptions;
+use wallet::client::WalletClientOptions;
 
 use crate::limits;
 
@@ -33,6 +35,12 @@ pub struct ConfigFile {
     pub pipeline: PipelineSection,
     #[serde(default)]
     pub auth: AuthSection,
+    #[serde(default)]
+    pub wallet: WalletSection,
+    #[serde(default)]
+    pub wallet_client: WalletClientOptions,
+    #[serde(default)]
+    pub settlement: SettlementSection,
     #[serde(default)]
     pub log: LogSection,
     pub assets: Option<Vec<AssetEntry>>,
@@ -128,6 +136,81 @@ impl Default for AuthSection {
     }
 }
 
+/// Where the wallet is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WalletBackend {
+    /// In this process.
+    #[default]
+    Embedded,
+    /// Another process; see `wallet_client`.
+    Http,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct WalletSection {
+    pub backend: WalletBackend,
+    pub listen: String,
+    /// What one movement that a user asks for may be worth, in each asset.
+    pub amount_min: String,
+    pub amount_max: String,
+    pub read_only: bool,
+    /// False for a wallet without an exchange.
+    pub fund_trading: bool,
+    /// 0 is never.
+    pub reconcile_every_ms: u64,
+}
+
+impl Default for WalletSection {
+    fn default() -> Self {
+        Self {
+            backend: WalletBackend::default(),
+            listen: "127.0.0.1:3002".to_owned(),
+            amount_min: "0.01".to_owned(),
+            amount_max: "1000000.00".to_owned(),
+            read_only: false,
+            fund_trading: true,
+            reconcile_every_ms: limits::RECONCILE_EVERY_MS_DEFAULT,
+        }
+    }
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SettlementSection {
+    pub workers: usize,
+    pub window: usize,
+    pub batch: usize,
+    pub retry_attempts: u32,
+    pub retry_wait_ms: u64,
+    pub retry_wait_max_ms: u64,
+    pub call_timeout_ms: u64,
+    pub stop_timeout_ms: u64,
+    /// `backpressure` or `dlq`.
+    pub overflow: String,
+    pub dead_letters_max: usize,
+}
+
+impl Default for SettlementSection {
+    fn default() -> Self {
+        let defaults = SettlementOptions::new("");
+        let ms = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        Self {
+            workers: defaults.workers,
+            window: defaults.window,
+            batch: defaults.batch,
+            retry_attempts: defaults.retry.attempts,
+            retry_wait_ms: ms(defaults.retry.wait),
+            retry_wait_max_ms: ms(defaults.retry.wait_max),
+            call_timeout_ms: ms(defaults.call_timeout),
+            stop_timeout_ms: ms(defaults.stop_timeout),
+            overflow: "backpressure".to_owned(),
+            dead_letters_max: defaults.dead_letters_max,
+        }
+    }
+}
+
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LogSection {
@@ -147,6 +230,9 @@ pub struct AssetEntry {
     pub id: u32,
     pub code: String,
     pub scale: u8,
+    /// What one movement at the wallet may be worth; that of the wallet section if absent.
+    pub amount_min: Option<String>,
+    pub amount_max: Option<String>,
 }
 
 impl AssetEntry {
@@ -154,7 +240,13 @@ impl AssetEntry {
     #[must_use]
     pub fn defaults() -> Vec<Self> {
         [(1, "BTC", 8), (2, "ETH", 8), (3, "USD", 2), (4, "USDT", 8)]
-            .map(|(id, code, scale)| Self { id, code: code.to_owned(), scale })
+            .map(|(id, code, scale)| Self {
+                id,
+                code: code.to_owned(),
+                scale,
+                amount_min: None,
+                amount_max: None,
+            })
             .into()
     }
 }

@@ -20,7 +20,7 @@ pub(crate) struct TokenArguments {
     /// A name, or a UUID.
     #[arg(long)]
     user: String,
-    /// Any of read, trade, admin, separated by commas.
+    /// Any of read, trade, admin, wallet, separated by commas.
     #[arg(long)]
     scope: String,
     /// How long it is valid: a number and s, m, h or d.
@@ -43,8 +43,9 @@ pub(crate) fn token(arguments: &TokenArguments) -> Result<String, OfflineError> 
     };
     let user = ids::user(&arguments.user)
         .ok_or_else(|| refuse("user", &arguments.user, "expected a name or a UUID"))?;
-    let scopes = scopes(&arguments.scope)
-        .ok_or_else(|| refuse("scope", &arguments.scope, "expected read, trade or admin"))?;
+    let scopes = scopes(&arguments.scope).ok_or_else(|| {
+        refuse("scope", &arguments.scope, "expected read, trade, admin or wallet")
+    })?;
     let ttl = ttl(&arguments.ttl)
         .ok_or_else(|| refuse("ttl", &arguments.ttl, "expected for example 30m, 24h or 7d"))?;
     let overrides = Overrides { data_dir: arguments.data_dir.clone(), ..Overrides::default() };

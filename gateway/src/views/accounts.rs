@@ -10,12 +10,19 @@ use uuid::Uuid;
 #[derive(Debug, Default)]
 pub struct Accounts {
     by_user: HashMap<Uuid, AccountId>,
+    /// Users by the number of their account, from 1.
+    users: Vec<Uuid>,
 }
 
 impl Accounts {
     #[must_use]
     pub fn find(&self, user: Uuid) -> Option<AccountId> {
         self.by_user.get(&user).copied()
+    }
+
+    #[must_use]
+    pub fn user(&self, account: AccountId) -> Option<Uuid> {
+        self.users.get((account.0 as usize).checked_sub(1)?).copied()
     }
 
     /// Whether this event changes an account.
@@ -26,6 +33,7 @@ impl Accounts {
     pub(super) fn apply(&mut self, event: &Event) {
         if let Event::AccountRegistered { account, uuid, .. } = event {
             self.by_user.insert(Uuid::from_u128(*uuid), *account);
+            self.users.push(Uuid::from_u128(*uuid));
         }
     }
 }

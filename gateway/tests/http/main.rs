@@ -5,6 +5,7 @@ mod harness;
 mod idempotency;
 mod lifecycle;
 mod market;
+mod money;
 mod overload;
 mod restart;
 mod shapes;

@@ -10,8 +10,10 @@ use engine::{
     Side, TimeInForce, TransferId,
 };
 use gateway::auth::{Authenticator, Scope};
+use gateway::config::WalletBackend;
 use gateway::exchange::Exchange;
 use gateway::limits::CLOSED_ORDERS_PER_ACCOUNT_MAX;
+use gateway::money::{Money, Venue};
 use gateway::replies::Waiter;
 use gateway::state::{AppState, RequestBounds};
 use gateway::views::{ViewFeed, Views};
@@ -33,9 +35,11 @@ struct Standing {
 }
 
 impl Standing {
-    fn new() -> Self {
+    async fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let config = config(directory.path(), &format!("input_slots = {SLOTS}\n"));
+        let mut config = config(directory.path(), &format!("input_slots = {SLOTS}\n"));
+        config.wallet.backend = WalletBackend::Http;
+        config.wallet_client.use_mock = true;
         let options = config.pipeline_options();
         let views = Arc::new(Views::default());
         let mut outlets: Vec<Box<dyn Outlet<Engine>>> =
@@ -59,12 +63,24 @@ impl Standing {
         }
         stages.step_all();
 
+        let exchange = Arc::new(Exchange::new(stages.ingress(), Duration::from_secs(5)));
+        let venue = Venue {
+            exchange: Arc::clone(&exchange),
+            views: Arc::clone(&views),
+            cursors: stages.cursors(),
+            sync: config.journal.sync,
+            data_dir: config.data_dir.clone(),
+            clock: clock.clone(),
+        };
+        // A wallet in memory: nobody here moves money.
+        let money = Money::start(&config, venue, None, "unused".to_owned()).await.unwrap();
         let state = AppState {
-            exchange: Arc::new(Exchange::new(stages.ingress(), Duration::from_secs(5))),
+            exchange,
             views,
             authenticator: Arc::new(Authenticator::new(&[7; 32], config.auth)),
             clock,
             bounds: Arc::new(RequestBounds { body_bytes: 1024 }),
+            money: Arc::new(money.state()),
         };
         let scopes = [Scope::Read, Scope::Trade];
         let hour = Duration::from_secs(3600);
@@ -101,7 +117,7 @@ impl Standing {
 
 #[tokio::test(start_paused = true)]
 async fn no_answer_in_time_is_an_unknown_outcome() {
-    let mut standing = Standing::new();
+    let mut standing = Standing::new().await;
     standing.place("k1").await.refused(504, "OUTCOME_UNKNOWN");
     let path = "/api/v1/orders/by-client-id/k1";
     standing.send(Method::GET, path, None).await.refused(404, "ORDER_NOT_FOUND");
@@ -112,7 +128,7 @@ async fn no_answer_in_time_is_an_unknown_outcome() {
 
 #[tokio::test(start_paused = true)]
 async fn a_full_ring_is_an_answer_and_leaves_room_for_cancels() {
-    let mut standing = Standing::new();
+    let mut standing = Standing::new().await;
     for number in 0..ORDER_SLOTS {
         standing.place(&number.to_string()).await.refused(504, "OUTCOME_UNKNOWN");
     }
@@ -131,7 +147,7 @@ async fn a_full_ring_is_an_answer_and_leaves_room_for_cancels() {
 
 #[tokio::test]
 async fn a_repeat_of_an_order_that_is_not_kept_says_so() {
-    let mut standing = Standing::new();
+    let mut standing = Standing::new().await;
     let mut order = limit("BUY", "0.01", "50000");
     order["client_order_id"] = json!("k1");
     order["time_in_force"] = json!("IOC");

@@ -1,0 +1,201 @@
+//! Owns what stands behind trading money: the wallet, the settlement of trades, the funding of
+//! trading accounts, and the proof that both books agree. Composes, and knows no rule.
+//! Invariant: everything here follows the exchange's event log; trading goes on without it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use engine::Engine;
+use journal::SyncPolicy;
+use pipeline::{Clock, Cursors, PipelineError};
+use settlement::funding::{Funding, FundingError};
+use settlement::{Desk, Parts, SettlementOptions, StartError};
+use wallet::bank::{Bank, BankError, Teller};
+use wallet::client::{ClientError, EmbeddedWallet, Secret, WalletClient, connect};
+use wallet::ledger::types::CreditTo;
+use wallet::wire::Assets;
+
+use crate::config::{Config, WalletBackend};
+use crate::exchange::Exchange;
+use crate::state::MoneyState;
+use crate::views::Views;
+
+mod alarm;
+mod directory;
+mod reconciliation;
+mod source;
+mod trading;
+
+use alarm::HaltAndSuspend;
+use directory::ListedNames;
+pub use reconciliation::{Reconciliation, ReconciliationStatus};
+use source::EventLogSource;
+use trading::TradingAccounts;
+
+/// Folder of the wallet's journal in the data directory.
+pub(crate) const WALLET_DIR: &str = "wallet";
+/// Folder of cursors and dead letters.
+pub(crate) const SETTLEMENT_DIR: &str = "settlement";
+
+/// Why the money side does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum MoneyError {
+    #[error(transparent)]
+    Bank(#[from] BankError),
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error(transparent)]
+    Settlement(#[from] StartError),
+    #[error(transparent)]
+    Funding(#[from] FundingError),
+    #[error(transparent)]
+    Pipeline(#[from] PipelineError),
+    #[error("an asset is listed twice with different decimal places")]
+    Assets,
+}
+
+impl MoneyError {
+    /// Status with which the process should exit.
+    #[must_use]
+    pub fn exit_code(&self) -> i32 {
+        match self {
+            Self::Bank(BankError::Pipeline(error)) | Self::Pipeline(error) => error.exit_code(),
+            Self::Settlement(StartError::Progress(settlement::ProgressError::File(error)))
+            | Self::Funding(FundingError::File(error)) => error.exit_code(),
+            Self::Settlement(StartError::Progress(_) | StartError::Source(_))
+            | Self::Funding(FundingError::Unreadable(_)) => crate::exit_status::HALT,
+            Self::Bank(_) | Self::Client(_) | Self::Settlement(_) | Self::Assets => {
+                crate::exit_status::CONFIGURATION
+            }
+        }
+    }
+}
+
+/// The exchange, as far as the money side sees it.
+#[derive(Clone, Debug)]
+pub struct Venue {
+    pub exchange: Arc<Exchange>,
+    pub views: Arc<Views>,
+    pub cursors: Arc<Cursors>,
+    pub sync: SyncPolicy,
+    pub data_dir: PathBuf,
+    pub clock: Arc<dyn Clock>,
+}
+
+/// Opens the ledger of a data directory. Blocks while it replays.
+///
+/// # Errors
+/// See [`BankError`].
+pub fn open_bank(config: &Config, clock: Arc<dyn Clock>) -> Result<Bank, BankError> {
+    Bank::open(&config.bank_options(&config.data_dir.join(WALLET_DIR)), clock)
+}
+
+/// Wallet, settlement, funding and reconciliation of a running exchange.
+#[derive(Debug)]
+pub struct Money {
+    client: Arc<dyn WalletClient>,
+    /// The wallet's ledger, if it is in this process.
+    bank: Option<Bank>,
+    desk: Arc<Desk>,
+    funding: Arc<Funding>,
+    reconciliation: Arc<Reconciliation>,
+}
+
+impl Money {
+    /// Connects to the wallet and starts to follow the exchange. `bank` is that of this process;
+    /// `token` is what another process is shown. Needs a tokio runtime.
+    ///
+    /// # Errors
+    /// [`MoneyError`]; what was started is stopped by being dropped.
+    pub async fn start(
+        config: &Config,
+        venue: Venue,
+        bank: Option<Bank>,
+        token: String,
+    ) -> Result<Self, MoneyError> {
+        let listed = config.products.assets.iter().map(|asset| (asset.code, asset.scale));
+        let assets = Assets::new(listed).ok_or(MoneyError::Assets)?;
+        let client: Arc<dyn WalletClient> = match (&bank, config.wallet.backend) {
+            (Some(bank), WalletBackend::Embedded) => {
+                bank.add_assets(&config.wallet.assets).await?;
+                Arc::new(EmbeddedWallet::new(bank.teller()))
+            }
+            _ => {
+                let mut options = config.wallet_client.clone();
+                let token = options.token.take().unwrap_or_else(|| Secret::new(token));
+                options.token = Some(token);
+                connect(&options, assets, crate::config::environment_is_production())?
+            }
+        };
+        let directory = venue.data_dir.join(SETTLEMENT_DIR);
+        let desk = Arc::new(start_desk(&venue, &config.settlement, Arc::clone(&client))?);
+        let trading = Arc::new(TradingAccounts::new(venue.clone()));
+        let retry = config.settlement.retry;
+        let funding =
+            Funding::start(&directory, Arc::clone(&client), trading, desk.board(), retry)?;
+        let teller = bank.as_ref().map(Bank::teller);
+        let reconciliation = Reconciliation::start(
+            venue,
+            teller,
+            config.data_dir.join(WALLET_DIR),
+            Arc::clone(&client),
+            desk.board(),
+            config.wallet.reconcile_every,
+        );
+        let (funding, reconciliation) = (Arc::new(funding), Arc::new(reconciliation));
+        Ok(Self { client, bank, desk, funding, reconciliation })
+    }
+
+    /// What handlers reach of it.
+    #[must_use]
+    pub fn state(&self) -> MoneyState {
+        MoneyState {
+            client: Arc::clone(&self.client),
+            teller: self.teller(),
+            desk: Arc::clone(&self.desk),
+            funding: Arc::clone(&self.funding),
+            reconciliation: Arc::clone(&self.reconciliation),
+        }
+    }
+
+    /// Access to the wallet's ledger, if it is in this process.
+    #[must_use]
+    pub fn teller(&self) -> Option<Teller> {
+        self.bank.as_ref().map(Bank::teller)
+    }
+
+    /// Ends what follows the exchange, then the wallet. What is left stays behind the cursors.
+    pub async fn stop(self) {
+        self.reconciliation.stop().await;
+        self.funding.stop().await;
+        self.desk.stop().await;
+        self.client.close().await;
+        if let Some(bank) = self.bank {
+            // A panic there has ended the process.
+            let _ = tokio::task::spawn_blocking(move || bank.close()).await;
+        }
+    }
+}
+
+fn start_desk(
+    venue: &Venue,
+    options: &SettlementOptions,
+    client: Arc<dyn WalletClient>,
+) -> Result<Desk, StartError> {
+    let clock = Arc::clone(&venue.clock);
+    Desk::start(options.clone(), |from| {
+        Ok(Parts {
+            source: Box::new(EventLogSource::open(venue, from)?),
+            directory: Arc::new(ListedNames(Arc::clone(&venue.views))),
+            client,
+            alarm: Arc::new(HaltAndSuspend::new(venue.clone())),
+            clock: Arc::new(move || clock.wall_ns()),
+            credit_to: CreditTo::Reserved,
+        })
+    })
+}
+
+/// A machine of the kind that the exchange runs, to replay its journal with.
+pub(crate) fn fresh_engine() -> Engine {
+    Engine::new(engine::EngineOptions::default())
+}

@@ -1,0 +1,57 @@
+//! Owns what happens when the wallet refuses a trade: the market or the account stops.
+//! Knows nothing of why. Invariant: it stops too much rather than too little, and only an operator
+//! starts again what was stopped.
+
+use engine::{AccountStatus, Command, TradingStatus};
+use settlement::{Alarm, Class, DeadLetter};
+
+use super::Venue;
+
+/// Stops the instrument where the books do not agree, and the accounts where the wallet refuses.
+pub(super) struct HaltAndSuspend {
+    venue: Venue,
+}
+
+impl HaltAndSuspend {
+    pub(super) fn new(venue: Venue) -> Self {
+        Self { venue }
+    }
+
+    fn commands(&self, letter: &DeadLetter) -> Vec<Command> {
+        match letter.class {
+            Class::Unknown => Vec::new(),
+            Class::Impossible => vec![Command::SetTradingStatus {
+                instrument: letter.trade.instrument,
+                status: TradingStatus::CancelOnly,
+            }],
+            Class::Terminal => {
+                let request = &letter.trade.request;
+                let users = [request.buyer_id, request.seller_id];
+                let accounts = users.iter().filter_map(|user| self.venue.views.account(*user));
+                let status = AccountStatus::Suspended;
+                accounts.map(|account| Command::SetAccountStatus { account, status }).collect()
+            }
+        }
+    }
+}
+
+impl Alarm for HaltAndSuspend {
+    fn raise(&self, letter: &DeadLetter) {
+        tracing::error!(
+            trade = %letter.trade.request.trade_id,
+            class = letter.class.name(),
+            reason = letter.reason,
+            buyer = %letter.trade.request.buyer_id,
+            seller = %letter.trade.request.seller_id,
+            "the wallet refused a trade: it is a dead letter, and trading was restricted"
+        );
+        let (venue, commands) = (self.venue.clone(), self.commands(letter));
+        tokio::spawn(async move {
+            for command in commands {
+                if let Err(code) = venue.exchange.submit(command).await {
+                    tracing::error!(?command, code = code.name(), "trading was not restricted");
+                }
+            }
+        });
+    }
+}
