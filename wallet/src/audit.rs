@@ -97,7 +97,8 @@ impl Audit {
             [(leg.debit, -amount, leg.debit_after), (leg.credit, amount, leg.credit_after)]
         {
             let balance = self.balances.entry(account).or_default();
-            *balance = balance.saturating_add(change);
+            let sum = balance.checked_add(change);
+            *balance = sum.ok_or_else(|| error(at, leg.transaction, "a balance out of range"))?;
             if *balance != after {
                 let what = format!("{account:?} has {balance} units, the event says {after}");
                 return Err(AuditError { event_sequence: at, transaction: leg.transaction, what });

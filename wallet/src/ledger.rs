@@ -74,6 +74,9 @@ pub struct Ledger {
     chain: [u8; 32],
 }
 
+/// One part in so many of the transactions is kept for trading.
+const TRADING_SHARE: usize = 8;
+
 type Events = EventBuffer<Event>;
 type Checked<T> = Result<T, RejectReason>;
 
@@ -189,6 +192,14 @@ impl Ledger {
     fn repeat(&self, id: TransactionId, events: &mut Events) {
         let transaction = self.transactions.get(id).expect("a known transaction exists");
         events.push(Event::Repeated(transaction.again(id)));
+    }
+
+    /// As [`Self::has_room`], for what users ask for: the last eighth is kept for what must go on,
+    /// trades and the end of what has begun, so that no number of requests stops those.
+    fn has_room_for_requests(&self) -> Checked<()> {
+        let kept = self.capacity.transactions / TRADING_SHARE;
+        let room = self.transactions.len() < self.capacity.transactions - kept;
+        if room { Ok(()) } else { Err(RejectReason::CapacityExhausted) }
     }
 
     fn has_room(&self) -> Checked<()> {

@@ -210,7 +210,20 @@ impl Books {
             (true, false) => book.owned.checked_sub(amount),
             _ => Some(book.owned),
         };
-        book.owned = owned.ok_or(RejectReason::BalanceOverflow)?;
+        let owned = owned.ok_or(RejectReason::BalanceOverflow)?;
+        for (account, change) in [(debit, -signed), (credit, signed)] {
+            let balance = match account {
+                Account::Fees(_) => book.fees,
+                Account::External(_) => book.external,
+                Account::Available(_) | Account::Reserved(_) => continue,
+            };
+            let after = balance.checked_add(change).map(SignedAmount::unsigned_abs);
+            // What leaves with rebates and comes back as fees could grow without end.
+            if after.is_none_or(|after| after > 2 * OWNED_MAX) {
+                return Err(RejectReason::BalanceOverflow);
+            }
+        }
+        book.owned = owned;
         self.add(debit, -signed, pooled);
         self.add(credit, signed, pooled);
         let book = &self.assets[&id];

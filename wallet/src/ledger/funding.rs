@@ -39,9 +39,12 @@ impl Ledger {
                 self.repeat(id, events);
                 Ok(())
             }
-            (Funding::Funded | Funding::Recalled, TransactionStatus::Completed, false) => {
-                self.undo(id, events)
-            }
+            // Also one that was reversed from what else the user had.
+            (
+                Funding::Funded | Funding::Recalled,
+                TransactionStatus::Completed | TransactionStatus::Reversed,
+                false,
+            ) => self.undo(id, events),
             (Funding::None, ..) => Err(RejectReason::InvalidRequest),
             _ => Err(RejectReason::AlreadyConcluded),
         }

@@ -96,7 +96,7 @@ impl Ledger {
             Err(_) => return Err(RejectReason::DuplicateReference),
         }
         let (wallet, amount) = self.check_shape(post)?;
-        self.has_room()?;
+        self.has_room_for_requests()?;
         let draft = Draft {
             key: Some(key),
             fingerprint: body,
@@ -128,6 +128,10 @@ impl Ledger {
         }
         for posting in postings {
             self.check_posting(post.kind, posting)?;
+        }
+        // A loan is known by its transaction and its wallet.
+        if post.fund && lends_twice(postings) {
+            return Err(RejectReason::InvalidRequest);
         }
         Ok((head.subject(), first.amount))
     }
@@ -166,7 +170,8 @@ impl Ledger {
         let movement = Movement::of(posting)?;
         for wallet in [movement.source(), movement.destination()].into_iter().flatten() {
             match self.check_active(wallet) {
-                Err(RejectReason::WalletFrozen) if is_correction => {}
+                // Proceeds of trades may reach a closed wallet: operators must get them out.
+                Err(RejectReason::WalletFrozen | RejectReason::WalletClosed) if is_correction => {}
                 verdict => verdict?,
             }
         }
@@ -305,6 +310,18 @@ impl Ledger {
     pub(super) fn begun_ns(&self, id: TransactionId) -> u64 {
         self.transactions.get(id).map_or(0, |transaction| transaction.timestamp_ns)
     }
+}
+
+/// Whether two postings bring money to one wallet.
+pub(super) fn lends_twice(postings: &[Posting]) -> bool {
+    let credited = |at: usize| match postings[at].credit {
+        Account::Available(wallet) => Some(wallet),
+        _ => None,
+    };
+    let all = 0..postings.len();
+    all.clone().any(|at| {
+        credited(at).is_some_and(|wallet| (0..at).any(|earlier| credited(earlier) == Some(wallet)))
+    })
 }
 
 /// The movements of one posting: what a user receives goes on to the pool where that is so.

@@ -32,19 +32,19 @@ impl Ledger {
         if self.reservations.is_burned(order) {
             return Err(RejectReason::ReservationSpent);
         }
-        self.has_room()?;
+        self.has_room_for_requests()?;
         let full = self.reservations.len() >= self.capacity.reservations;
         if full && reason == ReserveReason::OrderPlacement {
             return Err(RejectReason::CapacityExhausted);
         }
-        let Some(wallet) = self.books.wallet_of(user, asset) else {
-            let known = self.books.knows(user);
-            return Err(if known {
-                RejectReason::InsufficientFunds
-            } else {
-                RejectReason::UnknownUser
-            });
-        };
+        if !self.books.knows(user) {
+            return Err(RejectReason::UnknownUser);
+        }
+        if self.missing_wallets(&[(user, asset)]) > self.free_wallets() {
+            return Err(RejectReason::CapacityExhausted);
+        }
+        // A refusal for want of money belongs to a wallet, too.
+        let wallet = self.wallet_for(user, asset, events);
         let draft = Draft {
             key: Some(key),
             fingerprint: body,

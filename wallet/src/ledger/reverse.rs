@@ -4,7 +4,7 @@
 
 use super::books::Leg;
 use super::command::Posting;
-use super::post::{Legs, push_legs};
+use super::post::{Legs, lends_twice, push_legs};
 use super::reject::RejectReason;
 use super::transactions::{Funding, Transaction};
 use super::types::{Account, TransactionId, TransactionKind, TransactionStatus, WalletId};
@@ -40,7 +40,8 @@ impl Ledger {
         Ok(())
     }
 
-    /// Both sides get back what they gave: to the pool it came from, or to what they can take out.
+    /// Both sides get back what they gave, to what they can take out. Not where the money is lent
+    /// to trading, whose books a reversal here would contradict.
     fn reverse_settlement(
         &mut self,
         id: TransactionId,
@@ -49,8 +50,12 @@ impl Ledger {
     ) -> Checked<TransactionId> {
         let mut legs = Legs::new();
         for leg in self.legs_of(original).as_slice().iter().rev() {
+            // The trading accounts have moved, too, and would not know.
+            if leg.pooled {
+                return Err(RejectReason::NotReversible);
+            }
             let mut back = leg.reversed();
-            if let (Account::Reserved(wallet), false) = (back.credit, leg.pooled) {
+            if let Account::Reserved(wallet) = back.credit {
                 back.credit = Account::Available(wallet);
             }
             legs.push(back);
@@ -85,6 +90,7 @@ impl Ledger {
             ..Draft::new(TransactionKind::Reversal, original.wallet, original.amount)
         };
         let funded = matches!(original.funding, Funding::Funded | Funding::Recalled);
+        let funded = funded && !lends_twice(&postings);
         if let [posting] = postings[..]
             && funded
             && let Some(source) = self.short_source(&posting)

@@ -59,16 +59,15 @@ impl Ledger {
         let dues = self.check_trade(settle)?;
         self.has_room()?;
         let parties = self.parties(settle, &dues)?;
-        // Room for the wallets that the parties may not have yet.
-        if self.books.wallet_count() + 2 > self.capacity.wallets {
+        let receiving = [(settle.buyer, settle.base), (settle.seller, settle.quote)];
+        if self.missing_wallets(&receiving) > self.free_wallets() {
             return Err(RejectReason::CapacityExhausted);
         }
-        let mut opened = Events::default();
-        let buyer_base = self.wallet_for(settle.buyer, settle.base, &mut opened);
-        let seller_quote = self.wallet_for(settle.seller, settle.quote, &mut opened);
+        // They stay open even if the trade is refused now: it may come again.
+        let buyer_base = self.wallet_for(settle.buyer, settle.base, events);
+        let seller_quote = self.wallet_for(settle.seller, settle.quote, events);
         let legs = legs(settle, &dues, parties, buyer_base, seller_quote);
         self.books.apply(legs.as_slice())?;
-        opened.as_slice().iter().for_each(|event| events.push(*event));
         let draft = Draft {
             key: Some(key),
             fingerprint: body,

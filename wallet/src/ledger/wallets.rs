@@ -83,6 +83,17 @@ impl Ledger {
         })
     }
 
+    /// How many of these wallets would have to be opened, at most.
+    pub(super) fn missing_wallets(&self, owners: &[(UserId, AssetId)]) -> usize {
+        let missing =
+            |(user, asset): &&(UserId, AssetId)| self.books.wallet_of(*user, *asset).is_none();
+        owners.iter().filter(missing).count()
+    }
+
+    pub(super) fn free_wallets(&self) -> usize {
+        self.capacity.wallets.saturating_sub(self.books.wallet_count())
+    }
+
     pub(super) fn set_wallet_status(
         &mut self,
         id: WalletId,

@@ -3,7 +3,7 @@
 use super::*;
 
 fn small() -> Capacity {
-    Capacity { assets: 2, wallets: 3, transactions: 4, reservations: 2, pending: 1 }
+    Capacity { assets: 2, wallets: 3, transactions: 16, reservations: 2, pending: 1 }
 }
 
 #[test]
@@ -24,13 +24,79 @@ fn tables_are_met_and_not_passed() {
     assert!(matches!(bank.apply(first)[0], Event::Committed(_)));
     let second = recall(&bank, "w-2");
     assert_eq!(refused(&bank.apply(second)), RejectReason::CapacityExhausted);
-    bank.deposit(wallet, ONE, "d-1");
-    bank.deposit(wallet, ONE, "d-2");
-    let fifth = bank.deposit(wallet, ONE, "d-3");
-    assert_eq!(refused(&fifth), RejectReason::CapacityExhausted);
-    assert_eq!(bank.ledger.transactions().len(), 4);
+    for number in 3..=14 {
+        committed(&bank.deposit(wallet, ONE, &format!("d-{number}")));
+    }
+    let fifteenth = bank.deposit(wallet, ONE, "d-15");
+    assert_eq!(refused(&fifteenth), RejectReason::CapacityExhausted, "the rest is trading's");
+    assert_eq!(bank.ledger.transactions().len(), 14);
     let (transaction, granted) = (TransactionId(2), true);
     committed(&bank.apply(Command::ConcludeFunding { transaction, granted }));
+}
+
+#[test]
+fn fees_and_rebates_that_go_round_do_not_grow_without_end() {
+    let mut bank = Bank::new();
+    let wallet = bank.funded(ALICE, USDT, ONE, true);
+    bank.funded(BOB, BTC, ONE, true);
+    let most = limits::OWNED_MAX;
+    for round in 0..4u128 {
+        let total = bank.ledger.books().wallet(wallet).unwrap().total();
+        let kind = TransactionKind::Adjustment;
+        let name = format!("a-{round}");
+        let more = Post { kind, fund: true, ..bank.deposit_of(wallet, most - total - 2, &name) };
+        let Event::Committed(_) = bank.apply(Command::Post(more))[0] else { return };
+        let pool = bank.ledger.books().wallet(wallet).unwrap().pool;
+        let settle = Settle {
+            base_amount: 1,
+            quote_amount: 1,
+            buyer_fee: (pool - 1).cast_signed(),
+            seller_fee: 0,
+            ..trade(round + 1, CreditTo::Reserved)
+        };
+        let events = bank.apply(Command::Settle(settle));
+        if let Some(Event::CommandRejected { reason }) = events.last() {
+            assert_eq!(*reason, RejectReason::BalanceOverflow);
+            return;
+        }
+    }
+    panic!("no bound was met");
+}
+
+#[test]
+fn a_settlement_opens_no_more_wallets_than_there_are() {
+    let mut bank = Bank::with(Ledger::with_capacity(small()));
+    bank.funded(ALICE, USDT, ONE, true);
+    bank.funded(BOB, BTC, ONE, true);
+    let settle = Settle {
+        base_amount: 1,
+        quote_amount: 1,
+        buyer_fee: 0,
+        seller_fee: 0,
+        ..trade(1, CreditTo::Reserved)
+    };
+    let full = refused(&bank.apply(Command::Settle(settle)));
+    assert_eq!((full, bank.ledger.books().wallet_count()), (RejectReason::CapacityExhausted, 2));
+    bank.open(BOB, USDT);
+    let full = refused(&bank.apply(Command::Settle(settle)));
+    assert_eq!(full, RejectReason::CapacityExhausted, "one is missing still");
+}
+
+#[test]
+fn a_loan_is_known_by_its_wallet() {
+    let mut bank = Bank::new();
+    let (alice, bob) = (bank.open(ALICE, USDT), bank.open(BOB, USDT));
+    let debit = Account::External(USDT);
+    let to = |wallet| Posting { debit, credit: Account::Available(wallet), amount: ONE };
+    let batch = |postings: &[Posting], name| Post {
+        kind: TransactionKind::Batch,
+        postings: Postings::new(postings).unwrap(),
+        fund: true,
+        ..transfer_of(alice, bob, 1, name)
+    };
+    let twice = bank.apply(Command::Post(batch(&[to(alice), to(alice)], "b-1")));
+    assert_eq!(refused(&twice), RejectReason::InvalidRequest);
+    committed(&bank.apply(Command::Post(batch(&[to(alice), to(bob)], "b-1"))));
 }
 
 #[test]

@@ -135,6 +135,19 @@ fn money_that_trading_does_not_take_is_available_again() {
 }
 
 #[test]
+fn a_loan_that_trading_refuses_is_undone_even_if_it_was_reversed() {
+    let mut bank = Bank::new();
+    let wallet = bank.open(ALICE, USDT);
+    bank.deposit(wallet, ONE, "d-0");
+    let post = Post { fund: true, ..bank.deposit_of(wallet, ONE, "d-1") };
+    let id = committed(&bank.apply(Command::Post(post))).transaction;
+    committed(&bank.apply(Command::Reverse { transaction: id }));
+    assert_eq!(bank.funds(wallet), (0, ONE));
+    committed(&bank.apply(conclude(id, false)));
+    assert_eq!(bank.funds(wallet), (ONE, 0));
+}
+
+#[test]
 fn a_lent_deposit_is_reversed_through_trading() {
     let mut bank = Bank::new();
     let wallet = bank.open(ALICE, USDT);

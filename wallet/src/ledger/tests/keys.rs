@@ -116,19 +116,26 @@ fn a_reversal_happens_once() {
 
 #[test]
 fn a_reversed_settlement_gives_both_sides_back_what_they_gave() {
-    for credit_to in [CreditTo::Reserved, CreditTo::Available] {
-        let mut bank = Bank::new();
-        let pooled = credit_to == CreditTo::Reserved;
-        let alice = bank.funded(ALICE, USDT, 75_150 * ONE, pooled);
-        let bob = bank.funded(BOB, BTC, ONE * 3 / 2, pooled);
-        if !pooled {
-            committed(&bank.apply(Command::Reserve(reserve(ALICE, USDT, 75_150 * ONE, 11))));
-            committed(&bank.apply(Command::Reserve(reserve(BOB, BTC, ONE * 3 / 2, 12))));
-        }
-        let id = committed(&bank.apply(Command::Settle(trade(1, credit_to)))).transaction;
-        committed(&bank.apply(Command::Reverse { transaction: id }));
-        let total = |wallet| bank.ledger.books().wallet(wallet).unwrap().total();
-        assert_eq!((total(alice), total(bob)), (75_150 * ONE, ONE * 3 / 2));
-        assert_eq!(bank.balance(Account::Fees(USDT)), 0);
-    }
+    let mut bank = Bank::new();
+    let alice = bank.funded(ALICE, USDT, 75_150 * ONE, false);
+    let bob = bank.funded(BOB, BTC, ONE * 3 / 2, false);
+    committed(&bank.apply(Command::Reserve(reserve(ALICE, USDT, 75_150 * ONE, 11))));
+    committed(&bank.apply(Command::Reserve(reserve(BOB, BTC, ONE * 3 / 2, 12))));
+    let settle = Command::Settle(trade(1, CreditTo::Available));
+    let id = committed(&bank.apply(settle)).transaction;
+    committed(&bank.apply(Command::Reverse { transaction: id }));
+    let total = |wallet| bank.ledger.books().wallet(wallet).unwrap().total();
+    assert_eq!((total(alice), total(bob)), (75_150 * ONE, ONE * 3 / 2));
+    assert_eq!(bank.balance(Account::Fees(USDT)), 0);
+}
+
+#[test]
+fn a_settlement_of_lent_money_is_not_reversed_behind_the_back_of_trading() {
+    let mut bank = Bank::new();
+    bank.funded(ALICE, USDT, 75_150 * ONE, true);
+    bank.funded(BOB, BTC, ONE * 3 / 2, true);
+    let settle = Command::Settle(trade(1, CreditTo::Reserved));
+    let transaction = committed(&bank.apply(settle)).transaction;
+    let refused = refused(&bank.apply(Command::Reverse { transaction }));
+    assert_eq!(refused, RejectReason::NotReversible);
 }

@@ -102,6 +102,37 @@ fn a_rebate_comes_out_of_the_fees() {
 }
 
 #[test]
+fn a_refused_reserve_burns_its_key_without_a_wallet_too() {
+    let mut bank = Bank::new();
+    bank.funded(ALICE, BTC, ONE, false);
+    let reserve = Command::Reserve(reserve(ALICE, USDT, ONE, 5));
+    let events = bank.apply(reserve);
+    let [Event::WalletOpened { wallet, .. }, Event::Committed(head)] = events[..] else {
+        panic!("{events:?}")
+    };
+    assert_eq!(head.reason, Some(RejectReason::InsufficientFunds));
+    bank.deposit(wallet, ONE, "late");
+    assert_eq!(repeated(&bank.apply(reserve)), head.transaction);
+}
+
+#[test]
+fn proceeds_in_a_closed_wallet_can_be_got_out() {
+    let mut bank = Bank::new();
+    bank.funded(ALICE, USDT, 75_150 * ONE, true);
+    bank.funded(BOB, BTC, 2 * ONE, true);
+    let wallet = bank.open(BOB, USDT);
+    bank.apply(Command::SetWalletStatus { wallet, status: WalletStatus::Closed });
+    committed(&bank.apply(Command::Settle(trade(1, CreditTo::Reserved))));
+    let kind = TransactionKind::Adjustment;
+    let post = Post { kind, fund: true, ..bank.withdrawal_of(wallet, ONE, "a-1") };
+    let events = bank.apply(Command::Post(post));
+    let Some(Event::Committed(head)) = events.first() else { panic!("{events:?}") };
+    let (transaction, granted) = (head.transaction, true);
+    committed(&bank.apply(Command::ConcludeFunding { transaction, granted }));
+    assert_eq!(bank.funds(wallet), (0, cents(7_477_515) - ONE));
+}
+
+#[test]
 fn frozen_wallets_still_settle() {
     let mut bank = Bank::new();
     let alice = bank.funded(ALICE, USDT, 75_150 * ONE, true);
