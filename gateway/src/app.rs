@@ -94,7 +94,7 @@ impl App {
     pub async fn start(config: Config) -> Result<Self, AppError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let (recovery, at) = (config.clone(), Arc::clone(&clock));
-        let Recovered { views, running, bank, secret, commands } =
+        let Recovered { views, running, bank, secret, commands, last_event } =
             tokio::task::spawn_blocking(move || recover(&recovery, at)).await??;
         let exchange = Exchange::new(running.ingress(), config.server.request_timeout);
         let exchange = Arc::new(exchange);
@@ -108,6 +108,7 @@ impl App {
             sync: config.journal.sync,
             data_dir: config.data_dir.clone(),
             clock: Arc::clone(&clock),
+            last_event,
         };
         let money = Money::start(&config, venue, bank, token).await?;
         let bounds = Arc::new(RequestBounds { body_bytes: config.server.body_bytes_max });
@@ -195,6 +196,7 @@ struct Recovered {
     bank: Option<Bank>,
     secret: [u8; SECRET_BYTES],
     commands: Vec<Command>,
+    last_event: u64,
 }
 
 fn recover(config: &Config, clock: Arc<dyn Clock>) -> Result<Recovered, AppError> {
@@ -207,6 +209,7 @@ fn recover(config: &Config, clock: Arc<dyn Clock>) -> Result<Recovered, AppError
         expected_client_ids: EXPECTED_CLIENT_IDS,
     });
     let recovered = pipeline::recover(&options, engine, &mut outlets)?;
+    let last_event = recovered.report.last_event_sequence;
     let secret = token_key::load_or_create(&config.data_dir)?;
     let commands = genesis::plan(&config.products, &views.products())?;
     let bank = match config.wallet.backend {
@@ -217,7 +220,7 @@ fn recover(config: &Config, clock: Arc<dyn Clock>) -> Result<Recovered, AppError
         WalletBackend::Http => None,
     };
     let running = pipeline::start(recovered, &options, outlets, clock)?;
-    Ok(Recovered { views, running, bank, secret, commands })
+    Ok(Recovered { views, running, bank, secret, commands, last_event })
 }
 
 /// What the exchange shows to a wallet in another process that checks tokens with the same key.

@@ -5,11 +5,11 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use engine::Engine;
+use engine::{AccountId, Engine};
 use journal::SyncPolicy;
 use pipeline::{Clock, Cursors, PipelineError};
-use settlement::funding::{Funding, FundingError};
-use settlement::{Desk, Parts, SettlementOptions, StartError};
+use settlement::funding::{FUNDING_FILE, Funding, FundingError};
+use settlement::{Alarm, Desk, Parts, SettlementOptions, StartError};
 use wallet::bank::{Bank, BankError, Teller};
 use wallet::client::{ClientError, EmbeddedWallet, Secret, WalletClient, connect};
 use wallet::ledger::types::CreditTo;
@@ -52,6 +52,10 @@ pub enum MoneyError {
     Pipeline(#[from] PipelineError),
     #[error("an asset is listed twice with different decimal places")]
     Assets,
+    #[error("{what} is ahead of its log, at {cursor} of {head}: what it relied on is lost")]
+    CursorAhead { what: &'static str, cursor: u64, head: u64 },
+    #[error("{} is missing, but money was moved: repeating all of it could move it twice", .0.display())]
+    CursorLost(PathBuf),
 }
 
 impl MoneyError {
@@ -62,7 +66,9 @@ impl MoneyError {
             Self::Bank(BankError::Pipeline(error)) | Self::Pipeline(error) => error.exit_code(),
             Self::Settlement(StartError::Progress(settlement::ProgressError::File(error)))
             | Self::Funding(FundingError::File(error)) => error.exit_code(),
-            Self::Settlement(StartError::Progress(_) | StartError::Source(_))
+            Self::CursorAhead { .. }
+            | Self::CursorLost(_)
+            | Self::Settlement(StartError::Progress(_) | StartError::Source(_))
             | Self::Funding(FundingError::Unreadable(_)) => crate::exit_status::HALT,
             Self::Bank(_) | Self::Client(_) | Self::Settlement(_) | Self::Assets => {
                 crate::exit_status::CONFIGURATION
@@ -80,6 +86,20 @@ pub struct Venue {
     pub sync: SyncPolicy,
     pub data_dir: PathBuf,
     pub clock: Arc<dyn Clock>,
+    /// Last event that the start found.
+    pub last_event: u64,
+}
+
+impl Venue {
+    /// Waits until a command cannot be lost any more; false if that takes too long.
+    async fn lasts(&self, sequence: u64) -> bool {
+        let lasts = async {
+            while self.cursors.lasting(self.sync) < sequence {
+                tokio::time::sleep(settlement::limits::POLL_EVERY).await;
+            }
+        };
+        tokio::time::timeout(crate::limits::PROBE_TIMEOUT, lasts).await.is_ok()
+    }
 }
 
 /// Opens the ledger of a data directory. Blocks while it replays.
@@ -128,12 +148,28 @@ impl Money {
             }
         };
         let directory = venue.data_dir.join(SETTLEMENT_DIR);
-        let desk = Arc::new(start_desk(&venue, &config.settlement, Arc::clone(&client))?);
+        let funding_file = directory.join(FUNDING_FILE);
+        // Accounts are opened by the first movement of their money.
+        if venue.views.user(AccountId(1)).is_some() && !funding_file.exists() {
+            return Err(MoneyError::CursorLost(funding_file));
+        }
+        let alarm = Arc::new(HaltAndSuspend::new(venue.clone()));
+        let desk = Arc::new(start_desk(&venue, &config.settlement, Arc::clone(&client), &alarm)?);
+        // A crash may have come between a letter and what follows from it.
+        for letter in desk.board().progress().letters.iter() {
+            alarm.raise(letter);
+        }
         let trading = Arc::new(TradingAccounts::new(venue.clone()));
         let retry = config.settlement.retry;
         let funding =
             Funding::start(&directory, Arc::clone(&client), trading, desk.board(), retry)?;
         let teller = bank.as_ref().map(Bank::teller);
+        if let Some(teller) = &teller {
+            let (cursor, head) = (funding.cursor(), teller.views().sequence());
+            if cursor > head {
+                return Err(MoneyError::CursorAhead { what: "funding", cursor, head });
+            }
+        }
         let reconciliation = Reconciliation::start(
             venue,
             teller,
@@ -181,18 +217,25 @@ fn start_desk(
     venue: &Venue,
     options: &SettlementOptions,
     client: Arc<dyn WalletClient>,
-) -> Result<Desk, StartError> {
+    alarm: &Arc<HaltAndSuspend>,
+) -> Result<Desk, MoneyError> {
     let clock = Arc::clone(&venue.clock);
-    Desk::start(options.clone(), |from| {
+    let (progress, head) = (options.directory.join(settlement::STATE_FILE), venue.last_event);
+    let cursor = settlement::peek(&progress).map_err(StartError::Progress)?.cursor;
+    if cursor > head {
+        return Err(MoneyError::CursorAhead { what: "settlement", cursor, head });
+    }
+    let desk = Desk::start(options.clone(), |from| {
         Ok(Parts {
             source: Box::new(EventLogSource::open(venue, from)?),
             directory: Arc::new(ListedNames(Arc::clone(&venue.views))),
             client,
-            alarm: Arc::new(HaltAndSuspend::new(venue.clone())),
+            alarm: Arc::clone(alarm) as Arc<dyn Alarm>,
             clock: Arc::new(move || clock.wall_ns()),
             credit_to: CreditTo::Reserved,
         })
-    })
+    });
+    Ok(desk?)
 }
 
 /// A machine of the kind that the exchange runs, to replay its journal with.

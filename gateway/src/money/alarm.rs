@@ -2,10 +2,15 @@
 //! Knows nothing of why. Invariant: it stops too much rather than too little, and only an operator
 //! starts again what was stopped.
 
+use std::time::Duration;
+
 use engine::{AccountStatus, Command, TradingStatus};
 use settlement::{Alarm, Class, DeadLetter};
 
 use super::Venue;
+
+/// Pause before a restriction is asked for again.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Stops the instrument where the books do not agree, and the accounts where the wallet refuses.
 pub(super) struct HaltAndSuspend {
@@ -35,6 +40,18 @@ impl HaltAndSuspend {
     }
 }
 
+/// Asks until it is done: setting what is already so is fine. The next start asks again if this one
+/// ends before.
+async fn restrict(venue: &Venue, command: Command) {
+    while let Err(code) = venue.exchange.submit(command).await {
+        if venue.exchange.is_draining() {
+            return;
+        }
+        tracing::error!(?command, code = code.name(), "trading is not restricted yet");
+        tokio::time::sleep(ASK_AGAIN).await;
+    }
+}
+
 impl Alarm for HaltAndSuspend {
     fn raise(&self, letter: &DeadLetter) {
         tracing::error!(
@@ -48,9 +65,7 @@ impl Alarm for HaltAndSuspend {
         let (venue, commands) = (self.venue.clone(), self.commands(letter));
         tokio::spawn(async move {
             for command in commands {
-                if let Err(code) = venue.exchange.submit(command).await {
-                    tracing::error!(?command, code = code.name(), "trading was not restricted");
-                }
+                restrict(&venue, command).await;
             }
         });
     }

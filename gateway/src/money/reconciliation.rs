@@ -2,6 +2,7 @@
 //! Knows no identity itself. Invariant: it reads journals and asks nothing of the machines that
 //! earn money, but for a hash when an operator wants one; it corrects nothing.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -38,7 +39,7 @@ pub struct ReconciliationStatus {
     pub runs: u64,
     pub breaches: u64,
     /// Assets whose withdrawals were stopped.
-    pub frozen: Vec<String>,
+    pub frozen: BTreeSet<String>,
     /// What the last run came to; absent before the first one.
     pub report: Option<Report>,
     /// Why the last run came to nothing.
@@ -63,6 +64,8 @@ struct Shared {
     /// Made at the first run: it costs the memory of a second exchange.
     books: Mutex<Option<Books>>,
     status: RwLock<ReconciliationStatus>,
+    /// Breaches that were acted on.
+    known: Mutex<Vec<Breach>>,
     runs: AtomicU64,
 }
 
@@ -98,6 +101,7 @@ impl Reconciliation {
             board,
             books: Mutex::new(None),
             status: RwLock::default(),
+            known: Mutex::default(),
             runs: AtomicU64::new(0),
         });
         let (stop, mut stopped) = watch::channel(false);
@@ -221,22 +225,23 @@ impl Shared {
         for Breach { rule, asset, what } in &report.breaches {
             tracing::error!(rule, asset, what, sequence, "the books do not agree");
         }
-        let frozen = self.status.read().frozen.clone();
-        let new: std::collections::BTreeSet<_> = report
-            .breaches
-            .iter()
-            .flat_map(|breach| self.assets_of(breach))
-            .filter(|code| !frozen.contains(&code.to_string()))
-            .collect();
-        let mut stopped = Vec::new();
-        for code in new {
+        // What was seen before was acted on, and an operator may have decided since.
+        let mut known = self.known.lock().clone();
+        let new = report.breaches.iter().filter(|breach| !known.contains(*breach));
+        let assets: BTreeSet<_> = new.flat_map(|breach| self.assets_of(breach)).collect();
+        let mut stopped = BTreeSet::new();
+        for code in &assets {
             let context = CallContext::within(PROBE_TIMEOUT);
-            match self.client.freeze_withdrawals(context, code, true).await {
-                Ok(()) => stopped.push(code.to_string()),
+            match self.client.freeze_withdrawals(context, *code, true).await {
+                Ok(()) => drop(stopped.insert(code.to_string())),
                 // The next run tries again.
                 Err(error) => tracing::error!(%code, %error, "withdrawals could not be stopped"),
             }
         }
+        if stopped.len() == assets.len() {
+            known = report.breaches.clone();
+        }
+        *self.known.lock() = known;
         let mut status = self.status.write();
         status.runs += 1;
         status.breaches += report.breaches.len() as u64;

@@ -24,6 +24,9 @@ impl TradingAccounts {
     async fn transfer(&self, command: Command) -> Moved {
         match self.venue.exchange.submit(command).await {
             Err(code) => Moved::Unknown(code.name().to_owned()),
+            Ok(answered) if !self.venue.lasts(answered.sequence).await => {
+                Moved::Unknown("the journal is not synced yet".to_owned())
+            }
             Ok(answered) => match answered.answer {
                 Answer::Transferred { .. } | Answer::TransferDuplicate { reason: None } => {
                     Moved::Done { sequence: answered.sequence }
@@ -94,8 +97,10 @@ impl Trading for TradingAccounts {
 
     async fn debit(&self, id: Uuid, user: Uuid, asset: AssetCode, amount: Amount) -> Moved {
         let transfer_id = TransferId(id.as_u128());
-        let Some(account) = self.venue.views.account(user) else {
-            return Moved::Refused(RejectReason::UnknownAccount.name().to_owned());
+        // Opened if there is none: a refusal that no journal knows could turn out otherwise later.
+        let account = match self.account(user).await {
+            Ok(account) => account,
+            Err(moved) => return moved,
         };
         match self.asset(asset) {
             Err(moved) => moved,

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use settlement::{Class, DeadLetter, DeskError, SettlementStatus};
 use uuid::Uuid;
 use wallet::client::{CallContext, Settlement};
+use wallet::views::Kept;
 
 use crate::auth::Operator;
 use crate::convert;
@@ -180,6 +181,15 @@ pub(crate) async fn discard(
     let correction = fields.text_or("correction", ErrorCode::ReasonRequired.into())?;
     fields.finish()?;
     let correction = correction.and_then(|text| Uuid::try_parse(&text).ok());
+    // Where the ledger is at hand, the transaction must exist.
+    let exists = |id: &Uuid| {
+        state.money.teller.as_ref().is_none_or(|teller| {
+            let transaction =
+                wallet::ids::parse_transaction(*id).map(|(transaction, _)| transaction);
+            transaction.is_some_and(|id| teller.views().transaction(id).value != Kept::Never)
+        })
+    };
+    let correction = correction.filter(exists);
     let (reason, correction) = (reason.unwrap_or_default(), correction.unwrap_or_default());
     let done = state.money.desk.discard(trade, operator.user, &reason, correction).await;
     done.map_err(refused)?;

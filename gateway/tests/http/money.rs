@@ -161,7 +161,11 @@ async fn dead_letters_are_operators_business() {
     let path = |what: &str| format!("/settlements/dlq/{id}{what}");
     let requeue = exchange.admin(Method::POST, &path("/requeue"), None).await;
     requeue.refused(404, "TRADE_NOT_FOUND");
-    let body = json!({"reason": "x", "correction": uuid::Uuid::from_u128(1)});
+    let invented = json!({"reason": "x", "correction": uuid::Uuid::from_u128(1)});
+    let invented = exchange.admin(Method::DELETE, &path(""), Some(invented)).await;
+    invented.refused(409, "REASON_REQUIRED");
+    let correction = exchange.credit("buyer", "USDT", "1").await.expect(201);
+    let body = json!({"reason": "x", "correction": correction.text("transaction_id")});
     let gone = exchange.admin(Method::DELETE, &path(""), Some(body)).await;
     gone.refused(404, "TRADE_NOT_FOUND");
     let unreasoned = exchange.admin(Method::DELETE, &path(""), Some(json!({"reason": "x"}))).await;

@@ -49,6 +49,19 @@ impl Standing {
         let clock = Arc::new(SystemClock::new());
         let mut stages = Stepped::new(recovered, &options, outlets, clock.clone()).unwrap();
 
+        let exchange = Arc::new(Exchange::new(stages.ingress(), Duration::from_secs(5)));
+        let venue = Venue {
+            exchange: Arc::clone(&exchange),
+            views: Arc::clone(&views),
+            cursors: stages.cursors(),
+            sync: config.journal.sync,
+            data_dir: config.data_dir.clone(),
+            clock: clock.clone(),
+            last_event: 0,
+        };
+        // A wallet in memory: nobody here moves money.
+        let money = Money::start(&config, venue, None, "unused".to_owned()).await.unwrap();
+
         let buyer = ids::user("buyer").unwrap();
         let mut commands = genesis::plan(&config.products, &views.products()).unwrap();
         commands.push(Command::RegisterAccount { uuid: buyer.as_u128(), stp_group: 0 });
@@ -63,17 +76,6 @@ impl Standing {
         }
         stages.step_all();
 
-        let exchange = Arc::new(Exchange::new(stages.ingress(), Duration::from_secs(5)));
-        let venue = Venue {
-            exchange: Arc::clone(&exchange),
-            views: Arc::clone(&views),
-            cursors: stages.cursors(),
-            sync: config.journal.sync,
-            data_dir: config.data_dir.clone(),
-            clock: clock.clone(),
-        };
-        // A wallet in memory: nobody here moves money.
-        let money = Money::start(&config, venue, None, "unused".to_owned()).await.unwrap();
         let state = AppState {
             exchange,
             views,
