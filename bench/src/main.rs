@@ -1,11 +1,15 @@
 //! Owns the command line of the benchmarks. Each subcommand is a file of its own, checks its own
 //! answer, exits non-zero when it is wrong, and prints one JSON object as its last line.
 
+mod bank;
 mod book;
 mod pipeline;
+mod postgres;
 mod report;
+mod settlement;
 mod tape;
 mod tape_command;
+mod wallet;
 mod workload;
 
 use clap::{Parser, Subcommand};
@@ -25,6 +29,10 @@ enum Bench {
     Book(book::Args),
     /// The whole path of a command, from the ring to the reply.
     Pipeline(pipeline::Args),
+    /// From trades to settled trades, with a durable wallet in this process.
+    Settlement(settlement::Args),
+    /// The wallet process over HTTP, and the same money moved by PostgreSQL.
+    Wallet(wallet::Args),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -32,5 +40,7 @@ fn main() -> anyhow::Result<()> {
         Bench::Tape(args) => tape_command::run(&args),
         Bench::Book(args) => book::run(&args),
         Bench::Pipeline(args) => pipeline::run(&args),
+        Bench::Settlement(args) => settlement::run(&args),
+        Bench::Wallet(args) => wallet::run(&args),
     }
 }
