@@ -54,7 +54,7 @@ pub enum MoneyError {
     Assets,
     #[error("{what} is ahead of its log, at {cursor} of {head}: what it relied on is lost")]
     CursorAhead { what: &'static str, cursor: u64, head: u64 },
-    #[error("{} is missing, but money was moved: repeating all of it could move it twice", .0.display())]
+    #[error("{} is missing, but money was moved: repeating that could move it twice", .0.display())]
     CursorLost(PathBuf),
 }
 

@@ -264,10 +264,7 @@ impl View {
                 Class::Unknown => SettlementStatus::Pending,
                 Class::Terminal | Class::Impossible => SettlementStatus::Failed,
             };
-            return TradeStatus {
-                status,
-                ..pending(letter.attempts, Some(letter.reason.clone()))
-            };
+            return TradeStatus { status, ..pending(letter.attempts, Some(letter.reason.clone())) };
         }
         if let Some(discarded) = self.progress.letters.discarded_of(trade) {
             let reason = format!("discarded: {}", discarded.reason);

@@ -27,13 +27,9 @@ mod worker;
 
 pub use board::{Board, Counts, DeskStatus, SettlementStatus, TradeStatus};
 pub use dead_letters::{Attempt, DeadLetter, DeadLetters, Discarded};
-pub use desk::{
-    Alarm, Desk, DeskError, Parts, STATE_FILE, SetRetryError, StartError, WallClock,
-};
+pub use desk::{Alarm, Desk, DeskError, Parts, STATE_FILE, SetRetryError, StartError, WallClock};
 pub use options::{Overflow, RetryPolicy, SettlementOptions};
 pub use outcome::{Class, Verdict, judge};
 pub use progress::{Progress, ProgressError, peek};
 pub use source::{Directory, EventSource, Pair, SourceError, SourcedEvent};
-pub use trade::{
-    Amounts, DueTrade, TradeError, amounts, order_key, parse_symbol, validate,
-};
+pub use trade::{Amounts, DueTrade, TradeError, amounts, order_key, parse_symbol, validate};

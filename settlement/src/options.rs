@@ -149,11 +149,8 @@ mod tests {
     #[test]
     fn times_and_attempts_are_bounded() {
         type Set = fn(&mut SettlementOptions, Duration);
-        let table: [Set; 3] = [
-            |o, v| o.retry.wait_max = v,
-            |o, v| o.call_timeout = v,
-            |o, v| o.stop_timeout = v,
-        ];
+        let table: [Set; 3] =
+            [|o, v| o.retry.wait_max = v, |o, v| o.call_timeout = v, |o, v| o.stop_timeout = v];
         for set in table {
             let fits = |value| {
                 let mut options = SettlementOptions::new("unused");
@@ -164,9 +161,8 @@ mod tests {
             assert_eq!([fits(max), fits(max + Duration::from_nanos(1))], [true, false]);
         }
         let attempts = [0, 1, 100, 101];
-        let checked = attempts.map(|attempts| {
-            RetryPolicy { attempts, ..RetryPolicy::default() }.check().is_ok()
-        });
+        let checked = attempts
+            .map(|attempts| RetryPolicy { attempts, ..RetryPolicy::default() }.check().is_ok());
         assert_eq!(checked, [false, true, true, false]);
     }
 

@@ -51,9 +51,8 @@ pub struct Amounts {
 pub fn amounts(request: &SettleRequest) -> Result<Amounts, TradeError> {
     let invalid = || TradeError::InvalidTrade("fees do not fit the amounts");
     let quote = i128::try_from(request.quote_amount).map_err(|_| invalid())?;
-    let unsigned = |sum: Option<i128>| {
-        sum.and_then(|sum| u128::try_from(sum).ok()).ok_or_else(invalid)
-    };
+    let unsigned =
+        |sum: Option<i128>| sum.and_then(|sum| u128::try_from(sum).ok()).ok_or_else(invalid);
     let fees = request.buyer_fee.checked_add(request.seller_fee);
     Ok(Amounts {
         buyer_pays: unsigned(quote.checked_add(request.buyer_fee))?,
@@ -257,7 +256,8 @@ mod tests {
         for text in ["BTC/USDT", "BTC-USDT", "BTC_USDT"] {
             assert_eq!(parse_symbol(text), Ok(pair), "{text}");
         }
-        for text in ["BTCUSDT", "/BTCUSDT", "BTCUSDT/", "", "BTC/USDT/EUR", "BTC//USDT", "btc/usdt"] {
+        for text in ["BTCUSDT", "/BTCUSDT", "BTCUSDT/", "", "BTC/USDT/EUR", "BTC//USDT", "btc/usdt"]
+        {
             assert_eq!(parse_symbol(text), Err(TradeError::SymbolParsing(text.to_owned())));
         }
     }

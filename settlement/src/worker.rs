@@ -1,6 +1,6 @@
 //! Owns the settlement of trades: reading, calling, retrying, and moving the cursor.
 //! Knows nothing of who watches. Invariant: the cursor passes a trade only when the wallet has
-//! settled it or it is a durable dead letter; a crash at any moment repeats calls and never effects.
+//! settled it or it is a durable dead letter; a crash at any moment repeats calls, never effects.
 
 use std::collections::BTreeSet;
 use std::future::Future;

@@ -1,10 +1,14 @@
 //! Both machines, driven by hand: what may differ between them, and what may not.
 
-use engine::{EventBuffer, StateMachine};
+use engine::{Engine, EventBuffer, StateMachine};
+use wallet::ledger::Ledger;
 
+use super::checks::check_engine;
 use super::*;
 use crate::dead_letters::DeadLetters;
+use crate::limits::SPAN_MAX;
 use crate::outcome::Class;
+use crate::progress::Progress;
 
 mod market;
 mod planted;

@@ -19,7 +19,11 @@ use crate::trade::DueTrade;
 pub(super) enum Batch {
     /// Event sequences of trades in the window.
     Trades(Vec<u64>),
-    Letter { trade: TradeId, standing: Standing, request: SettleRequest },
+    Letter {
+        trade: TradeId,
+        standing: Standing,
+        request: SettleRequest,
+    },
 }
 
 impl Batch {

@@ -6,9 +6,9 @@ use engine::TradeId;
 use tokio::sync::oneshot;
 use wallet::client::{Settlement, WalletError};
 
-use super::window::Standing;
-use super::calls::Batch;
 use super::Worker;
+use super::calls::Batch;
+use super::window::Standing;
 use crate::dead_letters::Discarded;
 use crate::desk::DeskError;
 use crate::outcome::{Class, Verdict, judge};

@@ -236,6 +236,11 @@ mod tests {
         assert_eq!(window.take(9, now), [4, 5], "not yet");
         assert_eq!(window.take(9, later), [2]);
         assert_eq!(window.take(9, later), [3]);
+        for (place, tries) in [(3, 0), (4, 1), (5, 0)] {
+            window.retry(place, tries, later);
+        }
+        assert_eq!(window.take(9, later), [3, 5], "nor does it join others");
+        assert_eq!(window.take(9, later), [4]);
     }
 
     #[test]

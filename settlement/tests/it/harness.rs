@@ -21,6 +21,7 @@ use wallet::wire::Assets;
 pub(crate) mod accounts;
 pub(crate) mod client;
 pub(crate) mod market;
+mod seen;
 
 pub(crate) use client::{Fate, Line};
 pub(crate) use market::{FEES, Market, Names, code, trade_id, user};
@@ -57,7 +58,7 @@ pub(crate) struct Bench {
     pub(crate) market: Market,
     pub(crate) line: Arc<Line>,
     pub(crate) alarms: Arc<Alarms>,
-    /// The wall clock when a life begins; each begins an hour after the one before.
+    /// The wall clock when a life begins; each begins a second after the one before.
     born_ns: Mutex<u64>,
     options: Mutex<SettlementOptions>,
 }
@@ -120,9 +121,8 @@ impl Bench {
 
     pub(crate) fn try_start(&self) -> Result<Desk, StartError> {
         let (base, born) = (self.wake(), Instant::now());
-        let clock: WallClock = Arc::new(move || {
-            base + u64::try_from(born.elapsed().as_nanos()).unwrap()
-        });
+        let clock: WallClock =
+            Arc::new(move || base + u64::try_from(born.elapsed().as_nanos()).unwrap());
         let options = self.options.lock().clone();
         Desk::start(options, |from| {
             Ok(Parts {
@@ -142,7 +142,7 @@ impl Bench {
 
     fn wake(&self) -> u64 {
         let mut born_ns = self.born_ns.lock();
-        *born_ns += 3_600_000_000_000;
+        *born_ns += 1_000_000_000;
         *born_ns
     }
 

@@ -2,8 +2,8 @@
 //! Nothing here waits for real time; the clock is stopped and jumps from timer to timer.
 
 mod crash;
-mod defects;
 mod dead_letters;
+mod defects;
 mod faults;
 mod funding;
 mod harness;

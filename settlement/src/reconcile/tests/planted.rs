@@ -1,9 +1,9 @@
-//! One unit, or one trade, put where it does not belong: each is found by the next comparison, under
-//! the right name.
+//! One unit, or one trade, put where it does not belong: each is found by the next comparison,
+//! under the right name.
 
 use engine::{Command, TransferId};
-use wallet::ledger::types::Account;
 use wallet::ledger::Posting;
+use wallet::ledger::types::Account;
 
 use super::world::{BTC, USDT, wallet_of};
 use super::*;

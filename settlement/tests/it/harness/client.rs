@@ -2,7 +2,7 @@
 //! counting of them. Knows nothing of settlement. Invariant: what passes has its effect in the mock
 //! behind it, whose books say how often.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +15,8 @@ use wallet::client::{
     CallContext, Concluded, FundingEvent, MockWallet, ReleaseRequest, Released, Reservation,
     ReserveRequest, Reserved, SettleRequest, Settlement, WalletBalance, WalletClient, WalletError,
 };
+
+use super::seen::{InFlight, Seen};
 
 type Answer<T> = Result<T, WalletError>;
 
@@ -44,25 +46,6 @@ pub(crate) struct Line {
     refused: Mutex<BTreeMap<Uuid, WalletError>>,
     refused_conclusions: Mutex<Option<WalletError>>,
     seen: Mutex<Seen>,
-}
-
-/// What passed by.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Seen {
-    /// The trades of each call, in the order in which the calls began.
-    pub(crate) calls: Vec<Vec<Uuid>>,
-    pub(crate) in_flight: usize,
-    pub(crate) most_in_flight: usize,
-    /// Trades under way right now, and whether one was in two calls at once.
-    under_way: BTreeSet<Uuid>,
-    pub(crate) doubled: bool,
-}
-
-impl Seen {
-    /// How often a trade was sent.
-    pub(crate) fn times(&self, trade: Uuid) -> usize {
-        self.calls.iter().flatten().filter(|sent| **sent == trade).count()
-    }
 }
 
 impl std::fmt::Debug for Line {
@@ -126,34 +109,6 @@ impl Line {
     }
 }
 
-/// Counts a call until it ends, or is given up.
-struct InFlight<'a>(&'a Line, Vec<Uuid>);
-
-impl<'a> InFlight<'a> {
-    fn new(line: &'a Line, requests: &[SettleRequest]) -> Self {
-        let trades: Vec<_> = requests.iter().map(|request| request.trade_id).collect();
-        let mut seen = line.seen.lock();
-        seen.in_flight += 1;
-        seen.most_in_flight = seen.most_in_flight.max(seen.in_flight);
-        seen.calls.push(trades.clone());
-        for trade in &trades {
-            let is_alone = seen.under_way.insert(*trade);
-            seen.doubled |= !is_alone;
-        }
-        Self(line, trades)
-    }
-}
-
-impl Drop for InFlight<'_> {
-    fn drop(&mut self) {
-        let mut seen = self.0.seen.lock();
-        seen.in_flight -= 1;
-        for trade in &self.1 {
-            seen.under_way.remove(trade);
-        }
-    }
-}
-
 #[async_trait]
 impl WalletClient for Line {
     async fn settle_batch(
@@ -162,7 +117,7 @@ impl WalletClient for Line {
         requests: &[SettleRequest],
     ) -> Answer<Vec<Answer<Settlement>>> {
         assert_eq!(context.max_retries, Some(0), "one layer of retries");
-        let _in_flight = InFlight::new(self, requests);
+        let _in_flight = InFlight::new(&self.seen, requests);
         let fate = (self.fates.lock())(requests);
         match fate {
             Fate::Pass => self.pass(context, requests).await,

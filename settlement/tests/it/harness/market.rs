@@ -123,7 +123,7 @@ impl Market {
 
     /// A reader that begins with the event `from`.
     pub(crate) fn source(&self, from: u64) -> Box<dyn EventSource> {
-        Box::new(Reader { log: Arc::clone(&self.log), next: from as usize - 1 })
+        Box::new(Reader { log: Arc::clone(&self.log), next: usize::try_from(from).unwrap() - 1 })
     }
 }
 

@@ -197,26 +197,29 @@ fn nil() -> Value {
     json!(uuid::Uuid::nil())
 }
 
-#[tokio::test]
-async fn requests_of_trading_are_checked() {
-    let desk = Desk::open().await;
-    let check = async |what: &str, good: &Value, changes: &[(&str, Value, u16, &str)]| {
-        for (key, value, status, code) in changes {
-            let mut body = good.clone();
-            body[key] = value.clone();
-            let path = format!("/api/wallets/{what}");
-            desk.post(&path, &body).await.refused(*status, code);
-            let batch = json!({"items": [body]});
-            let answer = desk.post(&format!("{path}/batch"), &batch).await;
-            if answer.status == 200 {
-                assert_eq!(answer.body["results"][0]["code"], *code, "{key}");
-            } else {
-                answer.refused(400, "VALIDATION_ERROR");
-            }
+/// Sends a good body with one field changed at a time, alone and in a batch.
+async fn check(desk: &Desk, what: &str, good: &Value, changes: &[(&str, Value, u16, &str)]) {
+    for (key, value, status, code) in changes {
+        let mut body = good.clone();
+        body[key] = value.clone();
+        let path = format!("/api/wallets/{what}");
+        desk.post(&path, &body).await.refused(*status, code);
+        let batch = json!({"items": [body]});
+        let answer = desk.post(&format!("{path}/batch"), &batch).await;
+        if answer.status == 200 {
+            assert_eq!(answer.body["results"][0]["code"], *code, "{key}");
+        } else {
+            answer.refused(400, "VALIDATION_ERROR");
         }
-    };
+    }
+}
+
+#[tokio::test]
+async fn reserves_and_releases_are_checked() {
+    let desk = Desk::open().await;
     let wrong = "VALIDATION_ERROR";
     check(
+        &desk,
         "reserve",
         &reserve(),
         &[
@@ -235,7 +238,39 @@ async fn requests_of_trading_are_checked() {
         ],
     )
     .await;
+    let release = json!({"order_id": user("order").user, "reason": "ORDER_FILLED"});
     check(
+        &desk,
+        "release",
+        &release,
+        &[
+            ("order_id", json!(null), 400, wrong),
+            ("order_id", nil(), 400, wrong),
+            ("reservation_id", json!(user("x").user), 404, "RESERVATION_NOT_FOUND"),
+            ("asset", json!("EUR"), 404, "ASSET_NOT_FOUND"),
+            ("captured_total", json!("1"), 400, wrong),
+            ("reason", json!("BECAUSE"), 400, wrong),
+            ("more", json!(1), 400, wrong),
+        ],
+    )
+    .await;
+    let release =
+        json!({"order_id": user("order").user, "reason": "ORDER_FILLED", "asset": "USDT"});
+    check(&desk, "release", &release, &[("captured_total", json!("-1"), 400, "INVALID_AMOUNT")])
+        .await;
+    for items in [json!([]), json!(vec![reserve(); 65])] {
+        let body = json!({"items": items});
+        desk.post("/api/wallets/reserve/batch", &body).await.refused(400, wrong);
+    }
+    desk.assert_untouched().await;
+}
+
+#[tokio::test]
+async fn settlements_are_checked() {
+    let desk = Desk::open().await;
+    let wrong = "VALIDATION_ERROR";
+    check(
+        &desk,
         "settle",
         &settle(),
         &[
@@ -260,28 +295,6 @@ async fn requests_of_trading_are_checked() {
         ],
     )
     .await;
-    let release = json!({"order_id": user("order").user, "reason": "ORDER_FILLED"});
-    check(
-        "release",
-        &release,
-        &[
-            ("order_id", json!(null), 400, wrong),
-            ("order_id", nil(), 400, wrong),
-            ("reservation_id", json!(user("x").user), 404, "RESERVATION_NOT_FOUND"),
-            ("asset", json!("EUR"), 404, "ASSET_NOT_FOUND"),
-            ("captured_total", json!("1"), 400, wrong),
-            ("reason", json!("BECAUSE"), 400, wrong),
-            ("more", json!(1), 400, wrong),
-        ],
-    )
-    .await;
-    let release =
-        json!({"order_id": user("order").user, "reason": "ORDER_FILLED", "asset": "USDT"});
-    check("release", &release, &[("captured_total", json!("-1"), 400, "INVALID_AMOUNT")]).await;
-    for items in [json!([]), json!(vec![reserve(); 65])] {
-        let body = json!({"items": items});
-        desk.post("/api/wallets/reserve/batch", &body).await.refused(400, wrong);
-    }
     desk.assert_untouched().await;
 }
 
