@@ -9,6 +9,7 @@ use super::types::{
 use super::*;
 
 mod bounds;
+mod encoding;
 mod funding;
 mod golden;
 mod keys;
