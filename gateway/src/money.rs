@@ -4,6 +4,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use engine::{AccountId, Engine};
 use journal::SyncPolicy;
@@ -170,13 +171,15 @@ impl Money {
                 return Err(MoneyError::CursorAhead { what: "funding", cursor, head });
             }
         }
+        // Beside a wallet elsewhere, the folder here may be anybody's: only on request.
+        let every = if bank.is_some() { config.wallet.reconcile_every } else { Duration::ZERO };
         let reconciliation = Reconciliation::start(
             venue,
             teller,
             config.data_dir.join(WALLET_DIR),
             Arc::clone(&client),
             desk.board(),
-            config.wallet.reconcile_every,
+            every,
         );
         let (funding, reconciliation) = (Arc::new(funding), Arc::new(reconciliation));
         Ok(Self { client, bank, desk, funding, reconciliation })

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use serde_json::Value;
-use tests::app::{App, Settings, files};
+use tests::app::{App, Settings};
 
-use crate::desk::{self, Customer};
+use crate::desk::{self, Customer, settled_files};
 
 const COMMANDS: [&[&str]; 4] =
     [&["journal", "stat"], &["journal", "verify"], &["journal", "dump"], &["replay", "--json"]];
@@ -48,11 +48,11 @@ fn a_look_at_a_live_directory_shows_the_truth_and_changes_nothing() {
     let part = lines(&app.run(&["journal", "dump", "--from", "3", "--to", "5"]));
     assert_eq!(part, dump[2..5]);
 
-    let before = files(&app.data_dir());
+    let before = settled_files(&app);
     for command in COMMANDS {
         assert!(app.run(command).status.success());
     }
-    assert!(files(&app.data_dir()) == before, "a command that only reads has written");
+    assert!(settled_files(&app) == before, "a command that only reads has written");
 }
 
 #[test]

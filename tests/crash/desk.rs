@@ -2,10 +2,14 @@
 //! be the same in every repeat. Knows nothing of processes. Invariant: a first answer is kept
 //! whole, so a repeat is compared whole.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tests::app::App;
+use tests::app::{App, files};
 use tests::http_client::{Answer, HttpClient, Outcome, Request};
 
 use crate::truth::StateHash;
@@ -159,4 +163,25 @@ pub(crate) enum Sent {
     /// Nothing was done, and the client knows.
     Refused,
     Unknown,
+}
+
+/// Longer than the time between saves of a cursor that moves.
+const REST: Duration = Duration::from_millis(400);
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The files once nothing is written any more.
+pub(crate) fn settled_files(app: &App) -> BTreeMap<PathBuf, Vec<u8>> {
+    let started = Instant::now();
+    let mut before = files(&app.data_dir());
+    let mut changed = Instant::now();
+    while started.elapsed() < PATIENCE {
+        thread::sleep(REST / 20);
+        let after = files(&app.data_dir());
+        if before != after {
+            (before, changed) = (after, Instant::now());
+        } else if changed.elapsed() > REST {
+            return after;
+        }
+    }
+    panic!("an exchange that nobody uses keeps writing");
 }

@@ -1,37 +1,11 @@
 //! What belongs here: starts that must not happen, and that change nothing by not happening.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::thread;
-use std::time::{Duration, Instant};
+use tests::app::{App, Settings};
 
-use tests::app::{App, Settings, files};
-
-use crate::desk::Customer;
+use crate::desk::{Customer, settled_files};
 
 const EXIT_LOCKED: i32 = 75;
 const EXIT_CONFIGURATION: i32 = 78;
-
-/// Longer than the time between saves of a cursor that moves.
-const REST: Duration = Duration::from_millis(400);
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// The files once nothing is written any more.
-fn settled_files(app: &App) -> BTreeMap<PathBuf, Vec<u8>> {
-    let started = Instant::now();
-    let mut before = files(&app.data_dir());
-    let mut changed = Instant::now();
-    while started.elapsed() < PATIENCE {
-        thread::sleep(REST / 20);
-        let after = files(&app.data_dir());
-        if before != after {
-            (before, changed) = (after, Instant::now());
-        } else if changed.elapsed() > REST {
-            return after;
-        }
-    }
-    panic!("an exchange that nobody uses keeps writing");
-}
 
 #[test]
 fn a_second_process_leaves_the_directory_to_the_first() {
