@@ -51,8 +51,6 @@ pub const CLIENT_TEXT_MAX: usize = 100;
 /// Characters of a symbol as clients write it.
 pub const SYMBOL_CHARS_MIN: usize = 3;
 pub const SYMBOL_CHARS_MAX: usize = 20;
-/// Characters of a user's name where it is not a UUID.
-pub const USER_NAME_CHARS_MAX: usize = 64;
 /// Characters of a request id that is taken over from the client.
 pub const REQUEST_ID_CHARS_MAX: usize = 64;
 
