@@ -80,6 +80,14 @@ reject_reasons! {
     InsufficientBalance = 37 "INSUFFICIENT_BALANCE",
     PostOnlyWouldCross = 38 "POST_ONLY_WOULD_CROSS",
     FokUnfillable = 39 "FOK_UNFILLABLE",
+    /// Whoever keeps the funds of an announced order did not reserve them in time.
+    FundsUnavailable = 40 "FUNDS_UNAVAILABLE",
+    /// The same, without having been asked: too many before had no answer.
+    FundsDegraded = 41 "FUNDS_DEGRADED",
+    /// Whoever keeps the funds does not know the account's owner.
+    FundsOwnerUnknown = 42 "FUNDS_OWNER_UNKNOWN",
+    /// Whoever keeps the funds may not reserve them: the owner's wallet is frozen or closed.
+    FundsRefused = 43 "FUNDS_REFUSED",
 }
 
 impl RejectReason {
@@ -113,6 +121,10 @@ impl RejectReason {
                 | Self::InsufficientBalance
                 | Self::PostOnlyWouldCross
                 | Self::FokUnfillable
+                | Self::FundsUnavailable
+                | Self::FundsDegraded
+                | Self::FundsOwnerUnknown
+                | Self::FundsRefused
         )
     }
 }
@@ -155,7 +167,7 @@ mod tests {
             assert_eq!(RejectReason::from_code(reason.code()), Some(*reason));
         }
         assert_eq!(RejectReason::from_code(0), None);
-        assert_eq!(RejectReason::from_code(40), None);
+        assert_eq!(RejectReason::from_code(44), None);
     }
 
     #[test]

@@ -18,6 +18,7 @@ use wallet::client::{FundingEvent, WalletClient};
 use crate::board::Board;
 use crate::desk::create;
 use crate::options::RetryPolicy;
+use crate::saved::Saved;
 
 mod conclusions;
 mod movements;
@@ -114,8 +115,9 @@ impl Funding {
         let (progress, shown) = watch::channel(cursor);
         let (stop, stopped) = watch::channel(false);
         let conclusions = Conclusions::new(conclusions);
+        let saved = Saved::new("funding", file);
         let worker =
-            Worker::new(client, trading, board, retry, file, (cursor, conclusions), progress);
+            Worker::new(client, trading, board, retry, saved, (cursor, conclusions), progress);
         let task = tokio::sync::Mutex::new(Some(tokio::spawn(worker.run(stopped))));
         Ok(Self { cursor: shown, stop, task })
     }

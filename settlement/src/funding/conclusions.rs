@@ -12,9 +12,10 @@ use wallet::client::{CallOutcome, WalletError};
 use crate::board::Board;
 use crate::limits::{CONCLUDE_EVERY, FUNDING_WAIT};
 use crate::options::RetryPolicy;
+use crate::owed::{Owed, Readiness};
 
 /// One answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
 pub(super) struct Conclusion {
     transaction: u128,
     user: u128,
@@ -45,61 +46,43 @@ impl Conclusion {
     }
 }
 
-/// One that waits for its time.
-#[derive(Clone, Copy, Debug)]
-struct Waiting {
-    conclusion: Conclusion,
-    from: Instant,
-    tries: u32,
-}
-
 /// All that are owed.
-#[derive(Debug, Default)]
-pub(super) struct Conclusions(Vec<Waiting>);
+#[derive(Debug)]
+pub(super) struct Conclusions(Owed<Conclusion>);
 
 impl Conclusions {
     pub(super) fn new(stored: Vec<Conclusion>) -> Self {
-        let mut all = Self::default();
-        stored.into_iter().for_each(|conclusion| all.add(conclusion));
-        all
+        Self(Owed::new(stored))
     }
 
     pub(super) fn add(&mut self, conclusion: Conclusion) {
-        self.0.push(Waiting { conclusion, from: Instant::now(), tries: 0 });
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.0.add(conclusion);
     }
 
     pub(super) fn store(&self) -> Vec<Conclusion> {
-        self.0.iter().map(|waiting| waiting.conclusion).collect()
+        self.0.store()
     }
 
-    /// When one of them may be told.
-    pub(super) fn next_look(&self) -> Instant {
-        let first = self.0.iter().map(|waiting| waiting.from).min();
-        first.unwrap_or_else(Instant::now).max(Instant::now() + CONCLUDE_EVERY)
+    /// When one of them may be told, if there is any.
+    pub(super) fn next_look(&self) -> Option<Instant> {
+        self.0.next_look().map(|first| first.max(Instant::now() + CONCLUDE_EVERY))
     }
 
     /// Those that may be told now, as far as settlement has come.
     pub(super) fn due(&mut self, board: &Board) -> Vec<Conclusion> {
-        let now = Instant::now();
         let settled = board.settled_through();
-        let mut due = Vec::new();
-        for Waiting { conclusion, from, .. } in &mut self.0 {
+        let later = Instant::now() + FUNDING_WAIT;
+        self.0.due(usize::MAX, |conclusion| {
             let Conclusion { user, asset, granted, after, .. } = *conclusion;
-            if *from > now || after > settled {
-                continue;
+            if after > settled {
+                return Readiness::NotYet;
             }
             // The cursor has passed dead letters, but their money has not moved.
             if granted && board.concerned_by_dead_letter(Uuid::from_u128(user), asset) {
-                *from = now + FUNDING_WAIT;
-                continue;
+                return Readiness::Until(later);
             }
-            due.push(*conclusion);
-        }
-        due
+            Readiness::Ready
+        })
     }
 
     /// The wallet was told. Whether it has taken note.
@@ -109,19 +92,11 @@ impl Conclusions {
         result: &Result<T, WalletError>,
         retry: RetryPolicy,
     ) -> bool {
-        let Some(place) = self.0.iter().position(|waiting| waiting.conclusion == told) else {
-            return false;
-        };
-        let Err(error) = result else {
-            self.0.swap_remove(place);
-            return true;
-        };
-        let waiting = &mut self.0[place];
-        waiting.tries = waiting.tries.saturating_add(1);
-        waiting.from = Instant::now() + retry.pause(waiting.tries);
+        let Err(error) = result else { return self.0.done(&told) };
+        let tries = self.0.failed(&told, retry);
         // Said less and less often: it may last.
-        if waiting.tries.is_power_of_two() {
-            let (transaction, tries) = (told.transaction(), waiting.tries);
+        if tries.is_power_of_two() {
+            let transaction = told.transaction();
             match (error, error.outcome()) {
                 // What trading owes the wallet is on its way.
                 (WalletError::InsufficientBalance, _) => {

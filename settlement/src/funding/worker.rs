@@ -9,7 +9,6 @@ use std::time::Duration;
 use engine::codec;
 use futures_util::StreamExt;
 use futures_util::stream;
-use journal::{JournalError, StateFile};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use wallet::client::{CallContext, FundingEvent, WalletClient, WalletError};
@@ -23,6 +22,7 @@ use crate::limits::{
     CALL_TIMEOUT_DEFAULT, FUNDING_WAIT, FUNDING_WAIT_MIN, FUNDING_WINDOW, SAVE_EVERY,
 };
 use crate::options::RetryPolicy;
+use crate::saved::Saved;
 
 /// A page of events, as soon as trading has answered all of them.
 type Reading = Pin<Box<dyn Future<Output = Result<Vec<Answered>, WalletError>> + Send>>;
@@ -32,12 +32,10 @@ pub(super) struct Worker {
     trading: Arc<dyn Trading>,
     board: Arc<Board>,
     retry: RetryPolicy,
-    file: Option<StateFile>,
+    saved: Saved,
     /// Trading has answered the events up to this one.
     cursor: u64,
     conclusions: Conclusions,
-    unsaved: bool,
-    saved_at: Instant,
     progress: watch::Sender<u64>,
 }
 
@@ -48,22 +46,11 @@ impl Worker {
         trading: Arc<dyn Trading>,
         board: Arc<Board>,
         retry: RetryPolicy,
-        file: StateFile,
+        saved: Saved,
         (cursor, conclusions): (u64, Conclusions),
         progress: watch::Sender<u64>,
     ) -> Self {
-        Self {
-            client,
-            trading,
-            board,
-            retry,
-            file: Some(file),
-            cursor,
-            conclusions,
-            unsaved: false,
-            saved_at: Instant::now(),
-            progress,
-        }
+        Self { client, trading, board, retry, saved, cursor, conclusions, progress }
     }
 
     /// Works until `stopped` says so, or nobody is left who could say it. A save is never given up
@@ -71,7 +58,7 @@ impl Worker {
     pub(super) async fn run(mut self, mut stopped: watch::Receiver<bool>) {
         let mut failures = 0;
         let mut reading = self.reading(Duration::ZERO);
-        while self.file.is_some() {
+        while self.saved.is_ours() {
             tokio::select! {
                 answered = &mut reading => {
                     let pause = self.take_note(answered, &mut failures);
@@ -84,21 +71,18 @@ impl Worker {
                 () = self.conclude() => {}
                 _ = stopped.wait_for(|stopped| *stopped) => break,
             }
-            if self.unsaved && self.saved_at.elapsed() >= SAVE_EVERY {
+            if self.saved.is_due() {
                 self.save().await;
             }
         }
-        if self.unsaved {
+        if self.saved.is_behind() {
             self.save().await;
         }
     }
 
     fn next_look(&self) -> Instant {
-        if self.conclusions.is_empty() {
-            Instant::now() + SAVE_EVERY
-        } else {
-            self.conclusions.next_look().min(Instant::now() + SAVE_EVERY)
-        }
+        let save = Instant::now() + SAVE_EVERY;
+        self.conclusions.next_look().map_or(save, |look| look.min(save))
     }
 
     /// The next page, after a pause.
@@ -158,7 +142,7 @@ impl Worker {
                 }
             }
             self.cursor = self.cursor.max(cursor);
-            self.unsaved = true;
+            self.saved.changed();
         }
         self.progress.send_replace(self.cursor);
         Duration::ZERO
@@ -177,34 +161,16 @@ impl Worker {
         };
         let told = stream::iter(due).map(tell).buffer_unordered(FUNDING_WINDOW);
         for (conclusion, result) in told.collect::<Vec<_>>().await {
-            self.unsaved |= self.conclusions.told(conclusion, &result, self.retry);
+            if self.conclusions.told(conclusion, &result, self.retry) {
+                self.saved.changed();
+            }
         }
     }
 
     async fn save(&mut self) {
-        let Some(mut file) = self.file.take() else { return };
         let conclusions = self.conclusions.store();
         let mut body = Vec::new();
         codec::append(&Stored { format: FORMAT, cursor: self.cursor, conclusions }, &mut body);
-        let saved = tokio::task::spawn_blocking(move || {
-            let saved = file.save(&body);
-            (file, saved)
-        });
-        self.saved_at = Instant::now();
-        match saved.await {
-            Ok((file, Ok(()))) => {
-                self.file = Some(file);
-                self.unsaved = false;
-            }
-            Ok((_, Err(error @ JournalError::Locked { .. }))) => {
-                tracing::error!(%error, "funding ends: somebody else has taken it over");
-            }
-            // What was done will be done again, without effect.
-            Ok((file, Err(error))) => {
-                tracing::error!(%error, "the funding cursor is not saved");
-                self.file = Some(file);
-            }
-            Err(error) => tracing::error!(%error, "funding ends: its cursor cannot be saved"),
-        }
+        self.saved.save(body).await;
     }
 }
