@@ -4,7 +4,8 @@
 //! the wallet by its id, in batches, however often the wallet, the network or this process fails.
 //! What has no outcome is tried again under the same key for ever; what the wallet refuses becomes
 //! a dead letter that an operator decides about. `funding` moves money between wallets and trading
-//! accounts, `reconcile` proves the books of both equal.
+//! accounts, `releases` gives back what orders with reservations of their own did not need,
+//! `reconcile` proves the books of both equal.
 //!
 //! Knows nothing of: rings, journals of commands, HTTP. The composition hands it readers of events
 //! and a way to submit commands.
@@ -17,8 +18,11 @@ mod jitter;
 pub mod limits;
 mod options;
 mod outcome;
+mod owed;
 mod progress;
 pub mod reconcile;
+pub mod releases;
+mod saved;
 mod source;
 #[cfg(test)]
 mod testing;

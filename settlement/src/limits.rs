@@ -63,5 +63,10 @@ pub const FUNDING_WAIT_MIN: Duration = Duration::from_millis(20);
 /// How often an answer that is owed to the wallet is looked at.
 pub const CONCLUDE_EVERY: Duration = Duration::from_millis(20);
 
+/// Releases that the wallet has not taken note of: what is beyond waits in the event log.
+pub const RELEASES_OWED_MAX: usize = 10_000;
+/// Calls with releases at once.
+pub const RELEASE_CALLS_MAX: usize = 4;
+
 /// Breaches that are kept as evidence.
 pub const BREACHES_MAX: usize = 1_000;

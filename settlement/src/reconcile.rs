@@ -15,13 +15,17 @@ use serde::Serialize;
 use uuid::Uuid;
 use wallet::client::FundingEvent;
 use wallet::ids;
-use wallet::ledger::types::{FundingDirection, TransactionId, TransactionKind, TransactionStatus};
-use wallet::ledger::{Command as LedgerCommand, Event as LedgerEvent, Settle};
+use wallet::ledger::types::{
+    CreditTo, FundingDirection, ReserveReason, TransactionId, TransactionKind, TransactionStatus,
+};
+use wallet::ledger::{Command as LedgerCommand, Event as LedgerEvent, Reserve, Settle};
 
+use self::funded::FundedOrders;
 use crate::funding::movement_id;
 use crate::limits::BREACHES_MAX;
 
 mod checks;
+mod funded;
 
 /// Something that does not agree.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -74,6 +78,10 @@ type Sums = BTreeMap<(u128, AssetCode), i128>;
 /// Follows both machines.
 #[derive(Debug, Default)]
 pub struct Reconciler {
+    /// Orders have reservations of their own, and what a trade brings leaves trading with it.
+    per_order: bool,
+    /// Orders with reservations of their own.
+    funded: FundedOrders,
     users: BTreeMap<AccountId, u128>,
     assets: BTreeMap<engine::AssetId, AssetCode>,
     ledger_assets: BTreeMap<engine::AssetId, AssetCode>,
@@ -141,6 +149,14 @@ impl Reconciler {
                     let movement = Movement { user, asset, amount: *amount };
                     self.transfer(transfer_id.0, *kind, movement);
                 }
+                Event::OrderReserving { .. } => self.per_order = true,
+                Event::FundsReturned { order_id, account, asset, returned, .. } => {
+                    let user = self.users.get(account).copied().unwrap_or_default();
+                    let asset = self.assets.get(asset).copied().unwrap_or_default();
+                    let movement = Movement { user, asset, amount: *returned };
+                    let found = self.funded.returned(order_id.0, movement);
+                    self.seen_of_orders(found);
+                }
                 _ => {}
             }
         }
@@ -183,10 +199,22 @@ impl Reconciler {
         let other = match kind {
             TransferKind::Credit => pair(&mut self.lent, &mut self.credited, id, movement),
             TransferKind::Debit => pair(&mut self.concluded, &mut self.debited, id, movement),
-            // Funds of single orders come and go with them.
+            TransferKind::FundedOrder => {
+                // The number of the order is the id of its funds.
+                let found = self.funded.placed(u64::try_from(id).unwrap_or_default(), movement);
+                return self.seen_of_orders(found);
+            }
+            // What a trade brought leaves with it, and what an order had left with its end.
             _ => return,
         };
         self.compare(id, movement, other);
+    }
+
+    /// What did not agree in a funded order.
+    fn seen_of_orders(&mut self, found: Result<(), (AssetCode, String)>) {
+        if let Err((asset, what)) = found {
+            self.breach("REC2", Some(asset), what);
+        }
     }
 
     /// Both sides of a movement, if both are known.
@@ -207,8 +235,15 @@ impl Reconciler {
                 LedgerEvent::FundingRequested { .. } => self.funding(frame.sequence, event),
                 LedgerEvent::Committed(head) => {
                     let completed = head.status == TransactionStatus::Completed;
-                    if let (LedgerCommand::Settle(settle), true) = (&frame.command, completed) {
-                        self.settlement(settle);
+                    match &frame.command {
+                        LedgerCommand::Settle(settle) if completed => self.settlement(settle),
+                        LedgerCommand::Reserve(reserve) if completed => self.reservation(reserve),
+                        LedgerCommand::Release(_) if completed => {
+                            let order = order_number(head.subject);
+                            let found = order.map(|order| self.funded.released(order, head.amount));
+                            self.seen_of_orders(found.unwrap_or(Ok(())));
+                        }
+                        _ => {}
                     }
                     if let LedgerCommand::ConcludeFunding { transaction, granted } = frame.command {
                         self.conclusion(transaction, granted, head.kind);
@@ -219,7 +254,18 @@ impl Reconciler {
         }
     }
 
+    /// The wallet set money of one order aside. Somebody else's order is not ours to compare.
+    fn reservation(&mut self, reserve: &Reserve) {
+        let ours = reserve.reason == ReserveReason::OrderPlacement;
+        let Some(order) = order_number(reserve.order).filter(|_| ours) else { return };
+        let asset = self.ledger_assets.get(&reserve.asset).copied().unwrap_or_default();
+        let movement = Movement { user: reserve.user.0, asset, amount: reserve.amount };
+        let found = self.funded.reserved(order, movement);
+        self.seen_of_orders(found);
+    }
+
     fn settlement(&mut self, settle: &Settle) {
+        self.per_order |= settle.credit_to == CreditTo::Available;
         let code = |asset| self.ledger_assets.get(&asset).copied().unwrap_or_default();
         let moves = Moves {
             buyer: settle.buyer.0,
@@ -294,6 +340,12 @@ impl Reconciler {
             self.compare(id, movement, other);
         }
     }
+}
+
+/// The number of the order that a key of the wallet stands for, if it is one of ours.
+fn order_number(key: u128) -> Option<u64> {
+    let (number, time) = ids::decode(ids::Kind::Order, Uuid::from_u128(key))?;
+    (time == 0).then_some(number)
 }
 
 /// Takes the other side of a movement out of `awaited`, or has this one wait for it in `open`.

@@ -2,7 +2,7 @@
 //! Knows nothing of files or rings: the composition hands it both. Invariant: an event is shown
 //! only when it may be acted on, so that no consequence outlives its cause.
 
-use engine::{AccountId, AssetCode, Event, InstrumentId, TradeId};
+use engine::{AccountId, AssetCode, AssetId, Event, InstrumentId, TradeId};
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
@@ -44,6 +44,8 @@ pub struct Pair {
 /// Names of what events number.
 pub trait Directory: Send + Sync {
     fn user(&self, account: AccountId) -> Option<Uuid>;
+
+    fn asset(&self, asset: AssetId) -> Option<AssetCode>;
 
     fn pair(&self, instrument: InstrumentId) -> Option<Pair>;
 

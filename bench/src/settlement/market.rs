@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use engine::{
-    AccountId, AssetCode, Event, InstrumentId, OrderId, Price, Quantity, Side, Trade, TradeId,
+    AccountId, AssetCode, AssetId, Event, InstrumentId, OrderId, Price, Quantity, Side, Trade,
+    TradeId,
 };
 use rust_decimal::Decimal;
 use settlement::{Directory, DueTrade, EventSource, Pair, SourceError, SourcedEvent};
@@ -134,6 +135,10 @@ impl Names {
 impl Directory for Names {
     fn user(&self, account: AccountId) -> Option<Uuid> {
         Some(Uuid::from_u128(account.0.into()))
+    }
+
+    fn asset(&self, _: AssetId) -> Option<AssetCode> {
+        Some(self.quote)
     }
 
     fn pair(&self, _: InstrumentId) -> Option<Pair> {

@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-const CONFIGURATION: &str = "[wallet]\nfund_trading = false\n[log]\njson = true\n";
+const CONFIGURATION: &str = "[wallet]\nfunding = \"per_order\"\n[log]\njson = true\n";
 
 /// The program and the folder that it works in.
 pub(crate) struct Site {

@@ -27,6 +27,7 @@ impl Reconciler {
         self.check_cursor(engine, progress, &mut breaches);
         self.check_trades(progress, &mut breaches);
         self.check_movements(&mut breaches);
+        self.funded.check(&mut breaches);
         let balances = self.check_balances(engine, ledger, &mut breaches);
         Report {
             sequence: engine.last_sequence(),
@@ -109,8 +110,11 @@ impl Reconciler {
         breaches: &mut Vec<Breach>,
     ) -> usize {
         let mut expected = self.of_engine(engine);
-        self.settled.values().for_each(|moves| add_moves(&mut expected, moves, 1));
-        self.traded.values().for_each(|moves| add_moves(&mut expected, moves, -1));
+        self.settled.values().for_each(|moves| self.add_moves(&mut expected, moves, 1));
+        self.traded.values().for_each(|moves| self.add_moves(&mut expected, moves, -1));
+        for (key, amount) in self.funded.on_the_way() {
+            *expected.entry(key).or_default() += amount;
+        }
         for (movements, sign) in
             [(&self.lent, 1), (&self.debited, 1), (&self.credited, -1), (&self.concluded, -1)]
         {
@@ -136,6 +140,22 @@ impl Reconciler {
             }
         }
         keys.len()
+    }
+
+    /// What a settlement does to what is reserved for trading: what it brings stays there only
+    /// where orders are paid from one pool.
+    fn add_moves(&self, sums: &mut Sums, moves: &Moves, sign: i128) {
+        let (base, quote) = (signed(moves.base.1), signed(moves.quote.1));
+        let kept = i128::from(!self.per_order);
+        for (user, asset, amount) in [
+            (moves.buyer, moves.quote.0, -(quote + moves.buyer_fee)),
+            (moves.seller, moves.quote.0, kept * (quote - moves.seller_fee)),
+            (0, moves.quote.0, moves.buyer_fee + moves.seller_fee),
+            (moves.seller, moves.base.0, -base),
+            (moves.buyer, moves.base.0, kept * base),
+        ] {
+            *sums.entry((user, asset)).or_default() += sign * amount;
+        }
     }
 
     fn of_engine(&self, engine: &Engine) -> Sums {
@@ -170,19 +190,6 @@ impl Reconciler {
             }
         }
         sums
-    }
-}
-
-fn add_moves(sums: &mut Sums, moves: &Moves, sign: i128) {
-    let (base, quote) = (signed(moves.base.1), signed(moves.quote.1));
-    for (user, asset, amount) in [
-        (moves.buyer, moves.quote.0, -(quote + moves.buyer_fee)),
-        (moves.seller, moves.quote.0, quote - moves.seller_fee),
-        (0, moves.quote.0, moves.buyer_fee + moves.seller_fee),
-        (moves.seller, moves.base.0, -base),
-        (moves.buyer, moves.base.0, base),
-    ] {
-        *sums.entry((user, asset)).or_default() += sign * amount;
     }
 }
 

@@ -10,6 +10,7 @@ use crate::limits::SPAN_MAX;
 use crate::outcome::Class;
 use crate::progress::Progress;
 
+mod funded;
 mod market;
 mod planted;
 mod world;

@@ -61,6 +61,7 @@ pub(crate) struct Bench {
     /// The wall clock when a life begins; each begins a second after the one before.
     born_ns: Mutex<u64>,
     options: Mutex<SettlementOptions>,
+    per_order: bool,
 }
 
 impl Bench {
@@ -77,6 +78,7 @@ impl Bench {
             alarms: Arc::default(),
             born_ns: Mutex::new(0),
             options: Mutex::new(options),
+            per_order: false,
         }
     }
 
@@ -88,6 +90,11 @@ impl Bench {
             bench.lend(user, "USDT", RICH).await;
         }
         bench
+    }
+
+    /// Orders are paid from reservations of their own.
+    pub(crate) fn per_order(self) -> Self {
+        Self { per_order: true, ..self }
     }
 
     /// Changes what settlement is started with.
@@ -124,6 +131,7 @@ impl Bench {
         let clock: WallClock =
             Arc::new(move || base + u64::try_from(born.elapsed().as_nanos()).unwrap());
         let options = self.options.lock().clone();
+        let credit_to = if self.per_order { CreditTo::Available } else { CreditTo::Reserved };
         Desk::start(options, |from| {
             Ok(Parts {
                 source: self.market.source(from),
@@ -131,7 +139,7 @@ impl Bench {
                 client: Arc::clone(&self.line) as Arc<dyn WalletClient>,
                 alarm: Arc::clone(&self.alarms) as Arc<dyn Alarm>,
                 clock,
-                credit_to: CreditTo::Reserved,
+                credit_to,
             })
         })
     }

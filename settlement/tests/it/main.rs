@@ -10,6 +10,7 @@ mod harness;
 mod instances;
 mod overflow;
 mod pool;
+mod releases;
 mod scenarios;
 mod service;
 mod short;

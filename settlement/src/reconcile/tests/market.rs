@@ -8,22 +8,22 @@ use wallet::ledger::types::WalletStatus;
 use super::world::{BTC, USDT, wallet_of};
 use super::*;
 
-struct Random(Xoshiro256PlusPlus);
+pub(super) struct Random(pub(super) Xoshiro256PlusPlus);
 
 impl Random {
-    fn below(&mut self, bound: u32) -> u32 {
+    pub(super) fn below(&mut self, bound: u32) -> u32 {
         self.0.next_u32() % bound
     }
 
-    fn one_in(&mut self, chances: u32) -> bool {
+    pub(super) fn one_in(&mut self, chances: u32) -> bool {
         self.below(chances) == 0
     }
 
-    fn user(&mut self) -> u32 {
+    pub(super) fn user(&mut self) -> u32 {
         self.below(USERS) + 1
     }
 
-    fn asset(&mut self) -> engine::AssetId {
+    pub(super) fn asset(&mut self) -> engine::AssetId {
         if self.one_in(2) { BTC } else { USDT }
     }
 }
@@ -67,7 +67,7 @@ fn conclude(world: &mut World, random: &mut Random) {
 }
 
 /// In any order; now and then one has no outcome at first.
-fn settle_some(world: &mut World, random: &mut Random) {
+pub(super) fn settle_some(world: &mut World, random: &mut Random) {
     let open: Vec<TradeId> = world.due.keys().copied().collect();
     for number in open {
         if random.one_in(2) {
@@ -78,7 +78,7 @@ fn settle_some(world: &mut World, random: &mut Random) {
     }
 }
 
-fn assert_sound(report: &Report) {
+pub(super) fn assert_sound(report: &Report) {
     assert_eq!(report.breaches, [], "{report:?}");
 }
 

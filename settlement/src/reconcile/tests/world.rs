@@ -10,6 +10,9 @@ use wallet::ledger::types::{UserId, WalletId};
 use super::*;
 
 mod acts;
+mod orders;
+
+pub(super) use orders::{Ended, Waiting};
 
 pub(super) const BTC: engine::AssetId = engine::AssetId(1);
 pub(super) const USDT: engine::AssetId = engine::AssetId(2);
@@ -46,6 +49,11 @@ pub(super) struct World {
     pub(super) requested: VecDeque<(TransactionId, FundingEvent)>,
     pub(super) owed: Vec<Owed>,
     references: u64,
+    /// Orders have reservations of their own; those that wait for them, with whether they have
+    /// them, and those that have ended.
+    pub(super) per_order: bool,
+    pub(super) waiting: Vec<Waiting>,
+    pub(super) ended: Vec<Ended>,
 }
 
 pub(super) fn code(asset: engine::AssetId) -> AssetCode {
@@ -78,6 +86,9 @@ impl World {
             requested: VecDeque::new(),
             owed: Vec::new(),
             references: 0,
+            per_order: false,
+            waiting: Vec::new(),
+            ended: Vec::new(),
         };
         for asset in [BTC, USDT] {
             let code = code(asset);
@@ -116,6 +127,7 @@ impl World {
                 self.due.insert(trade.trade_id, due);
                 self.newest = trade.trade_id;
             }
+            self.note_end(event);
         }
         self.log.push((frame, events.as_slice().to_vec()));
         events.as_slice().to_vec()

@@ -20,7 +20,7 @@ use super::seen::{InFlight, Seen};
 
 type Answer<T> = Result<T, WalletError>;
 
-/// What befalls one call that settles trades.
+/// What befalls one call.
 #[derive(Clone, Debug)]
 pub(crate) enum Fate {
     Pass,
@@ -36,12 +36,32 @@ pub(crate) enum Fate {
     Hang,
 }
 
+/// Has a call meet its fate; `effect` is what it does if it arrives.
+async fn befall<T>(fate: Fate, effect: impl Future<Output = Answer<T>>) -> Answer<T> {
+    match fate {
+        Fate::Pass => effect.await,
+        Fate::Fail(error) => Err(error),
+        Fate::Lose(error) => effect.await.and(Err(error)),
+        Fate::Hold(permits) => {
+            permits.acquire().await.unwrap().forget();
+            effect.await
+        }
+        Fate::Late(permits) => {
+            let answer = effect.await;
+            permits.acquire().await.unwrap().forget();
+            answer
+        }
+        Fate::Hang => std::future::pending().await,
+    }
+}
+
 type Fates = Box<dyn FnMut(&[SettleRequest]) -> Fate + Send>;
 
 /// A client in front of a mock.
 pub(crate) struct Line {
     pub(crate) mock: Arc<MockWallet>,
     fates: Mutex<Fates>,
+    release_fates: Mutex<Box<dyn FnMut() -> Fate + Send>>,
     /// Refuses these trades, each with its error, whatever the mock says.
     refused: Mutex<BTreeMap<Uuid, WalletError>>,
     refused_conclusions: Mutex<Option<WalletError>>,
@@ -59,6 +79,7 @@ impl Line {
         Arc::new(Self {
             mock,
             fates: Mutex::new(Box::new(|_| Fate::Pass)),
+            release_fates: Mutex::new(Box::new(|| Fate::Pass)),
             refused: Mutex::default(),
             refused_conclusions: Mutex::default(),
             seen: Mutex::default(),
@@ -68,6 +89,11 @@ impl Line {
     /// Asked for every call from now on.
     pub(crate) fn fate(&self, fates: impl FnMut(&[SettleRequest]) -> Fate + Send + 'static) {
         *self.fates.lock() = Box::new(fates);
+    }
+
+    /// Asked for every call that releases, from now on.
+    pub(crate) fn release_fate(&self, fates: impl FnMut() -> Fate + Send + 'static) {
+        *self.release_fates.lock() = Box::new(fates);
     }
 
     /// The same for every call from now on.
@@ -119,21 +145,7 @@ impl WalletClient for Line {
         assert_eq!(context.max_retries, Some(0), "one layer of retries");
         let _in_flight = InFlight::new(&self.seen, requests);
         let fate = (self.fates.lock())(requests);
-        match fate {
-            Fate::Pass => self.pass(context, requests).await,
-            Fate::Fail(error) => Err(error),
-            Fate::Lose(error) => self.pass(context, requests).await.and(Err(error)),
-            Fate::Hold(permits) => {
-                permits.acquire().await.unwrap().forget();
-                self.pass(context, requests).await
-            }
-            Fate::Late(permits) => {
-                let answer = self.pass(context, requests).await;
-                permits.acquire().await.unwrap().forget();
-                answer
-            }
-            Fate::Hang => std::future::pending().await,
-        }
+        befall(fate, self.pass(context, requests)).await
     }
 
     async fn settle(&self, _: CallContext, _: &SettleRequest) -> Answer<Settlement> {
@@ -170,7 +182,9 @@ impl WalletClient for Line {
         context: CallContext,
         requests: &[ReleaseRequest],
     ) -> Answer<Vec<Answer<Released>>> {
-        self.mock.release_batch(context, requests).await
+        assert_eq!(context.max_retries, Some(0), "one layer of retries");
+        let fate = (self.release_fates.lock())();
+        befall(fate, self.mock.release_batch(context, requests)).await
     }
 
     async fn reservation_of_order(

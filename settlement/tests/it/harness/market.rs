@@ -5,7 +5,8 @@
 use std::sync::Arc;
 
 use engine::{
-    AccountId, AssetCode, Event, InstrumentId, OrderId, Price, Quantity, Side, Trade, TradeId,
+    AccountId, AssetCode, AssetId, Event, InstrumentId, OrderId, Price, Quantity, Side, Trade,
+    TradeId,
 };
 use parking_lot::Mutex;
 use rust_decimal::Decimal;
@@ -86,6 +87,19 @@ impl Market {
         self.append(Event::SessionEnded { instrument: BTC_USDT, closed: 0 });
     }
 
+    /// The end of an order that had a reservation of its own, in quote.
+    pub(crate) fn ends(&self, order: u64, account: u32, captured: u128, returned: u128) {
+        let (order_id, account) = (OrderId(order), AccountId(account));
+        self.append(Event::FundsReturned {
+            order_id,
+            account,
+            asset: AssetId(1),
+            reserved: captured + returned,
+            captured,
+            returned,
+        });
+    }
+
     fn append(&self, event: Event) {
         let mut log = self.log.lock();
         let event_sequence = log.len() as u64 + 1;
@@ -151,6 +165,10 @@ pub(crate) struct Names;
 impl Directory for Names {
     fn user(&self, account: AccountId) -> Option<Uuid> {
         Some(user(account.0)).filter(|user| !user.is_nil())
+    }
+
+    fn asset(&self, asset: AssetId) -> Option<AssetCode> {
+        (asset == AssetId(1)).then(|| code("USDT"))
     }
 
     fn pair(&self, instrument: InstrumentId) -> Option<Pair> {

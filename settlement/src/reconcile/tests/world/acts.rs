@@ -7,7 +7,7 @@ use wallet::ledger::{Post, Posting, Postings};
 
 use super::*;
 use crate::testing::due;
-use crate::trade::DueTrade;
+use crate::trade::{DueTrade, order_key};
 
 const CALLER: UserId = UserId(0xCA11);
 
@@ -24,7 +24,7 @@ impl World {
             reference: Reference::new(&self.references.to_string()).unwrap(),
             description: Description::EMPTY,
             postings: Postings::new(&[posting]).unwrap(),
-            fund: true,
+            fund: !self.per_order,
             dry_run: false,
         })
     }
@@ -130,15 +130,15 @@ impl World {
             trade: ids::encode(ids::Kind::Trade, number.0, sequence * 1_000).as_u128(),
             buyer: UserId(buyer.0.0.into()),
             seller: UserId(seller.0.0.into()),
-            buyer_order: buyer.1.0.into(),
-            seller_order: seller.1.0.into(),
+            buyer_order: order_key(buyer.1).as_u128(),
+            seller_order: order_key(seller.1).as_u128(),
             base: BTC,
             quote: USDT,
             base_amount: trade.base,
             quote_amount: trade.quote,
             buyer_fee: buyer.2,
             seller_fee: seller.2,
-            credit_to: CreditTo::Reserved,
+            credit_to: if self.per_order { CreditTo::Available } else { CreditTo::Reserved },
         }
     }
 
