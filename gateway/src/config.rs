@@ -25,7 +25,7 @@ use crate::limits::{
     BODY_BYTES_MAX, CONNECTIONS_MAX, TIMEOUT_MAX, TOKEN_CLOCK_SKEW_S, WALLET_INPUT_SLOTS,
     WALLET_OUTPUT_SLOTS, WORKER_THREADS_MAX,
 };
-pub use file::{ConfigFile, Profile, WalletBackend};
+pub use file::{ConfigFile, FundingMode, Profile, WalletBackend};
 pub use money::WalletConfig;
 pub use products::ConfiguredProducts;
 use wallet::bank::BankOptions;
@@ -216,7 +216,7 @@ impl Config {
             pipeline,
             assets: self.wallet.assets.clone(),
             timeout: self.server.request_timeout,
-            fund: self.wallet.fund_trading,
+            fund: self.wallet.funding == FundingMode::Prefunded,
             read_only: self.wallet.read_only,
         }
     }

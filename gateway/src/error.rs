@@ -93,6 +93,7 @@ error_codes! {
     Unauthorized = 401 "UNAUTHORIZED" "a valid bearer token is required",
     Forbidden = 403 "FORBIDDEN" "the token does not allow this",
     AccountSuspended = 403 "ACCOUNT_SUSPENDED" "account is suspended",
+    FundsRefused = 403 "FUNDS_REFUSED" "the wallet does not reserve funds for this order",
     NotFound = 404 "NOT_FOUND" "there is nothing at this path",
     OrderNotFound = 404 "ORDER_NOT_FOUND" "order not found",
     SymbolNotFound = 404 "SYMBOL_NOT_FOUND" "symbol not found",
@@ -106,6 +107,7 @@ error_codes! {
     OrderNotKept = 409 "ORDER_NOT_KEPT"
         "this order was accepted before; its details are no longer kept",
     OrderNotCancellable = 409 "ORDER_NOT_CANCELLABLE" "order is not open any more",
+    OrderPending = 409 "ORDER_PENDING" "the order waits for its funds, try again in a moment",
     OrderNotAmendable = 409 "ORDER_NOT_AMENDABLE" "order cannot be amended any more",
     WalletElsewhere = 409 "WALLET_ELSEWHERE"
         "the wallet is another process: make the adjustment there",
@@ -121,6 +123,8 @@ error_codes! {
     InternalError = 500 "INTERNAL_ERROR" "internal error",
     Overloaded = 503 "OVERLOADED" "too many requests in flight, try again later",
     ServiceUnavailable = 503 "SERVICE_UNAVAILABLE" "the service is not available, try again later",
+    ServiceDegraded = 503 "SERVICE_DEGRADED"
+        "the wallet has not answered lately, try again later",
     ReadOnlyModeActive = 503 "READ_ONLY_MODE_ACTIVE" "only queries are answered at the moment",
     SequenceNotReached = 503 "SEQUENCE_NOT_REACHED" "min_seq has not been reached yet",
     OutcomeUnknown = 504 "OUTCOME_UNKNOWN"
@@ -170,6 +174,10 @@ pub const fn code_of(reason: RejectReason) -> ErrorCode {
         RejectReason::InsufficientBalance => ErrorCode::InsufficientBalance,
         RejectReason::PostOnlyWouldCross => ErrorCode::PostOnlyWouldCross,
         RejectReason::FokUnfillable => ErrorCode::FokUnfillable,
+        RejectReason::FundsUnavailable => ErrorCode::ServiceUnavailable,
+        RejectReason::FundsDegraded => ErrorCode::ServiceDegraded,
+        RejectReason::FundsOwnerUnknown => ErrorCode::UserNotFound,
+        RejectReason::FundsRefused => ErrorCode::FundsRefused,
     }
 }
 

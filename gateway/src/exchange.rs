@@ -48,11 +48,25 @@ impl Exchange {
     /// `OVERLOADED`, `SERVICE_UNAVAILABLE`: nothing was handed over. `OUTCOME_UNKNOWN`: it was, and
     /// its outcome will be found in the views.
     pub async fn submit(&self, command: Command) -> Result<Answered, ErrorCode> {
+        self.within_timeout(self.see_through(command)).await
+    }
+
+    /// Hands a command over and waits for its outcome as long as that takes.
+    ///
+    /// # Errors
+    /// As [`Self::submit`]; `OUTCOME_UNKNOWN` only when the exchange ends.
+    pub async fn see_through(&self, command: Command) -> Result<Answered, ErrorCode> {
         let lane = match command {
             Command::CancelOrder { .. } | Command::MassCancel { .. } => Lane::Cancel,
-            Command::NewOrder(_) | Command::AmendOrder(_) => Lane::Order,
+            Command::NewOrder(_) | Command::AmendOrder(_) | Command::ReserveOrder(_) => Lane::Order,
             _ => Lane::Control,
         };
+        // What ends something that is under way is done while the rest is drained.
+        let ends =
+            matches!(command, Command::PlaceReserved { .. } | Command::AbandonReserved { .. });
+        if self.is_draining() && !ends {
+            return Err(ErrorCode::ServiceUnavailable);
+        }
         self.wait_for(|waiter| self.ingress.try_submit(command, Some(waiter), lane)).await
     }
 
@@ -61,24 +75,29 @@ impl Exchange {
     /// # Errors
     /// As [`Self::submit`].
     pub async fn state_hash(&self) -> Result<Answered, ErrorCode> {
-        self.wait_for(|waiter| self.ingress.try_state_hash(waiter)).await
+        if self.is_draining() {
+            return Err(ErrorCode::ServiceUnavailable);
+        }
+        self.within_timeout(self.wait_for(|waiter| self.ingress.try_state_hash(waiter))).await
+    }
+
+    async fn within_timeout(
+        &self,
+        outcome: impl Future<Output = Result<Answered, ErrorCode>>,
+    ) -> Result<Answered, ErrorCode> {
+        let outcome = tokio::time::timeout(self.timeout, outcome).await;
+        outcome.unwrap_or(Err(ErrorCode::OutcomeUnknown))
     }
 
     async fn wait_for(
         &self,
         hand_over: impl FnOnce(Waiter) -> Result<u64, SubmitError>,
     ) -> Result<Answered, ErrorCode> {
-        if self.is_draining() {
-            return Err(ErrorCode::ServiceUnavailable);
-        }
         let (sender, receiver) = oneshot::channel();
         hand_over(Waiter(sender)).map_err(|error| match error {
             SubmitError::RingFull | SubmitError::RepliesExhausted => ErrorCode::Overloaded,
             SubmitError::Closed => ErrorCode::ServiceUnavailable,
         })?;
-        match tokio::time::timeout(self.timeout, receiver).await {
-            Ok(Ok(answered)) => Ok(answered),
-            Ok(Err(_)) | Err(_) => Err(ErrorCode::OutcomeUnknown),
-        }
+        receiver.await.map_err(|_| ErrorCode::OutcomeUnknown)
     }
 }

@@ -6,32 +6,35 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::{AccountId, Engine};
+use engine::Engine;
 use journal::SyncPolicy;
 use pipeline::{Clock, Cursors, PipelineError};
-use settlement::funding::{FUNDING_FILE, Funding, FundingError};
-use settlement::{Alarm, Desk, Parts, SettlementOptions, StartError};
+use settlement::funding::FundingError;
+use settlement::releases::ReleasesError;
+use settlement::{Alarm, Desk, Parts, StartError};
 use wallet::bank::{Bank, BankError, Teller};
 use wallet::client::{ClientError, EmbeddedWallet, Secret, WalletClient, connect};
-use wallet::ledger::types::CreditTo;
 use wallet::wire::Assets;
 
-use crate::config::{Config, WalletBackend};
+use crate::config::{Config, FundingMode, WalletBackend};
 use crate::exchange::Exchange;
 use crate::state::MoneyState;
 use crate::views::Views;
 
 mod alarm;
 mod directory;
+mod funded_orders;
+mod funds;
 mod reconciliation;
 mod source;
 mod trading;
 
 use alarm::HaltAndSuspend;
 use directory::ListedNames;
+pub use funded_orders::FundedOrders;
+pub use funds::{Funds, credit_to};
 pub use reconciliation::{Reconciliation, ReconciliationStatus};
 use source::EventLogSource;
-use trading::TradingAccounts;
 
 /// Folder of the wallet's journal in the data directory.
 pub(crate) const WALLET_DIR: &str = "wallet";
@@ -50,6 +53,8 @@ pub enum MoneyError {
     #[error(transparent)]
     Funding(#[from] FundingError),
     #[error(transparent)]
+    Releases(#[from] ReleasesError),
+    #[error(transparent)]
     Pipeline(#[from] PipelineError),
     #[error("an asset is listed twice with different decimal places")]
     Assets,
@@ -57,6 +62,8 @@ pub enum MoneyError {
     CursorAhead { what: &'static str, cursor: u64, head: u64 },
     #[error("{} is missing, but money was moved: repeating that could move it twice", .0.display())]
     CursorLost(PathBuf),
+    #[error("wallet.funding is not {0:?}: orders got their money the other way in this directory")]
+    OtherFunding(FundingMode),
 }
 
 impl MoneyError {
@@ -66,14 +73,18 @@ impl MoneyError {
         match self {
             Self::Bank(BankError::Pipeline(error)) | Self::Pipeline(error) => error.exit_code(),
             Self::Settlement(StartError::Progress(settlement::ProgressError::File(error)))
-            | Self::Funding(FundingError::File(error)) => error.exit_code(),
+            | Self::Funding(FundingError::File(error))
+            | Self::Releases(ReleasesError::File(error)) => error.exit_code(),
             Self::CursorAhead { .. }
             | Self::CursorLost(_)
             | Self::Settlement(StartError::Progress(_) | StartError::Source(_))
-            | Self::Funding(FundingError::Unreadable(_)) => crate::exit_status::HALT,
-            Self::Bank(_) | Self::Client(_) | Self::Settlement(_) | Self::Assets => {
-                crate::exit_status::CONFIGURATION
-            }
+            | Self::Funding(FundingError::Unreadable(_))
+            | Self::Releases(_) => crate::exit_status::HALT,
+            Self::Bank(_)
+            | Self::Client(_)
+            | Self::Settlement(_)
+            | Self::Assets
+            | Self::OtherFunding(_) => crate::exit_status::CONFIGURATION,
         }
     }
 }
@@ -118,7 +129,7 @@ pub struct Money {
     /// The wallet's ledger, if it is in this process.
     bank: Option<Bank>,
     desk: Arc<Desk>,
-    funding: Arc<Funding>,
+    funds: Arc<Funds>,
     reconciliation: Arc<Reconciliation>,
 }
 
@@ -148,24 +159,19 @@ impl Money {
                 connect(&options, assets, crate::config::environment_is_production())?
             }
         };
-        let directory = venue.data_dir.join(SETTLEMENT_DIR);
-        let funding_file = directory.join(FUNDING_FILE);
-        // Accounts are opened by the first movement of their money.
-        if venue.views.user(AccountId(1)).is_some() && !funding_file.exists() {
-            return Err(MoneyError::CursorLost(funding_file));
-        }
+        let (mode, directory) = (config.wallet.funding, venue.data_dir.join(SETTLEMENT_DIR));
+        Funds::check_mode(mode, &venue)?;
         let alarm = Arc::new(HaltAndSuspend::new(venue.clone()));
-        let desk = Arc::new(start_desk(&venue, &config.settlement, Arc::clone(&client), &alarm)?);
+        let desk = Arc::new(start_desk(&venue, config, Arc::clone(&client), &alarm)?);
         // A crash may have come between a letter and what follows from it.
         for letter in desk.board().progress().letters.iter() {
             alarm.raise(letter);
         }
-        let trading = Arc::new(TradingAccounts::new(venue.clone()));
-        let retry = config.settlement.retry;
-        let funding =
-            Funding::start(&directory, Arc::clone(&client), trading, desk.board(), retry)?;
+        let (board, retry) = (desk.board(), config.settlement.retry);
+        let funds = Funds::start(mode, &venue, &directory, Arc::clone(&client), board, retry);
+        let funds = funds.await?;
         let teller = bank.as_ref().map(Bank::teller);
-        if let Some(teller) = &teller {
+        if let (Some(teller), Some(funding)) = (&teller, funds.funding()) {
             let (cursor, head) = (funding.cursor(), teller.views().sequence());
             if cursor > head {
                 return Err(MoneyError::CursorAhead { what: "funding", cursor, head });
@@ -181,8 +187,8 @@ impl Money {
             desk.board(),
             every,
         );
-        let (funding, reconciliation) = (Arc::new(funding), Arc::new(reconciliation));
-        Ok(Self { client, bank, desk, funding, reconciliation })
+        let (funds, reconciliation) = (Arc::new(funds), Arc::new(reconciliation));
+        Ok(Self { client, bank, desk, funds, reconciliation })
     }
 
     /// What handlers reach of it.
@@ -192,7 +198,7 @@ impl Money {
             client: Arc::clone(&self.client),
             teller: self.teller(),
             desk: Arc::clone(&self.desk),
-            funding: Arc::clone(&self.funding),
+            funds: Arc::clone(&self.funds),
             reconciliation: Arc::clone(&self.reconciliation),
         }
     }
@@ -206,8 +212,8 @@ impl Money {
     /// Ends what follows the exchange, then the wallet. What is left stays behind the cursors.
     pub async fn stop(self) {
         self.reconciliation.stop().await;
-        self.funding.stop().await;
-        self.desk.stop().await;
+        // Each has a deadline of its own.
+        tokio::join!(self.funds.stop(), self.desk.stop());
         self.client.close().await;
         if let Some(bank) = self.bank {
             // A panic there has ended the process.
@@ -218,11 +224,11 @@ impl Money {
 
 fn start_desk(
     venue: &Venue,
-    options: &SettlementOptions,
+    config: &Config,
     client: Arc<dyn WalletClient>,
     alarm: &Arc<HaltAndSuspend>,
 ) -> Result<Desk, MoneyError> {
-    let clock = Arc::clone(&venue.clock);
+    let (options, clock) = (&config.settlement, Arc::clone(&venue.clock));
     let (progress, head) = (options.directory.join(settlement::STATE_FILE), venue.last_event);
     let cursor = settlement::peek(&progress).map_err(StartError::Progress)?.cursor;
     if cursor > head {
@@ -235,7 +241,7 @@ fn start_desk(
             client,
             alarm: Arc::clone(alarm) as Arc<dyn Alarm>,
             clock: Arc::new(move || clock.wall_ns()),
-            credit_to: CreditTo::Reserved,
+            credit_to: credit_to(config.wallet.funding),
         })
     });
     Ok(desk?)

@@ -3,7 +3,7 @@
 //! waiting is no concern of the publisher.
 
 use engine::{
-    AccountId, Amount, CloseReason, Command, Engine, Event, Frame, OrderId, RejectReason,
+    AccountId, Amount, AssetId, CloseReason, Command, Engine, Event, Frame, OrderId, RejectReason,
 };
 use pipeline::{Outcome, Reply};
 use tokio::sync::oneshot;
@@ -15,6 +15,13 @@ use crate::views::OrderRecord;
 pub enum Answer {
     /// The order right after its own command, also when it was refused and kept.
     Placed(Box<OrderRecord>),
+    /// The order waits for this much to be reserved outside.
+    Announced {
+        order_id: OrderId,
+        asset: AssetId,
+        /// Units of the asset.
+        amount: Amount,
+    },
     /// The key was used before, by an equal request for this order.
     OrderDuplicate {
         order_id: OrderId,
@@ -60,10 +67,18 @@ impl Reply<Engine> for Waiter {
 }
 
 fn answer_of(frame: &Frame<Command>, events: &[Event]) -> Answer {
-    if let Command::NewOrder(order) = &frame.command
-        && let Some(record) = OrderRecord::placed(frame, order, events)
-    {
-        return Answer::Placed(Box::new(record));
+    match &frame.command {
+        Command::NewOrder(order) | Command::ReserveOrder(order) => {
+            if let Some(announced) = events.iter().find_map(announced) {
+                return announced;
+            }
+            if let Some(record) = OrderRecord::placed(frame, order, events) {
+                return Answer::Placed(Box::new(record));
+            }
+        }
+        // Whatever became of the order is in the views.
+        Command::PlaceReserved { .. } | Command::AbandonReserved { .. } => return Answer::Done,
+        _ => {}
     }
     // Orders may have expired before the command took effect, so its own event is searched for.
     for event in events {
@@ -84,6 +99,11 @@ fn answer_of(frame: &Frame<Command>, events: &[Event]) -> Answer {
         }
     }
     Answer::Done
+}
+
+fn announced(event: &Event) -> Option<Answer> {
+    let Event::OrderReserving { order_id, asset, amount, .. } = *event else { return None };
+    Some(Answer::Announced { order_id, asset, amount })
 }
 
 fn mass_cancelled(events: &[Event]) -> Vec<OrderId> {

@@ -5,14 +5,13 @@ use std::sync::Arc;
 
 use pipeline::Clock;
 use settlement::Desk;
-use settlement::funding::Funding;
 use wallet::bank::Teller;
 use wallet::client::WalletClient;
 
 use crate::auth::Authenticator;
 use crate::convert::NS_PER_S;
 use crate::exchange::Exchange;
-use crate::money::Reconciliation;
+use crate::money::{Funds, Reconciliation};
 use crate::views::Views;
 
 /// Shared by all requests of all listeners.
@@ -33,7 +32,7 @@ pub struct MoneyState {
     /// The wallet's ledger, if it is in this process.
     pub teller: Option<Teller>,
     pub desk: Arc<Desk>,
-    pub funding: Arc<Funding>,
+    pub funds: Arc<Funds>,
     pub reconciliation: Arc<Reconciliation>,
 }
 

@@ -115,6 +115,12 @@ impl Views {
         self.transfers.read().get(id)
     }
 
+    /// Whether any trading account was ever credited.
+    #[must_use]
+    pub fn has_credits(&self) -> bool {
+        self.transfers.read().has_credits()
+    }
+
     /// Copies what `copy` picks out of the orders.
     pub fn orders<T>(&self, copy: impl FnOnce(&Orders) -> T) -> Read<T> {
         self.read(&self.orders, Orders::sequence, copy)

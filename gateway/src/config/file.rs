@@ -147,6 +147,17 @@ pub enum WalletBackend {
     Http,
 }
 
+/// How orders come to their money.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FundingMode {
+    /// What comes into a wallet is lent to the trading account, and recalled from there.
+    #[default]
+    Prefunded,
+    /// Each order's funds are reserved at the wallet before it trades.
+    PerOrder,
+}
+
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct WalletSection {
@@ -156,8 +167,7 @@ pub struct WalletSection {
     pub amount_min: String,
     pub amount_max: String,
     pub read_only: bool,
-    /// False for a wallet without an exchange.
-    pub fund_trading: bool,
+    pub funding: FundingMode,
     /// 0 is never.
     pub reconcile_every_ms: u64,
 }
@@ -170,7 +180,7 @@ impl Default for WalletSection {
             amount_min: "0.01".to_owned(),
             amount_max: "1000000.00".to_owned(),
             read_only: false,
-            fund_trading: true,
+            funding: FundingMode::default(),
             reconcile_every_ms: limits::RECONCILE_EVERY_MS_DEFAULT,
         }
     }

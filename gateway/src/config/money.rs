@@ -11,7 +11,7 @@ use settlement::{Overflow, RetryPolicy, SettlementOptions};
 use wallet::bank::AssetTerms;
 use wallet::client::WalletClientOptions;
 
-use super::file::{AssetEntry, SettlementSection, WalletBackend, WalletSection};
+use super::file::{AssetEntry, FundingMode, SettlementSection, WalletBackend, WalletSection};
 use super::{ConfigError, address, bounded, milliseconds};
 use crate::limits::RECONCILE_EVERY_MS_MAX;
 
@@ -22,8 +22,7 @@ pub struct WalletConfig {
     pub listen: SocketAddr,
     pub assets: Vec<AssetTerms>,
     pub read_only: bool,
-    /// Whether what comes in is lent to trading, and recalled from there.
-    pub fund_trading: bool,
+    pub funding: FundingMode,
     /// Zero is never.
     pub reconcile_every: Duration,
 }
@@ -47,7 +46,7 @@ pub(super) fn check_wallet(
         listen: address("wallet.listen", &file.listen)?,
         assets: entries.iter().map(|entry| terms(file, entry)).collect::<Result<_, _>>()?,
         read_only: file.read_only,
-        fund_trading: file.fund_trading,
+        funding: file.funding,
         reconcile_every: Duration::from_millis(every),
     })
 }

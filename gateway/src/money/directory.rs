@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use engine::{AccountId, InstrumentId, Price, TradeId};
+use engine::{AccountId, AssetCode, AssetId, InstrumentId, Price, TradeId};
 use rust_decimal::Decimal;
 use settlement::{Directory, Pair};
 use uuid::Uuid;
@@ -17,6 +17,10 @@ pub(super) struct ListedNames(pub(super) Arc<Views>);
 impl Directory for ListedNames {
     fn user(&self, account: AccountId) -> Option<Uuid> {
         self.0.user(account)
+    }
+
+    fn asset(&self, asset: AssetId) -> Option<AssetCode> {
+        Some(self.0.products().asset(asset)?.code)
     }
 
     fn pair(&self, instrument: InstrumentId) -> Option<Pair> {

@@ -60,7 +60,7 @@ impl TradingAccounts {
 }
 
 /// The user's account; opens it if there is none.
-async fn open_account(
+pub(super) async fn open_account(
     venue: &Venue,
     user: Uuid,
 ) -> Result<Result<AccountId, RejectReason>, ErrorCode> {

@@ -1,7 +1,10 @@
-//! Owns `/balances`: the caller's trading money. Knows nothing of orders.
+//! Owns `/balances`: the money that the caller's orders can use. Knows nothing of orders.
+//! Invariant: where orders are paid from the wallet, its books are what is shown.
 
 use axum::extract::State;
 use axum::response::Response;
+use engine::AssetId;
+use engine::balances::Balance;
 use engine::fees::signed;
 
 use crate::api::{BalanceBody, DecimalText, at_sequence};
@@ -10,7 +13,7 @@ use crate::error::ApiError;
 use crate::fields::Fields;
 use crate::routes::orders::reach;
 use crate::state::AppState;
-use crate::views::Read;
+use crate::views::{Products, Read};
 
 pub(crate) async fn list(
     State(state): State<AppState>,
@@ -20,13 +23,23 @@ pub(crate) async fn list(
     let min_seq = query.number("min_seq", 0, 0..=u64::MAX)?;
     query.finish()?;
     reach(&state, min_seq).await?;
+    let products = state.views.products();
+    if let Some(orders) = state.money.funds.orders() {
+        let sequence = state.views.sequence();
+        let balances = orders.balances(caller.user).await?;
+        return Ok(at_sequence(&Read { sequence, value: rows(&balances, &products) }));
+    }
     let Some(account) = state.views.account(caller.user) else {
         let sequence = state.views.sequence();
         return Ok(at_sequence(&Read { sequence, value: Vec::<BalanceBody>::new() }));
     };
     let read = state.views.balances(account);
-    let products = state.views.products();
-    let body = |(id, balance): &(engine::AssetId, engine::balances::Balance)| {
+    let value = rows(&read.value, &products);
+    Ok(at_sequence(&Read { sequence: read.sequence, value }))
+}
+
+fn rows(balances: &[(AssetId, Balance)], products: &Products) -> Vec<BalanceBody> {
+    let body = |(id, balance): &(AssetId, Balance)| {
         let asset = products.asset(*id)?;
         Some(BalanceBody {
             asset: asset.code.to_string(),
@@ -34,6 +47,5 @@ pub(crate) async fn list(
             held: DecimalText(asset.amount(signed(balance.held))),
         })
     };
-    let value: Vec<_> = read.value.iter().filter_map(body).collect();
-    Ok(at_sequence(&Read { sequence: read.sequence, value }))
+    balances.iter().filter_map(body).collect()
 }

@@ -198,7 +198,8 @@ async fn wait_for_trading(
         if let Some(applied) = state.views.transfer(id) {
             return Ok(Some(applied));
         }
-        if state.money.funding.cursor() >= outcome.sequence {
+        let funding = state.money.funds.funding();
+        if funding.is_none_or(|funding| funding.cursor() >= outcome.sequence) {
             return Ok(None);
         }
         let next = state.views.reach(seen + 1);

@@ -34,6 +34,9 @@ pub(crate) async fn amend(
     if record.state.ended.is_some() {
         return Err(ErrorCode::OrderNotAmendable.into());
     }
+    if record.waits() {
+        return Err(ErrorCode::OrderPending.into());
+    }
     let answered = state.exchange.submit(Command::AmendOrder(amend)).await?;
     match answered.answer {
         // It was live a moment ago, so it has closed since.
@@ -53,6 +56,9 @@ pub(crate) async fn cancel(
     let record = find(&state, account, &id)?.value;
     if record.state.ended.is_some() {
         return Err(ErrorCode::OrderNotCancellable.into());
+    }
+    if record.waits() {
+        return Err(ErrorCode::OrderPending.into());
     }
     let command = Command::CancelOrder {
         account,

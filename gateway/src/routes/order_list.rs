@@ -18,9 +18,6 @@ use crate::routes::orders::{instrument_of, reach};
 use crate::state::AppState;
 use crate::views::{OrderRecord, Orders, Products, Read, Views};
 
-/// The status that no order has: one is matched before anybody can ask for it.
-const PENDING: &str = "PENDING";
-
 /// What a list is sorted by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct OrderBy {
@@ -46,7 +43,7 @@ impl ListQuery {
             .transpose()?
             .map(|instrument| instrument.spec.instrument);
         let status = query.parameter("status");
-        let known = [PENDING, "OPEN", "PARTIALLY_FILLED", "FILLED", "CANCELLED", "REJECTED"];
+        let known = ["PENDING", "OPEN", "PARTIALLY_FILLED", "FILLED", "CANCELLED", "REJECTED"];
         if status.as_deref().is_some_and(|status| !known.contains(&status)) {
             let text = "unknown status";
             return Err(ApiError::field(ErrorCode::ValidationError, "status", text));
@@ -116,9 +113,6 @@ impl ListQuery {
     fn find(&self, views: &Views, account: AccountId, visited_max: usize) -> Read<Found> {
         let enough = self.offset + self.limit;
         let mut found = Vec::new();
-        if self.status.as_deref() == Some(PENDING) {
-            return Read { sequence: views.sequence(), value: found };
-        }
         let mut visited = 0;
         let sequence = views.visit_orders(account, |record| {
             if self.wants(record) {
@@ -199,10 +193,18 @@ mod tests {
     }
 
     #[test]
-    fn no_order_is_pending() {
+    fn an_order_is_pending_while_it_waits_for_its_funds() {
         let mut both = Both::new();
         both.apply(Command::NewOrder(order(1, Side::Buy)));
-        let found = query(Some(PENDING)).find(&both.feed.0, AccountId(1), 1);
-        assert_eq!((found.value, found.sequence), (Vec::new(), both.sequence));
+        let pending = |both: &Both| {
+            let found = query(Some("PENDING")).find(&both.feed.0, AccountId(1), 9).value;
+            found.iter().map(|(_, id)| *id).collect::<Vec<_>>()
+        };
+        assert_eq!(pending(&both), []);
+        both.apply(Command::ReserveOrder(order(1, Side::Buy)));
+        let order_id = OrderId(both.sequence);
+        assert_eq!(pending(&both), [order_id]);
+        both.apply(Command::PlaceReserved { order_id });
+        assert_eq!(pending(&both), []);
     }
 }

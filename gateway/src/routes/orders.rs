@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use engine::{AccountId, ClientOrderId, Command, InstrumentId, OrderId, RejectReason};
+use engine::{AccountId, ClientOrderId, Command, InstrumentId, NewOrder, OrderId, RejectReason};
 
 use crate::api::{FullBody, OrderBody, OwnTradeBody, at_sequence, created};
 use crate::auth::{Caller, Reader, Trader};
@@ -40,10 +40,14 @@ pub(crate) async fn place(
     // The body is looked at before the account, so that a malformed order is told what is wrong.
     let products = state.views.products();
     let request = OrderRequest::read(fields, account.unwrap_or_default(), &products)?;
-    if account.is_none() {
-        return Err(ErrorCode::UserNotFound.into());
-    }
-    let answered = state.exchange.submit(Command::NewOrder(request.order)).await?;
+    let answered = match (state.money.funds.orders(), account) {
+        (None, Some(_)) => state.exchange.submit(Command::NewOrder(request.order)).await?,
+        (None, None) => return Err(ErrorCode::UserNotFound.into()),
+        (Some(orders), _) => {
+            let account = orders.account(caller.user).await?;
+            orders.place(NewOrder { account, ..request.order }).await?
+        }
+    };
     match answered.answer {
         Answer::Placed(record) => answer_placed(&record, &request, &request_id),
         Answer::OrderDuplicate { order_id, reason } => {
@@ -64,14 +68,14 @@ fn answer_placed(
         return Err(ApiError::rejected(reason).with_order(id));
     }
     let instrument = &request.instrument;
-    let sequence = record.id.0;
+    let sequence = record.decided;
     let mut order = OrderBody::new(record, instrument, sequence);
     order.request_id = Some(request_id.0.clone());
     let response = match request.response_type {
         ResponseType::Ack => created(sequence, &order.acknowledged()),
         ResponseType::Result => created(sequence, &order),
         ResponseType::Full => {
-            let trade = |fill| OwnTradeBody::new(fill, instrument, record.created_ns);
+            let trade = |fill| OwnTradeBody::new(fill, instrument, record.first.updated_ns);
             created(
                 sequence,
                 &FullBody { order, trades: record.first_fills.iter().map(trade).collect() },
@@ -91,6 +95,7 @@ fn answer_duplicate(
 ) -> Result<Response, ApiError> {
     let record = state.views.orders(|orders| orders.get(order_id).cloned()).value;
     let answer = match (record, reason) {
+        (Some(record), _) if record.waits() => Err(ErrorCode::OutcomeUnknown.into()),
         (Some(record), _) => answer_placed(&record.first_answer(), request, request_id),
         (None, Some(reason)) => Err(ApiError::rejected(reason)),
         // The engine remembers the key for longer than the views keep the order.

@@ -7,6 +7,8 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use engine::TradeId;
 use serde_json::{Value, json};
+use settlement::funding::Funding;
+use settlement::releases::Releases;
 use settlement::{Class, DeadLetter, DeskError, SettlementStatus};
 use uuid::Uuid;
 use wallet::client::{CallContext, Settlement};
@@ -41,7 +43,8 @@ pub(crate) async fn status(
         "oldest_dead_letter_at": status.oldest_dead_letter_ns.map(convert::time),
         "paused": status.paused,
         "halted": status.halted,
-        "funding_cursor": state.money.funding.cursor(),
+        "funding_cursor": state.money.funds.funding().map(Funding::cursor),
+        "releases": state.money.funds.releases().map(Releases::status),
         "settlement_jobs_submitted_total": counts.submitted,
         "settlements_total": counts.settled,
         "settlement_jobs_failed_total": counts.failed_tries,

@@ -22,6 +22,7 @@ pub struct Orders {
     by_client_id: HashMap<(AccountId, ClientOrderId), OrderId>,
     closed: History,
     rejected: History,
+    has_announced: bool,
     sequence: u64,
 }
 
@@ -45,6 +46,7 @@ impl Orders {
             by_client_id: HashMap::new(),
             closed: History::new(closed),
             rejected: History::new(rejected),
+            has_announced: false,
             sequence: 0,
         }
     }
@@ -78,6 +80,21 @@ impl Orders {
             .filter_map(|id| self.get(*id))
     }
 
+    /// Whether any order has ever waited for its funds.
+    #[must_use]
+    pub fn has_announced(&self) -> bool {
+        self.has_announced
+    }
+
+    /// Orders that wait for their funds, ascending.
+    #[must_use]
+    pub fn waiting(&self) -> Vec<OrderId> {
+        let waiting = self.by_id.values().filter(|record| record.waits());
+        let mut ids: Vec<_> = waiting.map(|record| record.id).collect();
+        ids.sort_unstable();
+        ids
+    }
+
     /// Live orders.
     #[cfg(test)]
     pub(super) fn live(&self) -> usize {
@@ -87,13 +104,7 @@ impl Orders {
     pub(super) fn apply(&mut self, frame: &Frame<Command>, events: &[Event]) {
         self.sequence = frame.sequence;
         let now_ns = frame.timestamp_ns;
-        let mut own = OrderId(0);
-        if let Command::NewOrder(order) = &frame.command
-            && let Some(record) = OrderRecord::placed(frame, order, events)
-        {
-            own = record.id;
-            self.insert(record);
-        }
+        let own = self.decide(frame, events);
         for event in events {
             match event {
                 Event::Trade(trade) => {
@@ -120,6 +131,34 @@ impl Orders {
                 }
                 _ => {}
             }
+        }
+    }
+
+    /// The order that this command made or decided, with everything that it did to it; 0 if none.
+    fn decide(&mut self, frame: &Frame<Command>, events: &[Event]) -> OrderId {
+        match &frame.command {
+            Command::NewOrder(order) | Command::ReserveOrder(order) => {
+                let Some(record) = OrderRecord::placed(frame, order, events) else {
+                    return OrderId(0);
+                };
+                let id = record.id;
+                self.has_announced |= record.waits();
+                self.insert(record);
+                id
+            }
+            Command::PlaceReserved { order_id: id }
+            | Command::AbandonReserved { order_id: id, .. } => {
+                let Some(record) = self.by_id.get_mut(id).filter(|record| record.waits()) else {
+                    return OrderId(0);
+                };
+                record.decide(frame, events);
+                let (account, ended) = (record.account, record.state.ended);
+                if let Some(ended) = ended {
+                    self.end(account, *id, ended);
+                }
+                *id
+            }
+            _ => OrderId(0),
         }
     }
 

@@ -55,10 +55,13 @@ pub struct OrderRecord {
     pub client_order_id: ClientOrderId,
     /// Journal time of its command, nanoseconds since the Unix epoch.
     pub created_ns: u64,
+    /// Sequence of the command that placed or refused it: its own, or, if its funds were reserved
+    /// outside, a later one; 0 while it waits for them.
+    pub decided: u64,
     pub state: OrderState,
-    /// The state right after its own command: what a repeated request is answered with.
+    /// The state right after that command: what a repeated request is answered with.
     pub first: OrderState,
-    /// The fills of its own command. Each of them ended this order or another one, so over all
+    /// The fills of that command. Each of them ended this order or another one, so over all
     /// records there are not many more of them than orders. Shared, as records are copied under a
     /// lock.
     pub first_fills: Arc<[Fill]>,
@@ -91,33 +94,15 @@ impl OrderState {
 }
 
 impl OrderRecord {
-    /// The order that this command placed, right after it: accepted, or refused and kept.
+    /// The order that this command made, right after it: accepted, waiting for its funds, or
+    /// refused and kept.
     ///
     /// `None` if the command made no order: a repeated key, or an account that does not exist.
     #[must_use]
     pub fn placed<C>(frame: &Frame<C>, order: &NewOrder, events: &[Event]) -> Option<Self> {
         let (id, now_ns) = (OrderId(frame.sequence), frame.timestamp_ns);
-        let mut state = OrderState::new(order, now_ns);
-        let mut fills = Vec::new();
-        let mut exists = false;
-        for event in events {
-            match event {
-                Event::OrderAccepted(accepted) => exists |= accepted.order_id == id,
-                Event::CommandRejected { reason, .. } if makes_order(*reason) => {
-                    exists = true;
-                    state.end(Ended::Rejected(*reason), now_ns);
-                }
-                Event::Trade(trade) if trade.taker_order_id == id => {
-                    state.fill(trade, now_ns);
-                    fills.push(Fill::of_taker(trade));
-                }
-                Event::OrderClosed { order_id, reason, .. } if *order_id == id => {
-                    state.end(Ended::Closed(*reason), now_ns);
-                }
-                _ => {}
-            }
-        }
-        exists.then(|| Self {
+        let state = OrderState::new(order, now_ns);
+        let mut record = Self {
             id,
             account: order.account,
             instrument: order.instrument,
@@ -128,10 +113,54 @@ impl OrderRecord {
             quote_budget: order.quote_budget,
             client_order_id: order.client_order_id,
             created_ns: now_ns,
+            decided: 0,
             state,
             first: state,
-            first_fills: fills.into(),
-        })
+            first_fills: Arc::default(),
+        };
+        let waits = |event: &Event| matches!(event, Event::OrderReserving { order_id, .. } if *order_id == id);
+        (record.decide(frame, events) || events.iter().any(waits)).then_some(record)
+    }
+
+    /// Applies the command that places, refuses or gives up the order; false if it does neither.
+    pub(super) fn decide<C>(&mut self, frame: &Frame<C>, events: &[Event]) -> bool {
+        let (id, now_ns) = (self.id, frame.timestamp_ns);
+        let mut fills = Vec::new();
+        let mut decided = false;
+        for event in events {
+            match event {
+                Event::OrderAccepted(accepted) => decided |= accepted.order_id == id,
+                Event::CommandRejected { reason, .. } if makes_order(*reason) => {
+                    decided = true;
+                    self.state.end(Ended::Rejected(*reason), now_ns);
+                }
+                Event::OrderAbandoned { order_id, reason, .. } if *order_id == id => {
+                    decided = true;
+                    self.state.end(Ended::Rejected(*reason), now_ns);
+                }
+                Event::Trade(trade) if trade.taker_order_id == id => {
+                    self.state.fill(trade, now_ns);
+                    fills.push(Fill::of_taker(trade));
+                }
+                Event::OrderClosed { order_id, reason, .. } if *order_id == id => {
+                    self.state.end(Ended::Closed(*reason), now_ns);
+                }
+                _ => {}
+            }
+        }
+        if decided {
+            self.decided = frame.sequence;
+            self.state.updated_ns = now_ns;
+            self.first = self.state;
+            self.first_fills = fills.into();
+        }
+        decided
+    }
+
+    /// Whether its funds are still being reserved outside.
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        self.decided == 0
     }
 
     /// The order as its first answer showed it.
@@ -148,16 +177,22 @@ impl OrderRecord {
             Some(Ended::Closed(CloseReason::Filled)) => "FILLED",
             Some(Ended::Closed(CloseReason::BudgetSpent)) if self.state.filled.0 > 0 => "FILLED",
             Some(Ended::Closed(_)) => "CANCELLED",
+            None if self.waits() => "PENDING",
             None if self.state.filled.0 == 0 => "OPEN",
             None => "PARTIALLY_FILLED",
         }
     }
 }
 
-/// A refused order is kept, unless it was not an order at all: its key belongs to another one, or
-/// nobody owns it.
+/// A refused order is kept, unless it was not an order at all: its key belongs to another one,
+/// nobody owns it, or it was decided before.
 fn makes_order(reason: RejectReason) -> bool {
-    !matches!(reason, RejectReason::IdempotencyConflict | RejectReason::UnknownAccount)
+    !matches!(
+        reason,
+        RejectReason::IdempotencyConflict
+            | RejectReason::UnknownAccount
+            | RejectReason::UnknownOrder
+    )
 }
 
 impl Fill {

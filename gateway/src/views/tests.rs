@@ -2,8 +2,8 @@
 
 use engine::{
     AccountStatus, AmendOrder, AssetCode, ClientOrderId, EngineOptions, EventBuffer, InstrumentId,
-    InstrumentSpec, NewOrder, Price, Quantity, Side, StateMachine, TimeInForce, TradingStatus,
-    TransferId,
+    InstrumentSpec, NewOrder, Price, Quantity, RejectReason, Side, StateMachine, TimeInForce,
+    TradingStatus, TransferId,
 };
 
 use super::*;
@@ -114,7 +114,9 @@ impl Both {
                 }
             }
         }
-        assert_eq!(views.orders(Orders::live).value, resting);
+        let waiting: Vec<_> = engine.intents().map(|intent| intent.id).collect();
+        assert_eq!(views.orders(Orders::waiting).value, waiting);
+        assert_eq!(views.orders(Orders::live).value, resting + waiting.len());
         for (account, known) in engine.accounts().iter() {
             assert_eq!(views.account(Uuid::from_u128(known.uuid)), Some(account));
             for (asset, balance) in views.balances(account).value {
@@ -193,6 +195,9 @@ fn command(numbers: &mut Numbers, sequence: u64) -> Command {
             new_trigger: Price(0),
         }),
         19 => Command::Tick,
+        20..23 => Command::ReserveOrder(order(numbers)),
+        23..26 => Command::PlaceReserved { order_id },
+        26 => Command::AbandonReserved { order_id, reason: RejectReason::FundsUnavailable },
         _ => Command::NewOrder(order(numbers)),
     }
 }
@@ -202,7 +207,7 @@ fn views_equal_the_engine_after_every_command() {
     for seed in 1..=4 {
         let mut numbers = Numbers(0x9E37_79B9_7F4A_7C15 ^ seed);
         let mut both = Both::new();
-        for _ in 0..8_000 {
+        for _ in 0..12_000 {
             let next = command(&mut numbers, both.sequence);
             both.apply(next);
             both.assert_equal();
@@ -227,6 +232,28 @@ fn the_first_answer_stays_what_it_was() {
     let taken = OrderId(both.sequence);
     let record = both.feed.0.orders(|orders| orders.get(taken).cloned()).value.unwrap();
     assert_eq!((record.status(), record.first_fills.len()), ("FILLED", 1));
+}
+
+#[test]
+fn an_order_that_waits_for_its_funds_keeps_its_id_and_its_time() {
+    let mut both = Both::new();
+    let order = NewOrder::limit(AccountId(2), InstrumentId(1), Side::Buy, Quantity(2), Price(100));
+    both.apply(Command::ReserveOrder(order));
+    let (order_id, created_ns) = (OrderId(both.sequence), both.sequence * 1_000);
+    let look =
+        |both: &Both, id| both.feed.0.orders(|orders| orders.get(id).cloned()).value.unwrap();
+    assert_eq!((look(&both, order_id).status(), look(&both, order_id).decided), ("PENDING", 0));
+    both.apply(Command::PlaceReserved { order_id });
+    let placed = look(&both, order_id);
+    assert_eq!((placed.status(), placed.decided), ("OPEN", both.sequence));
+    assert_eq!((placed.created_ns, placed.first.updated_ns), (created_ns, both.sequence * 1_000));
+    both.apply(Command::PlaceReserved { order_id });
+    assert_eq!(look(&both, order_id), placed, "a second time changes nothing");
+    both.apply(Command::ReserveOrder(order));
+    let order_id = OrderId(both.sequence);
+    let reason = RejectReason::FundsOwnerUnknown;
+    both.apply(Command::AbandonReserved { order_id, reason });
+    assert_eq!(look(&both, order_id).state.ended, Some(Ended::Rejected(reason)));
 }
 
 #[test]

@@ -23,6 +23,7 @@ pub struct AppliedTransfer {
 pub struct Transfers {
     by_id: HashMap<TransferId, AppliedTransfer>,
     order: VecDeque<TransferId>,
+    has_credits: bool,
 }
 
 impl Transfers {
@@ -31,11 +32,18 @@ impl Transfers {
         self.by_id.get(&id).copied()
     }
 
+    /// Whether money has ever been credited.
+    #[must_use]
+    pub fn has_credits(&self) -> bool {
+        self.has_credits
+    }
+
     pub(super) fn apply(&mut self, sequence: u64, event: &Event) {
         let Event::TransferApplied { transfer_id, kind, available, .. } = event else { return };
         if !matches!(kind, TransferKind::Credit | TransferKind::Debit) {
             return;
         }
+        self.has_credits |= *kind == TransferKind::Credit;
         self.by_id.insert(*transfer_id, AppliedTransfer { available: *available, sequence });
         self.order.push_back(*transfer_id);
         if self.order.len() > TRANSFERS_MAX

@@ -57,14 +57,14 @@ impl Answer {
     }
 }
 
-/// Small logs, free ports, any file system.
+/// Small logs, free ports, any file system. `more` goes on with the section of the wallet.
 pub(crate) fn config(data_dir: &Path, more: &str) -> Config {
     let text = format!(
-        "[wallet]\nlisten = \"127.0.0.1:0\"\n\
-         [server]\nlisten = \"127.0.0.1:0\"\nadmin_listen = \"127.0.0.1:0\"\n\
+        "[server]\nlisten = \"127.0.0.1:0\"\nadmin_listen = \"127.0.0.1:0\"\n\
          header_read_timeout_ms = 200\n\
          [journal]\nsync = \"os\"\nsegment_mib = 4\nallow_fs = true\n\
-         [pipeline]\nwait = \"park\"\n{more}"
+         [pipeline]\nwait = \"park\"\n\
+         [wallet]\nlisten = \"127.0.0.1:0\"\n{more}"
     );
     let data_dir = Some(data_dir.to_owned());
     let overrides = Overrides { data_dir, ..Overrides::default() };

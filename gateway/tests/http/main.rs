@@ -7,6 +7,7 @@ mod lifecycle;
 mod market;
 mod money;
 mod overload;
+mod per_order;
 mod restart;
 mod shapes;
 mod sockets;

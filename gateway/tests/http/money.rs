@@ -17,11 +17,11 @@ use crate::harness::{Exchange, rows};
 const USDT: AssetId = AssetId(4);
 const ONE: u128 = 100_000_000;
 /// Nothing here takes longer than this; what does hangs.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 impl Exchange {
     /// Asks until the answer is as wanted.
-    async fn until(&self, path: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) async fn until(&self, path: &str, wanted: impl Fn(&Value) -> bool) -> Value {
         let look = async {
             loop {
                 let body = self.admin(Method::GET, path, None).await.expect(200).body;
@@ -72,7 +72,7 @@ impl Exchange {
         self.ask(TransactionKind::Withdrawal, Posting { debit, credit, amount }, reference).await
     }
 
-    async fn reconcile(&self) -> Value {
+    pub(crate) async fn reconcile(&self) -> Value {
         let run = self.admin(Method::POST, "/reconciliation/run", None).await;
         run.expect(200).body
     }

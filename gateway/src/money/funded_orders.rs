@@ -1,0 +1,322 @@
+//! Owns the placing of orders whose funds the wallet reserves one by one: announced in the log,
+//! reserved, placed; or given up. Knows nothing of bodies and routes.
+//! Invariant: an announced order is placed or given up, whoever has stopped waiting for it, and is
+//! placed only when the wallet has said that its funds are reserved. What an end leaves over is
+//! released by whoever follows the event log, so nothing here has to remember it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use engine::balances::Balance;
+use engine::{AccountId, Amount, AssetId, Command, NewOrder, OrderId, RejectReason};
+use futures_util::future::join_all;
+use parking_lot::Mutex;
+use settlement::order_key;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use uuid::Uuid;
+use wallet::client::{CallContext, ReserveRequest, WalletBalance, WalletClient, WalletError};
+use wallet::ledger::types::ReserveReason;
+
+use super::Venue;
+use super::trading::open_account;
+use crate::error::{ErrorCode, code_of};
+use crate::limits::{FUNDED_ORDERS_PER_ACCOUNT_MAX, FUNDED_ORDERS_UNDER_WAY_MAX};
+use crate::replies::{Answer, Answered};
+
+/// Pause before the end of an announced order is submitted again.
+const ASK_AGAIN: Duration = Duration::from_millis(10);
+
+/// Places orders that wait for their funds.
+#[derive(Debug)]
+pub struct FundedOrders {
+    shared: Arc<Shared>,
+    under_way: UnderWay,
+}
+
+#[derive(Debug)]
+struct Shared {
+    venue: Venue,
+    client: Arc<dyn WalletClient>,
+}
+
+/// What is to be reserved for an announced order.
+#[derive(Clone, Copy, Debug)]
+struct Needed {
+    order_id: OrderId,
+    account: AccountId,
+    asset: AssetId,
+    amount: Amount,
+}
+
+impl FundedOrders {
+    pub(super) fn new(venue: Venue, client: Arc<dyn WalletClient>) -> Self {
+        Self { shared: Arc::new(Shared { venue, client }), under_way: UnderWay::default() }
+    }
+
+    /// The user's trading account, opened if there is none: what it may spend is the wallet's to
+    /// say.
+    ///
+    /// # Errors
+    /// The engine has no room, or the command has no outcome yet.
+    pub async fn account(&self, user: Uuid) -> Result<AccountId, ErrorCode> {
+        let opened = open_account(&self.shared.venue, user).await?;
+        opened.map_err(code_of)
+    }
+
+    /// Places an order as soon as its funds are reserved; the answer is that of an order that has
+    /// its money in the exchange.
+    ///
+    /// # Errors
+    /// `OVERLOADED`, `SERVICE_UNAVAILABLE`: nothing was announced. `OUTCOME_UNKNOWN`: it was, and
+    /// its outcome will be found in the views.
+    pub async fn place(&self, order: NewOrder) -> Result<Answered, ErrorCode> {
+        let entered = self.under_way.enter(order.account).ok_or(ErrorCode::Overloaded)?;
+        let shared = Arc::clone(&self.shared);
+        let timeout = shared.venue.exchange.timeout();
+        // Goes on when nobody waits for it any more.
+        let placing = tokio::spawn(async move {
+            let _entered = entered;
+            shared.place(order).await
+        });
+        match tokio::time::timeout(timeout, placing).await {
+            Ok(Ok(answered)) => answered,
+            Ok(Err(_)) => Err(ErrorCode::InternalError),
+            Err(_) => Err(ErrorCode::OutcomeUnknown),
+        }
+    }
+
+    /// The user's money at the wallet: available, and reserved as held. Assets without any are left
+    /// out.
+    ///
+    /// # Errors
+    /// As an order is refused when the wallet does not answer.
+    pub async fn balances(&self, user: Uuid) -> Result<Vec<(AssetId, Balance)>, ErrorCode> {
+        let Shared { venue, client } = &*self.shared;
+        let products = venue.views.products();
+        let context = CallContext::within(venue.exchange.timeout());
+        let each = products.assets().iter().map(|asset| async move {
+            match client.get_balance(context, user, asset.code).await {
+                Ok(WalletBalance { available, reserved: held }) => {
+                    Ok((asset.id, Balance { available, held }))
+                }
+                Err(WalletError::UserNotFound) => Ok((asset.id, Balance::default())),
+                Err(error) => Err(code_of(reason_of(&error))),
+            }
+        });
+        let all = join_all(each).await.into_iter();
+        all.filter(|read| !matches!(read, Ok((_, balance)) if *balance == Balance::default()))
+            .collect()
+    }
+
+    /// Gives up every order that the last run left waiting: whether its funds were reserved is not
+    /// known, and nobody waits for it. Whatever was reserved is released.
+    pub(super) async fn give_up_waiting(&self) {
+        let waiting = self.shared.venue.views.orders(|orders| orders.waiting()).value;
+        let give_up = waiting.into_iter().map(|order_id| {
+            tracing::info!(%order_id, "an order was waiting for its funds: it is given up");
+            let reason = RejectReason::FundsUnavailable;
+            self.shared.end(Command::AbandonReserved { order_id, reason })
+        });
+        join_all(give_up).await;
+    }
+
+    /// Waits until no order is under way; none is taken on any more.
+    pub(super) async fn stop(&self) {
+        self.under_way.close().await;
+    }
+}
+
+impl Shared {
+    async fn place(&self, order: NewOrder) -> Result<Answered, ErrorCode> {
+        let Venue { exchange, views, .. } = &self.venue;
+        // Time is left to answer when the wallet does not.
+        let context = CallContext::within(exchange.timeout() * 4 / 5);
+        let answered = exchange.see_through(Command::ReserveOrder(order)).await?;
+        let order_id = match answered.answer {
+            Answer::Announced { order_id, asset, amount } => {
+                let needed = Needed { order_id, account: order.account, asset, amount };
+                let end = match self.reserve(&needed, context).await {
+                    Ok(()) => Command::PlaceReserved { order_id },
+                    Err(reason) => Command::AbandonReserved { order_id, reason },
+                };
+                self.end(end).await;
+                order_id
+            }
+            // Somebody else's request may still be at it.
+            Answer::OrderDuplicate { order_id, .. } => {
+                self.decided(order_id).await;
+                return Ok(answered);
+            }
+            _ => return Ok(answered),
+        };
+        let record = views.orders(|orders| orders.get(order_id).cloned()).value;
+        let record = record.ok_or(ErrorCode::OrderNotKept)?.first_answer();
+        if record.waits() {
+            return Err(ErrorCode::ServiceUnavailable);
+        }
+        let (sequence, answer) = (record.decided, Answer::Placed(Box::new(record)));
+        Ok(Answered { sequence, answer })
+    }
+
+    /// Has the wallet set the funds of an order aside, under the order's key.
+    async fn reserve(&self, needed: &Needed, context: CallContext) -> Result<(), RejectReason> {
+        let Needed { order_id, account, asset, amount } = *needed;
+        let Venue { views, .. } = &self.venue;
+        // The number of an announcement that a power cut takes back would be another order's.
+        if !self.venue.lasts(order_id.0).await {
+            return Err(RejectReason::FundsUnavailable);
+        }
+        let user_id = views.user(account).ok_or(RejectReason::FundsOwnerUnknown)?;
+        let products = views.products();
+        let asset = products.asset(asset).ok_or(RejectReason::FundsRefused)?.code;
+        let (order_id, reason) = (order_key(order_id), ReserveReason::OrderPlacement);
+        let request = ReserveRequest { user_id, asset, amount, order_id, reason };
+        let reserved = self.client.reserve(context, &request);
+        // The client keeps to the deadline; this is for one that does not.
+        let reserved = tokio::time::timeout_at(context.deadline, reserved).await;
+        match reserved.unwrap_or(Err(WalletError::Timeout)) {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                tracing::info!(order = %order_id, %error, "no funds are reserved");
+                Err(reason_of(&error))
+            }
+        }
+    }
+
+    /// Submits the end of an announced order until it is taken. If the exchange ends before, the
+    /// next start gives the order up.
+    async fn end(&self, command: Command) {
+        while let Err(ErrorCode::Overloaded) = self.venue.exchange.see_through(command).await {
+            tokio::time::sleep(ASK_AGAIN).await;
+        }
+    }
+
+    /// Waits until an order does not wait for its funds any more.
+    async fn decided(&self, order_id: OrderId) {
+        let views = &self.venue.views;
+        loop {
+            let read = views.orders(|orders| orders.get(order_id).is_some_and(|o| o.waits()));
+            if !read.value {
+                return;
+            }
+            views.reach(read.sequence + 1).await;
+        }
+    }
+}
+
+/// Why an order is given up. The wallet's answer may be unknown: then the release that follows from
+/// giving up takes back what was reserved, or keeps it from being reserved at all.
+fn reason_of(error: &WalletError) -> RejectReason {
+    match error {
+        WalletError::InsufficientBalance => RejectReason::InsufficientBalance,
+        WalletError::UserNotFound => RejectReason::FundsOwnerUnknown,
+        WalletError::CircuitOpen => RejectReason::FundsDegraded,
+        WalletError::InvalidRequest(_)
+        | WalletError::Conflict(_)
+        | WalletError::ReservationNotFound => RejectReason::FundsRefused,
+        WalletError::WalletServiceDown
+        | WalletError::Timeout
+        | WalletError::InvalidResponse(_)
+        | WalletError::RateLimited { .. }
+        | WalletError::ReadOnly
+        | WalletError::Closed => RejectReason::FundsUnavailable,
+    }
+}
+
+/// Orders under way, in all and of each account: one account cannot keep the others out.
+#[derive(Debug)]
+struct UnderWay {
+    all: Arc<Semaphore>,
+    by_account: Arc<Mutex<HashMap<AccountId, usize>>>,
+}
+
+/// One order under way.
+struct Entered {
+    account: AccountId,
+    by_account: Arc<Mutex<HashMap<AccountId, usize>>>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Default for UnderWay {
+    fn default() -> Self {
+        let all = Arc::new(Semaphore::new(FUNDED_ORDERS_UNDER_WAY_MAX));
+        Self { all, by_account: Arc::default() }
+    }
+}
+
+impl UnderWay {
+    fn enter(&self, account: AccountId) -> Option<Entered> {
+        let permit = Arc::clone(&self.all).try_acquire_owned().ok()?;
+        let mut by_account = self.by_account.lock();
+        let count = by_account.entry(account).or_default();
+        if *count == FUNDED_ORDERS_PER_ACCOUNT_MAX {
+            return None;
+        }
+        *count += 1;
+        Some(Entered { account, by_account: Arc::clone(&self.by_account), _permit: permit })
+    }
+
+    async fn close(&self) {
+        let all = u32::try_from(FUNDED_ORDERS_UNDER_WAY_MAX).unwrap_or(u32::MAX);
+        // Closed by another stop if it fails: that one waited.
+        if self.all.acquire_many(all).await.is_ok() {
+            self.all.close();
+        }
+    }
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        let mut by_account = self.by_account.lock();
+        if let Some(count) = by_account.get_mut(&self.account) {
+            *count -= 1;
+            if *count == 0 {
+                by_account.remove(&self.account);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn one_account_cannot_keep_the_others_out() {
+        let under_way = UnderWay::default();
+        let enter = |account| under_way.enter(AccountId(account));
+        let mut entered: Vec<_> = (0..FUNDED_ORDERS_PER_ACCOUNT_MAX).map(|_| enter(1)).collect();
+        assert!(entered.iter().all(Option::is_some), "at the bound");
+        assert!(enter(1).is_none(), "one past it");
+        assert!(enter(2).is_some());
+        entered.pop();
+        assert!(enter(1).is_some());
+        drop(entered);
+        assert!(under_way.by_account.lock().is_empty());
+        let each = FUNDED_ORDERS_UNDER_WAY_MAX / FUNDED_ORDERS_PER_ACCOUNT_MAX;
+        let all: Vec<_> = (0..FUNDED_ORDERS_UNDER_WAY_MAX)
+            .map(|order| enter(u32::try_from(order % each).unwrap()))
+            .collect();
+        assert!(all.iter().all(Option::is_some), "at the bound");
+        assert!(enter(99_999).is_none(), "one past it");
+        drop(all);
+        under_way.close().await;
+        assert!(enter(1).is_none(), "closed");
+    }
+
+    #[test]
+    fn what_the_wallet_says_is_what_the_trader_is_told() {
+        for (error, code) in [
+            (WalletError::InsufficientBalance, ErrorCode::InsufficientBalance),
+            (WalletError::UserNotFound, ErrorCode::UserNotFound),
+            (WalletError::WalletServiceDown, ErrorCode::ServiceUnavailable),
+            (WalletError::CircuitOpen, ErrorCode::ServiceDegraded),
+            (WalletError::Timeout, ErrorCode::ServiceUnavailable),
+            (WalletError::InvalidResponse(String::new()), ErrorCode::ServiceUnavailable),
+            (WalletError::InvalidRequest(String::new()), ErrorCode::FundsRefused),
+        ] {
+            assert_eq!(code_of(reason_of(&error)), code, "{error}");
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! Orders whose funds are reserved at the wallet one by one: what is set aside, what is taken, what
+//! comes back, and that both books are equal at the end.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use axum::http::Method;
+use engine::{Command, NewOrder, Price, Quantity, Side};
+use serde_json::{Value, json};
+use settlement::order_key;
+use wallet::client::{CallContext, ReserveRequest};
+use wallet::ledger::types::ReserveReason;
+
+use crate::harness::{Answer, Exchange, limit, rows};
+use crate::money::PATIENCE;
+
+const PER_ORDER: &str = "funding = \"per_order\"\n";
+
+/// As the harness configures it, but with orders that are paid from the wallet.
+async fn start_in(directory: &Path) -> Exchange {
+    Exchange::start_in(directory, PER_ORDER).await.unwrap()
+}
+
+impl Exchange {
+    /// Every trade is settled, and every end of an order was told to the wallet.
+    async fn at_rest(&self, trades: u64) {
+        self.until("/settlements", |body| {
+            let releases = &body["releases"];
+            body["settlements_total"] == trades
+                && releases["owed"] == 0
+                && releases["cursor"] == body["head"]
+        })
+        .await;
+        let report = self.reconcile().await;
+        assert_eq!(report["report"]["breaches"], json!([]), "{report}");
+    }
+
+    async fn order(&self, user: &str, body: Value) -> Answer {
+        self.place(user, body).await
+    }
+}
+
+fn market(side: &str, field: &str, quantity: &str) -> Value {
+    json!({"symbol": "BTC/USDT", "side": side, "type": "MARKET", field: quantity})
+}
+
+/// The worked example: 75,150 is set aside for 1.5 at 50,000 and its dearest fee, and what the
+/// better price leaves comes back at the end.
+#[tokio::test]
+async fn the_worked_example_ends_in_the_wallet() {
+    let directory = tempfile::tempdir().unwrap();
+    let exchange = start_in(directory.path()).await;
+    exchange.credit("buyer", "USDT", "100000").await.expect(201);
+    exchange.credit("seller", "BTC", "1.5").await.expect(201);
+    exchange.limit("seller", "SELL", "1.5", "49900").await;
+    assert_eq!(exchange.balances("seller").await, rows(&[("BTC", "0", "1.5")]));
+    let mut body = limit("BUY", "1.5", "50000");
+    body["response_type"] = json!("FULL");
+    let placed = exchange.order("buyer", body).await.expect(201);
+    assert_eq!(placed.body["order"]["status"], "FILLED");
+    assert_eq!(placed.body["trades"][0]["fee"], "149.7");
+    exchange.at_rest(1).await;
+    let buyer = rows(&[("BTC", "1.5", "0"), ("USDT", "25000.3", "0")]);
+    assert_eq!(exchange.balances("buyer").await, buyer);
+    assert_eq!(exchange.balances("seller").await, rows(&[("USDT", "74775.15", "0")]));
+}
+
+#[tokio::test]
+async fn d02_every_buy_holds_notional_and_fee() {
+    let directory = tempfile::tempdir().unwrap();
+    let exchange = start_in(directory.path()).await;
+    exchange.credit("buyer", "USDT", "100000").await.expect(201);
+    exchange.credit("seller", "BTC", "3").await.expect(201);
+    exchange.limit("buyer", "BUY", "1", "50000").await;
+    assert_eq!(exchange.balances("buyer").await, rows(&[("USDT", "49900", "50100")]));
+    exchange.limit("seller", "SELL", "2", "50000").await;
+    exchange.at_rest(1).await;
+    // 0.5 at no more than 5 % above 50,000, and the taker's fee; then a budget.
+    for body in [market("BUY", "quantity", "0.5"), market("BUY", "quote_quantity", "1000")] {
+        let placed = exchange.order("buyer", body).await.expect(201);
+        assert_eq!(placed.text("status"), "FILLED");
+    }
+    exchange.at_rest(3).await;
+    let short = exchange.order("buyer", market("BUY", "quantity", "0.48")).await;
+    let short = short.refused(400, "INSUFFICIENT_BALANCE");
+    assert!(short.body["details"]["order_id"].is_string(), "the refused order is kept");
+    exchange.at_rest(3).await;
+}
+
+#[tokio::test]
+async fn d08_cancel_releases_exactly_the_rest() {
+    let directory = tempfile::tempdir().unwrap();
+    let exchange = start_in(directory.path()).await;
+    exchange.credit("buyer", "USDT", "75150").await.expect(201);
+    exchange.credit("seller", "BTC", "1.5").await.expect(201);
+    let order = exchange.limit("buyer", "BUY", "1.5", "50000").await;
+    exchange.limit("seller", "SELL", "0.5", "50000").await;
+    let cancelled = exchange.delete("buyer", &format!("/api/v1/orders/{order}")).await.expect(200);
+    assert_eq!((cancelled.text("status"), cancelled.text("filled_quantity")), ("CANCELLED", "0.5"));
+    exchange.at_rest(1).await;
+    // As the maker it paid 25,000 and a fee of 25.
+    let buyer = rows(&[("BTC", "0.5", "0"), ("USDT", "50125", "0")]);
+    assert_eq!(exchange.balances("buyer").await, buyer);
+    assert_eq!(
+        exchange.balances("seller").await,
+        rows(&[("BTC", "1", "0"), ("USDT", "24950", "0")])
+    );
+}
+
+#[tokio::test]
+async fn what_the_wallet_refuses_is_refused_and_stays_so() {
+    let directory = tempfile::tempdir().unwrap();
+    let exchange = start_in(directory.path()).await;
+    let mut body = limit("BUY", "1", "50000");
+    body["client_order_id"] = json!("first");
+    let stranger = exchange.order("stranger", body.clone()).await;
+    let id = stranger.refused(404, "USER_NOT_FOUND").body["details"]["order_id"].clone();
+    let again = exchange.order("stranger", body).await;
+    assert!(again.is_replayed());
+    assert_eq!(again.refused(404, "USER_NOT_FOUND").body["details"]["order_id"], id);
+    let path = format!("/api/v1/orders/{}", id.as_str().unwrap());
+    let shown = exchange.get("stranger", &path).await.expect(200);
+    assert_eq!((shown.text("status"), shown.text("status_reason")), ("REJECTED", "USER_NOT_FOUND"));
+    assert_eq!(exchange.balances("stranger").await, rows(&[]));
+    exchange.credit("buyer", "USDT", "50099.99").await.expect(201);
+    let short = exchange.order("buyer", limit("BUY", "1", "50000")).await;
+    short.refused(400, "INSUFFICIENT_BALANCE");
+    exchange.at_rest(0).await;
+    assert_eq!(exchange.balances("buyer").await, rows(&[("USDT", "50099.99", "0")]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parallel_requests_under_one_key_reserve_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let exchange = Arc::new(start_in(directory.path()).await);
+    exchange.credit("buyer", "USDT", "1000000").await.expect(201);
+    let mut body = limit("BUY", "1", "50000");
+    body["client_order_id"] = json!("once");
+    let place = |_| {
+        let (exchange, body) = (Arc::clone(&exchange), body.clone());
+        tokio::spawn(async move { exchange.order("buyer", body).await.expect(201) })
+    };
+    let placing: Vec<_> = (0..100).map(place).collect();
+    let mut ids = Vec::new();
+    for placed in placing {
+        ids.push(placed.await.unwrap().text("id").to_owned());
+    }
+    ids.dedup();
+    assert_eq!(ids.len(), 1);
+    exchange.at_rest(0).await;
+    assert_eq!(exchange.balances("buyer").await, rows(&[("USDT", "949900", "50100")]));
+}
+
+/// The exchange ended between the announcement and the answer of the wallet.
+#[tokio::test]
+async fn an_order_that_a_restart_finds_waiting_is_given_up_and_its_money_comes_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let exchange = start_in(directory.path()).await;
+    exchange.credit("buyer", "USDT", "75150").await.expect(201);
+    exchange.limit("buyer", "BUY", "0.5", "50000").await;
+    let state = exchange.app.state();
+    let user_id = gateway::ids::user("buyer").unwrap();
+    let account = state.views.account(user_id).unwrap();
+    let instrument = state.views.products().by_symbol("BTC/USDT").unwrap().spec.instrument;
+    let mut left = Vec::new();
+    for _ in 0..2 {
+        let order =
+            NewOrder::limit(account, instrument, Side::Buy, Quantity(100), Price(5_000_000));
+        let answered = state.exchange.submit(Command::ReserveOrder(order)).await.unwrap();
+        left.push(engine::OrderId(answered.sequence));
+    }
+    let asset = engine::AssetCode::new("USDT").unwrap();
+    let (order_id, reason) = (order_key(left[0]), ReserveReason::OrderPlacement);
+    let request = ReserveRequest { user_id, asset, amount: 501_000_000, order_id, reason };
+    let context = CallContext::within(PATIENCE);
+    state.money.client.reserve(context, &request).await.unwrap();
+    exchange.app.shutdown().await.unwrap();
+
+    let exchange = start_in(directory.path()).await;
+    exchange.at_rest(0).await;
+    assert_eq!(exchange.balances("buyer").await, rows(&[("USDT", "50100", "25050")]));
+    let listed = exchange.get("buyer", "/api/v1/orders?status=REJECTED").await.expect(200).body;
+    let reasons: Vec<_> =
+        listed.as_array().unwrap().iter().map(|order| order["status_reason"].clone()).collect();
+    assert_eq!(reasons, ["SERVICE_UNAVAILABLE", "SERVICE_UNAVAILABLE"]);
+    // A request that was still on its way finds the order's key spent.
+    let late = ReserveRequest { order_id: order_key(left[1]), ..request };
+    let late = exchange.app.state().money.client.reserve(context, &late).await;
+    assert!(late.is_err());
+}
+
+#[tokio::test]
+async fn a_wallet_that_is_not_there_is_said_and_nothing_hangs() {
+    let directory = tempfile::tempdir().unwrap();
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let client = format!(
+        "{PER_ORDER}backend = \"http\"\n\
+         [wallet_client]\nbase_url = \"http://{closed}\"\nmax_retries = 0\n"
+    );
+    let exchange = Exchange::start_in(directory.path(), &client).await.unwrap();
+    exchange.order("buyer", limit("BUY", "1", "50000")).await.refused(503, "SERVICE_UNAVAILABLE");
+    exchange.get("buyer", "/api/v1/balances").await.expect(503);
+    let mut codes = Vec::new();
+    while codes.len() < 50 && !codes.contains(&"SERVICE_DEGRADED".to_owned()) {
+        let refused = exchange.order("buyer", limit("BUY", "1", "50000")).await.expect(503);
+        codes.push(refused.code().to_owned());
+    }
+    assert_eq!(codes.last().map(String::as_str), Some("SERVICE_DEGRADED"));
+    let status = exchange.admin(Method::GET, "/settlements", None).await.expect(200).body;
+    assert!(status["releases"]["released"] == 0, "{status}");
+}
+
+#[tokio::test]
+async fn a_directory_keeps_to_its_way_of_funding() {
+    let directory = tempfile::tempdir().unwrap();
+    let exchange = start_in(directory.path()).await;
+    exchange.credit("buyer", "USDT", "100").await.expect(201);
+    exchange.limit("buyer", "BUY", "0.001", "50000").await;
+    exchange.app.shutdown().await.unwrap();
+    let error = Exchange::start_in(directory.path(), "").await.err().unwrap();
+    assert_eq!(error.exit_code(), 78);
+    let directory = tempfile::tempdir().unwrap();
+    let exchange = Exchange::start_in(directory.path(), "").await.unwrap();
+    exchange.credit("buyer", "USDT", "100").await.expect(201);
+    exchange.app.shutdown().await.unwrap();
+    let error = Exchange::start_in(directory.path(), PER_ORDER).await.err().unwrap();
+    assert!(error.to_string().contains("wallet.funding"), "{error}");
+}
