@@ -3,6 +3,7 @@
 mod allocation;
 mod determinism;
 mod differential;
+mod examples;
 mod matching;
 mod readme;
 mod tidy;

@@ -118,8 +118,11 @@ impl OrderRecord {
             first: state,
             first_fills: Arc::default(),
         };
-        let waits = |event: &Event| matches!(event, Event::OrderReserving { order_id, .. } if *order_id == id);
-        (record.decide(frame, events) || events.iter().any(waits)).then_some(record)
+        let announces = |event: &Event| match event {
+            Event::OrderReserving { order_id, .. } => *order_id == id,
+            _ => false,
+        };
+        (record.decide(frame, events) || events.iter().any(announces)).then_some(record)
     }
 
     /// Applies the command that places, refuses or gives up the order; false if it does neither.

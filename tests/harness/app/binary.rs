@@ -1,6 +1,6 @@
 //! Owns finding the binary: the one that `MATCHRING_BIN` names, else the one built beside these
-//! tests, in their profile. Knows nothing of running it. Invariant: built once per test process, so
-//! that no test ever runs against yesterday's binary.
+//! tests, in their profile; and the examples. Knows nothing of running them. Invariant: built once
+//! per test process, so that no test ever runs against yesterday's binary.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -8,6 +8,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 static BINARY: OnceLock<PathBuf> = OnceLock::new();
+static EXAMPLES: OnceLock<PathBuf> = OnceLock::new();
 
 /// The binary `matchring`.
 ///
@@ -16,11 +17,20 @@ static BINARY: OnceLock<PathBuf> = OnceLock::new();
 pub fn path() -> &'static Path {
     BINARY.get_or_init(|| match env::var_os("MATCHRING_BIN") {
         Some(path) => std::path::absolute(path).expect("MATCHRING_BIN is a path"),
-        None => build(),
+        None => build(&["--package", "gateway", "--bin", "matchring"], "matchring"),
     })
 }
 
-fn build() -> PathBuf {
+/// The folder of the wallet's examples.
+///
+/// # Panics
+/// If they cannot be built.
+pub fn examples() -> &'static Path {
+    EXAMPLES.get_or_init(|| build(&["--package", "wallet", "--examples"], "examples"))
+}
+
+/// Builds what `wanted` names, and gives where it is in the folder of the profile.
+fn build(wanted: &[&str], place: &str) -> PathBuf {
     let tests = env::current_exe().expect("the path of the tests");
     // TARGET/PROFILE/deps/crash-HASH
     let profile_dir = tests.ancestors().nth(2).expect("the folder of a profile");
@@ -31,15 +41,16 @@ fn build() -> PathBuf {
         None => panic!("no profile in {}", tests.display()),
     };
     let status = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--locked", "--package", "gateway", "--bin", "matchring"])
+        .args(["build", "--quiet", "--locked"])
+        .args(wanted)
         .args(["--profile", profile])
         .arg("--target-dir")
         .arg(target_dir)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .status()
         .expect("cargo starts");
-    assert!(status.success(), "the exchange does not build");
-    let binary = profile_dir.join("matchring");
-    assert!(binary.is_file(), "{} is missing", binary.display());
-    binary
+    assert!(status.success(), "{place} does not build");
+    let built = profile_dir.join(place);
+    assert!(built.exists(), "{} is missing", built.display());
+    built
 }
