@@ -3,8 +3,11 @@
 
 mod bank;
 mod book;
+mod funding;
+mod load;
 mod pipeline;
 mod postgres;
+mod process;
 mod report;
 mod settlement;
 mod tape;
@@ -31,6 +34,8 @@ enum Bench {
     Pipeline(pipeline::Args),
     /// From trades to settled trades, with a durable wallet in this process.
     Settlement(settlement::Args),
+    /// From a deposit to money that can trade, and what reserving for each order costs.
+    Funding(funding::Args),
     /// The wallet process over HTTP, and the same money moved by PostgreSQL.
     Wallet(wallet::Args),
 }
@@ -41,6 +46,7 @@ fn main() -> anyhow::Result<()> {
         Bench::Book(args) => book::run(&args),
         Bench::Pipeline(args) => pipeline::run(&args),
         Bench::Settlement(args) => settlement::run(&args),
+        Bench::Funding(args) => funding::run(&args),
         Bench::Wallet(args) => wallet::run(&args),
     }
 }

@@ -12,14 +12,10 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::bank;
+use crate::load::{Call, Driven, Plan, Target, drive};
 use crate::postgres::{self, Postgres};
+use crate::process::{Program, Site};
 use crate::report::{self, Latency};
-
-mod load;
-mod process;
-
-use load::{Call, Driven, Plan, Target, drive};
-use process::Site;
 
 /// Wallets that money moves between.
 const WALLETS: u32 = 1_000;
@@ -45,9 +41,8 @@ pub(crate) struct Args {
     /// Balances of the past that are there before the load begins, all of one wallet.
     #[arg(long, default_value_t = 1_000_000)]
     entries: u64,
-    /// The exchange's program; the one beside this one unless given.
-    #[arg(long)]
-    program: Option<PathBuf>,
+    #[command(flatten)]
+    program: Program,
     /// Folder of PostgreSQL's programs; left out if there are none.
     #[arg(long, default_value = "/usr/lib/postgresql/15/bin")]
     postgres_bin: PathBuf,
@@ -91,18 +86,14 @@ struct Prefill {
 
 pub(crate) fn run(args: &Args) -> Result<()> {
     ensure!(args.rate > 0 && args.seconds > 0 && args.entries > 0, "nothing to measure");
-    let program = match &args.program {
-        Some(program) => program.clone(),
-        None => std::env::current_exe()?.with_file_name("matchring"),
-    };
-    ensure!(program.is_file(), "{}: build the gateway first", program.display());
+    let program = args.program.path()?;
     let temporary = tempfile::tempdir().context("making a temporary folder")?;
     let site = Site { program, data_dir: temporary.path().join("data") };
     let fdatasync_ns = bank::fdatasync_ns(temporary.path())?;
     let prefill = fill(&site.data_dir.join("wallet"), args.entries)?;
-    let process = site.start(&temporary.path().join("wallet.toml"))?;
-    let token = site.token()?;
-    let target = Target { address: process.address, token: &token };
+    let process = site.start("wallet", "per_order")?;
+    let token = site.token("bench", "wallet,admin")?;
+    let target = Target { address: process.wallet, token: &token };
 
     let requests = args.rate * args.seconds;
     let kind = |kinds| Plan { connections: CONNECTIONS, rate: args.rate, requests, kinds };

@@ -107,14 +107,14 @@ fn lane(
     Ok(latencies)
 }
 
-struct Connection {
+pub(crate) struct Connection {
     stream: BufReader<TcpStream>,
     /// Header lines of every request.
     headers: String,
 }
 
 impl Connection {
-    fn open(target: &Target<'_>) -> Result<Self> {
+    pub(crate) fn open(target: &Target<'_>) -> Result<Self> {
         let stream = TcpStream::connect(target.address)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(ANSWER_WITHIN))?;
@@ -124,8 +124,17 @@ impl Connection {
     }
 
     fn ask(&mut self, call: &Call) -> Result<()> {
-        let (path, headers) = (&call.path, &self.headers);
-        let request = match &call.body {
+        let Call { path, contains, .. } = call;
+        let (status, body) = self.send(path, call.body.as_deref())?;
+        let right = status == 200 && body.contains(contains);
+        ensure!(right, "{path}: status {status}, {body}, without {contains}");
+        Ok(())
+    }
+
+    /// One request, a POST if it has a body, and its answer.
+    pub(crate) fn send(&mut self, path: &str, body: Option<&str>) -> Result<(u16, String)> {
+        let headers = &self.headers;
+        let request = match body {
             None => format!("GET {path} HTTP/1.1\r\n{headers}\r\n"),
             Some(body) => format!(
                 "POST {path} HTTP/1.1\r\n{headers}Content-Type: application/json\r\n\
@@ -134,10 +143,7 @@ impl Connection {
             ),
         };
         self.stream.get_mut().write_all(request.as_bytes())?;
-        let (status, body) = self.answer()?;
-        let right = status == 200 && body.contains(&call.contains);
-        ensure!(right, "{path}: status {status}, {body}, without {}", call.contains);
-        Ok(())
+        self.answer()
     }
 
     fn answer(&mut self) -> Result<(u16, String)> {
