@@ -61,6 +61,24 @@ pub trait Codec: Sized {
     fn decode_from(bytes: &[u8]) -> Result<Self, CodecError>;
 }
 
+/// Makes a type that bincode can encode a value of the rings and logs.
+#[macro_export]
+macro_rules! wire_value {
+    ($name:ident, $bytes_max:expr) => {
+        impl $crate::Codec for $name {
+            const BYTES_MAX: usize = $bytes_max;
+
+            fn encode_into(&self, out: &mut [u8]) -> usize {
+                $crate::codec::encode_into(self, out)
+            }
+
+            fn decode_from(bytes: &[u8]) -> Result<Self, $crate::CodecError> {
+                $crate::codec::decode_from(bytes)
+            }
+        }
+    };
+}
+
 /// [`Codec::encode_into`] for whatever bincode can encode.
 ///
 /// # Panics

@@ -6,7 +6,6 @@ use bincode::de::{BorrowDecoder, Decoder};
 use bincode::error::DecodeError;
 use bincode::{BorrowDecode, Decode, Encode};
 
-use crate::codec::{self, Codec, CodecError};
 use crate::instrument::{InstrumentSpec, TradingStatus};
 use crate::limits::ENCODED_BYTES_MAX;
 use crate::reject::RejectReason;
@@ -258,14 +257,4 @@ pub struct AmendOrder {
     pub new_trigger: Price,
 }
 
-impl Codec for Command {
-    const BYTES_MAX: usize = ENCODED_BYTES_MAX;
-
-    fn encode_into(&self, out: &mut [u8]) -> usize {
-        codec::encode_into(self, out)
-    }
-
-    fn decode_from(bytes: &[u8]) -> Result<Self, CodecError> {
-        codec::decode_from(bytes)
-    }
-}
+crate::wire_value!(Command, ENCODED_BYTES_MAX);

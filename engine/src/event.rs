@@ -4,7 +4,7 @@
 
 use bincode::{Decode, Encode};
 
-use crate::codec::{self, Codec, CodecError, wire_enum};
+use crate::codec::wire_enum;
 use crate::command::EngineConfig;
 use crate::instrument::{InstrumentSpec, TradingStatus};
 use crate::limits::ENCODED_BYTES_MAX;
@@ -272,14 +272,4 @@ impl Default for Event {
     }
 }
 
-impl Codec for Event {
-    const BYTES_MAX: usize = ENCODED_BYTES_MAX;
-
-    fn encode_into(&self, out: &mut [u8]) -> usize {
-        codec::encode_into(self, out)
-    }
-
-    fn decode_from(bytes: &[u8]) -> Result<Self, CodecError> {
-        codec::decode_from(bytes)
-    }
-}
+crate::wire_value!(Event, ENCODED_BYTES_MAX);

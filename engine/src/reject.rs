@@ -1,23 +1,31 @@
 //! Owns the refusals. Knows nothing of HTTP statuses or texts.
 //! Invariant: the code is the precedence: of all checks that fail, the lowest code is reported.
 
-use bincode::{Decode, Encode};
-
+/// Declares a machine's refusals: a closed set whose members travel as two bytes, with `ALL`,
+/// `code`, `name` and `from_code`.
+#[macro_export]
 macro_rules! reject_reasons {
-    ($($(#[$doc:meta])* $variant:ident = $code:literal $name:literal),+ $(,)?) => {
-        /// Why a command was refused. Codes below 1,000 are the engine's.
+    ($(#[$doc:meta])* pub enum $name:ident {
+        $($(#[$note:meta])* $variant:ident = $code:literal $word:literal),+ $(,)?
+    }) => {
+        $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[repr(u16)]
-        pub enum RejectReason { $($(#[$doc])* $variant = $code),+ }
+        pub enum $name { $($(#[$note])* $variant = $code),+ }
 
-        impl RejectReason {
-            /// Every reason, in order of precedence.
+        impl $name {
+            /// Every reason, in ascending code.
             pub const ALL: &[Self] = &[$(Self::$variant),+];
 
             /// Stable upper-case word.
             #[must_use]
             pub const fn name(self) -> &'static str {
-                match self { $(Self::$variant => $name),+ }
+                match self { $(Self::$variant => $word),+ }
+            }
+
+            #[must_use]
+            pub const fn code(self) -> u16 {
+                self as u16
             }
 
             #[must_use]
@@ -25,77 +33,102 @@ macro_rules! reject_reasons {
                 match code { $($code => Some(Self::$variant),)+ _ => None }
             }
         }
+
+        impl ::bincode::Encode for $name {
+            fn encode<E: ::bincode::enc::Encoder>(
+                &self,
+                encoder: &mut E,
+            ) -> Result<(), ::bincode::error::EncodeError> {
+                ::bincode::Encode::encode(&self.code(), encoder)
+            }
+        }
+
+        impl<C> ::bincode::Decode<C> for $name {
+            fn decode<D: ::bincode::de::Decoder<Context = C>>(
+                decoder: &mut D,
+            ) -> Result<Self, ::bincode::error::DecodeError> {
+                let code = <u16 as ::bincode::Decode<C>>::decode(decoder)?;
+                let unknown = concat!("unknown code of ", stringify!($name));
+                Self::from_code(code).ok_or(bincode::error::DecodeError::Other(unknown))
+            }
+        }
+
+        impl<'de, C> ::bincode::BorrowDecode<'de, C> for $name {
+            fn borrow_decode<D: ::bincode::de::BorrowDecoder<'de, Context = C>>(
+                decoder: &mut D,
+            ) -> Result<Self, ::bincode::error::DecodeError> {
+                <Self as ::bincode::Decode<C>>::decode(decoder)
+            }
+        }
     };
 }
 
 reject_reasons! {
-    /// The account is not registered.
-    UnknownAccount = 1 "UNKNOWN_ACCOUNT",
-    /// Not live, never existed, or another account's: indistinguishable.
-    UnknownOrder = 2 "UNKNOWN_ORDER",
-    /// Same client order id or transfer id, other body.
-    IdempotencyConflict = 3 "IDEMPOTENCY_CONFLICT",
-    UnknownAsset = 4 "UNKNOWN_ASSET",
-    UnknownSymbol = 5 "UNKNOWN_SYMBOL",
-    /// A field is set that the order type forbids, or an id or setting is zero.
-    InvalidField = 6 "INVALID_FIELD",
-    /// The order waits in the triggered queue.
-    NotAmendable = 7 "NOT_AMENDABLE",
-    /// Time in force not allowed for the type, or post-only with IOC or FOK.
-    InvalidTimeInForce = 8 "INVALID_TIF",
-    InvalidQuantity = 9 "INVALID_QTY",
-    /// A required price outside 1 to the instrument's maximum.
-    InvalidPrice = 10 "INVALID_PRICE",
-    InvalidStop = 11 "INVALID_STOP",
-    InvalidExpiry = 12 "INVALID_EXPIRY",
-    InvalidAmount = 13 "INVALID_AMOUNT",
-    InvalidSpec = 14 "INVALID_SPEC",
-    AlreadyExists = 15 "ALREADY_EXISTS",
-    /// An immutable field of the instrument would change.
-    SpecLocked = 16 "SPEC_LOCKED",
-    Unsupported = 17 "UNSUPPORTED",
-    NoChange = 18 "NO_CHANGE",
-    KillSwitch = 19 "KILL_SWITCH",
-    AccountSuspended = 20 "ACCOUNT_SUSPENDED",
-    TradingHalted = 21 "TRADING_HALTED",
-    CancelOnly = 22 "CANCEL_ONLY",
-    QuantityBelowMin = 23 "QTY_BELOW_MIN",
-    QuantityAboveMax = 24 "QTY_ABOVE_MAX",
-    NoReferencePrice = 25 "NO_REFERENCE_PRICE",
-    TriggerOutOfRange = 26 "TRIGGER_OUT_OF_RANGE",
-    /// A MARKET order and the opposite side is empty.
-    NoLiquidity = 27 "NO_LIQUIDITY",
-    NotionalBelowMin = 28 "NOTIONAL_BELOW_MIN",
-    NotionalAboveMax = 29 "NOTIONAL_ABOVE_MAX",
-    PriceBand = 30 "PRICE_BAND",
-    DailyVolume = 31 "DAILY_VOLUME",
-    /// The account has as many live orders in this instrument as it may.
-    TooManyOpenOrders = 32 "TOO_MANY_OPEN_ORDERS",
-    BookFull = 33 "BOOK_FULL",
-    /// The budget cannot pay one lot and its taker fee at the best opposite price.
-    BudgetTooSmall = 34 "BUDGET_TOO_SMALL",
-    /// The idempotency table is full of entries that may not be dropped yet.
-    WindowFull = 35 "WINDOW_FULL",
-    BalanceOverflow = 36 "BALANCE_OVERFLOW",
-    InsufficientBalance = 37 "INSUFFICIENT_BALANCE",
-    PostOnlyWouldCross = 38 "POST_ONLY_WOULD_CROSS",
-    FokUnfillable = 39 "FOK_UNFILLABLE",
-    /// Whoever keeps the funds of an announced order did not reserve them in time.
-    FundsUnavailable = 40 "FUNDS_UNAVAILABLE",
-    /// The same, without having been asked: too many before had no answer.
-    FundsDegraded = 41 "FUNDS_DEGRADED",
-    /// Whoever keeps the funds does not know the account's owner.
-    FundsOwnerUnknown = 42 "FUNDS_OWNER_UNKNOWN",
-    /// Whoever keeps the funds may not reserve them: the owner's wallet is frozen or closed.
-    FundsRefused = 43 "FUNDS_REFUSED",
+    /// Why a command was refused. Codes below 1,000 are the engine's; the code is the precedence.
+    pub enum RejectReason {
+        /// The account is not registered.
+        UnknownAccount = 1 "UNKNOWN_ACCOUNT",
+        /// Not live, never existed, or another account's: indistinguishable.
+        UnknownOrder = 2 "UNKNOWN_ORDER",
+        /// Same client order id or transfer id, other body.
+        IdempotencyConflict = 3 "IDEMPOTENCY_CONFLICT",
+        UnknownAsset = 4 "UNKNOWN_ASSET",
+        UnknownSymbol = 5 "UNKNOWN_SYMBOL",
+        /// A field is set that the order type forbids, or an id or setting is zero.
+        InvalidField = 6 "INVALID_FIELD",
+        /// The order waits in the triggered queue.
+        NotAmendable = 7 "NOT_AMENDABLE",
+        /// Time in force not allowed for the type, or post-only with IOC or FOK.
+        InvalidTimeInForce = 8 "INVALID_TIF",
+        InvalidQuantity = 9 "INVALID_QTY",
+        /// A required price outside 1 to the instrument's maximum.
+        InvalidPrice = 10 "INVALID_PRICE",
+        InvalidStop = 11 "INVALID_STOP",
+        InvalidExpiry = 12 "INVALID_EXPIRY",
+        InvalidAmount = 13 "INVALID_AMOUNT",
+        InvalidSpec = 14 "INVALID_SPEC",
+        AlreadyExists = 15 "ALREADY_EXISTS",
+        /// An immutable field of the instrument would change.
+        SpecLocked = 16 "SPEC_LOCKED",
+        Unsupported = 17 "UNSUPPORTED",
+        NoChange = 18 "NO_CHANGE",
+        KillSwitch = 19 "KILL_SWITCH",
+        AccountSuspended = 20 "ACCOUNT_SUSPENDED",
+        TradingHalted = 21 "TRADING_HALTED",
+        CancelOnly = 22 "CANCEL_ONLY",
+        QuantityBelowMin = 23 "QTY_BELOW_MIN",
+        QuantityAboveMax = 24 "QTY_ABOVE_MAX",
+        NoReferencePrice = 25 "NO_REFERENCE_PRICE",
+        TriggerOutOfRange = 26 "TRIGGER_OUT_OF_RANGE",
+        /// A MARKET order and the opposite side is empty.
+        NoLiquidity = 27 "NO_LIQUIDITY",
+        NotionalBelowMin = 28 "NOTIONAL_BELOW_MIN",
+        NotionalAboveMax = 29 "NOTIONAL_ABOVE_MAX",
+        PriceBand = 30 "PRICE_BAND",
+        DailyVolume = 31 "DAILY_VOLUME",
+        /// The account has as many live orders in this instrument as it may.
+        TooManyOpenOrders = 32 "TOO_MANY_OPEN_ORDERS",
+        BookFull = 33 "BOOK_FULL",
+        /// The budget cannot pay one lot and its taker fee at the best opposite price.
+        BudgetTooSmall = 34 "BUDGET_TOO_SMALL",
+        /// The idempotency table is full of entries that may not be dropped yet.
+        WindowFull = 35 "WINDOW_FULL",
+        BalanceOverflow = 36 "BALANCE_OVERFLOW",
+        InsufficientBalance = 37 "INSUFFICIENT_BALANCE",
+        PostOnlyWouldCross = 38 "POST_ONLY_WOULD_CROSS",
+        FokUnfillable = 39 "FOK_UNFILLABLE",
+        /// Whoever keeps the funds of an announced order did not reserve them in time.
+        FundsUnavailable = 40 "FUNDS_UNAVAILABLE",
+        /// The same, without having been asked: too many before had no answer.
+        FundsDegraded = 41 "FUNDS_DEGRADED",
+        /// Whoever keeps the funds does not know the account's owner.
+        FundsOwnerUnknown = 42 "FUNDS_OWNER_UNKNOWN",
+        /// Whoever keeps the funds may not reserve them: the owner's wallet is frozen or closed.
+        FundsRefused = 43 "FUNDS_REFUSED",
+    }
 }
 
 impl RejectReason {
-    #[must_use]
-    pub const fn code(self) -> u16 {
-        self as u16
-    }
-
     /// Refused for its shape: not remembered by idempotency keys.
     #[must_use]
     pub const fn is_malformed(self) -> bool {
@@ -126,33 +159,6 @@ impl RejectReason {
                 | Self::FundsOwnerUnknown
                 | Self::FundsRefused
         )
-    }
-}
-
-impl Encode for RejectReason {
-    fn encode<E: bincode::enc::Encoder>(
-        &self,
-        encoder: &mut E,
-    ) -> Result<(), bincode::error::EncodeError> {
-        self.code().encode(encoder)
-    }
-}
-
-impl<C> Decode<C> for RejectReason {
-    fn decode<D: bincode::de::Decoder<Context = C>>(
-        decoder: &mut D,
-    ) -> Result<Self, bincode::error::DecodeError> {
-        let code = <u16 as Decode<C>>::decode(decoder)?;
-        Self::from_code(code)
-            .ok_or(bincode::error::DecodeError::Other("unknown code of RejectReason"))
-    }
-}
-
-impl<'de, C> bincode::BorrowDecode<'de, C> for RejectReason {
-    fn borrow_decode<D: bincode::de::BorrowDecoder<'de, Context = C>>(
-        decoder: &mut D,
-    ) -> Result<Self, bincode::error::DecodeError> {
-        <Self as Decode<C>>::decode(decoder)
     }
 }
 

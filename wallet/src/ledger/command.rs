@@ -6,7 +6,7 @@ use bincode::de::{BorrowDecoder, Decoder};
 use bincode::enc::Encoder;
 use bincode::error::{DecodeError, EncodeError};
 use bincode::{BorrowDecode, Decode, Encode};
-use engine::{Amount, AssetCode, AssetId, Codec, CodecError, SignedAmount, codec};
+use engine::{Amount, AssetCode, AssetId, SignedAmount};
 
 use super::types::{
     Account, CreditTo, Description, Reference, ReleaseReason, ReserveReason, TransactionId,
@@ -177,14 +177,4 @@ pub struct Settle {
     pub credit_to: CreditTo,
 }
 
-impl Codec for Command {
-    const BYTES_MAX: usize = ENCODED_BYTES_MAX;
-
-    fn encode_into(&self, out: &mut [u8]) -> usize {
-        codec::encode_into(self, out)
-    }
-
-    fn decode_from(bytes: &[u8]) -> Result<Self, CodecError> {
-        codec::decode_from(bytes)
-    }
-}
+engine::wire_value!(Command, ENCODED_BYTES_MAX);

@@ -3,7 +3,7 @@
 //! balances, histories and statuses are projections of this stream.
 
 use bincode::{Decode, Encode};
-use engine::{Amount, AssetCode, AssetId, Codec, CodecError, SignedAmount, codec};
+use engine::{Amount, AssetCode, AssetId, SignedAmount};
 
 use super::reject::RejectReason;
 use super::types::{
@@ -176,14 +176,4 @@ impl Default for Event {
     }
 }
 
-impl Codec for Event {
-    const BYTES_MAX: usize = ENCODED_BYTES_MAX;
-
-    fn encode_into(&self, out: &mut [u8]) -> usize {
-        codec::encode_into(self, out)
-    }
-
-    fn decode_from(bytes: &[u8]) -> Result<Self, CodecError> {
-        codec::decode_from(bytes)
-    }
-}
+engine::wire_value!(Event, ENCODED_BYTES_MAX);

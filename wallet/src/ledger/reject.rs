@@ -1,79 +1,51 @@
 //! Owns the ledger's refusals. Knows nothing of HTTP statuses or texts.
 //! Invariant: codes are stable; 1,001 to 1,999 are the ledger's.
 
-use bincode::{Decode, Encode};
-
-macro_rules! reject_reasons {
-    ($($(#[$doc:meta])* $variant:ident = $code:literal $name:literal),+ $(,)?) => {
-        /// Why the ledger refused a command.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        #[repr(u16)]
-        pub enum RejectReason { $($(#[$doc])* $variant = $code),+ }
-
-        impl RejectReason {
-            pub const ALL: &[Self] = &[$(Self::$variant),+];
-
-            /// Stable upper-case word.
-            #[must_use]
-            pub const fn name(self) -> &'static str {
-                match self { $(Self::$variant => $name),+ }
-            }
-
-            #[must_use]
-            pub const fn from_code(code: u16) -> Option<Self> {
-                match code { $($code => Some(Self::$variant),)+ _ => None }
-            }
-        }
-    };
-}
-
-reject_reasons! {
-    UnknownWallet = 1001 "WALLET_NOT_FOUND",
-    /// The user has no wallet at all.
-    UnknownUser = 1002 "USER_NOT_FOUND",
-    UnknownAsset = 1003 "ASSET_NOT_FOUND",
-    UnknownTransaction = 1004 "TRANSACTION_NOT_FOUND",
-    UnknownReservation = 1005 "RESERVATION_NOT_FOUND",
-    /// The caller used this reference for something else.
-    DuplicateReference = 1006 "DUPLICATE_REFERENCE",
-    /// The key stands for another payload: a bug of the caller, or an attack.
-    IdempotencyMismatch = 1007 "IDEMPOTENCY_MISMATCH",
-    /// Zero, or outside the asset's limits.
-    InvalidAmount = 1008 "INVALID_AMOUNT",
-    /// Same wallet at both ends, or wallets of different assets.
-    InvalidTransfer = 1009 "INVALID_TRANSFER",
-    InvalidRequest = 1010 "INVALID_REQUEST",
-    AlreadyExists = 1011 "ALREADY_EXISTS",
-    AlreadyReversed = 1012 "ALREADY_REVERSED",
-    /// A reversal, or something that did not happen.
-    NotReversible = 1013 "NOT_REVERSIBLE",
-    /// A wallet with money or a pending withdrawal cannot be closed.
-    WalletNotEmpty = 1014 "WALLET_NOT_EMPTY",
-    WalletFrozen = 1015 "WALLET_FROZEN",
-    WalletClosed = 1016 "WALLET_CLOSED",
-    /// A breach of the books stopped all withdrawals of the asset.
-    WithdrawalsFrozen = 1017 "WITHDRAWALS_FROZEN",
-    /// The release came before a capture that it says has happened.
-    CapturePending = 1018 "CAPTURE_PENDING",
-    /// More would be captured than the reservation has left, or it has ended.
-    ReservationSpent = 1019 "RESERVATION_SPENT",
-    InsufficientFunds = 1020 "INSUFFICIENT_FUNDS",
-    /// What trading owes is not there yet: an earlier settlement is missing.
-    ReservedShort = 1021 "RESERVED_SHORT",
-    /// As much would exist as may.
-    BalanceOverflow = 1022 "BALANCE_OVERFLOW",
-    /// A table of the ledger is full.
-    CapacityExhausted = 1023 "CAPACITY_EXHAUSTED",
-    /// The transaction was concluded before, the other way round.
-    AlreadyConcluded = 1024 "ALREADY_CONCLUDED",
+engine::reject_reasons! {
+    /// Why the ledger refused a command.
+    pub enum RejectReason {
+        UnknownWallet = 1001 "WALLET_NOT_FOUND",
+        /// The user has no wallet at all.
+        UnknownUser = 1002 "USER_NOT_FOUND",
+        UnknownAsset = 1003 "ASSET_NOT_FOUND",
+        UnknownTransaction = 1004 "TRANSACTION_NOT_FOUND",
+        UnknownReservation = 1005 "RESERVATION_NOT_FOUND",
+        /// The caller used this reference for something else.
+        DuplicateReference = 1006 "DUPLICATE_REFERENCE",
+        /// The key stands for another payload: a bug of the caller, or an attack.
+        IdempotencyMismatch = 1007 "IDEMPOTENCY_MISMATCH",
+        /// Zero, or outside the asset's limits.
+        InvalidAmount = 1008 "INVALID_AMOUNT",
+        /// Same wallet at both ends, or wallets of different assets.
+        InvalidTransfer = 1009 "INVALID_TRANSFER",
+        InvalidRequest = 1010 "INVALID_REQUEST",
+        AlreadyExists = 1011 "ALREADY_EXISTS",
+        AlreadyReversed = 1012 "ALREADY_REVERSED",
+        /// A reversal, or something that did not happen.
+        NotReversible = 1013 "NOT_REVERSIBLE",
+        /// A wallet with money or a pending withdrawal cannot be closed.
+        WalletNotEmpty = 1014 "WALLET_NOT_EMPTY",
+        WalletFrozen = 1015 "WALLET_FROZEN",
+        WalletClosed = 1016 "WALLET_CLOSED",
+        /// A breach of the books stopped all withdrawals of the asset.
+        WithdrawalsFrozen = 1017 "WITHDRAWALS_FROZEN",
+        /// The release came before a capture that it says has happened.
+        CapturePending = 1018 "CAPTURE_PENDING",
+        /// More would be captured than the reservation has left, or it has ended.
+        ReservationSpent = 1019 "RESERVATION_SPENT",
+        InsufficientFunds = 1020 "INSUFFICIENT_FUNDS",
+        /// What trading owes is not there yet: an earlier settlement is missing.
+        ReservedShort = 1021 "RESERVED_SHORT",
+        /// As much would exist as may.
+        BalanceOverflow = 1022 "BALANCE_OVERFLOW",
+        /// A table of the ledger is full.
+        CapacityExhausted = 1023 "CAPACITY_EXHAUSTED",
+        /// The transaction was concluded before, the other way round.
+        AlreadyConcluded = 1024 "ALREADY_CONCLUDED",
+    }
 }
 
 impl RejectReason {
-    #[must_use]
-    pub const fn code(self) -> u16 {
-        self as u16
-    }
-
     /// Whether the refusal is the outcome of its key for good.
     #[must_use]
     pub const fn is_final(self) -> bool {
@@ -84,33 +56,6 @@ impl RejectReason {
                 | Self::WithdrawalsFrozen
                 | Self::InsufficientFunds
         )
-    }
-}
-
-impl Encode for RejectReason {
-    fn encode<E: bincode::enc::Encoder>(
-        &self,
-        encoder: &mut E,
-    ) -> Result<(), bincode::error::EncodeError> {
-        self.code().encode(encoder)
-    }
-}
-
-impl<C> Decode<C> for RejectReason {
-    fn decode<D: bincode::de::Decoder<Context = C>>(
-        decoder: &mut D,
-    ) -> Result<Self, bincode::error::DecodeError> {
-        let code = <u16 as Decode<C>>::decode(decoder)?;
-        Self::from_code(code)
-            .ok_or(bincode::error::DecodeError::Other("unknown code of RejectReason"))
-    }
-}
-
-impl<'de, C> bincode::BorrowDecode<'de, C> for RejectReason {
-    fn borrow_decode<D: bincode::de::BorrowDecoder<'de, Context = C>>(
-        decoder: &mut D,
-    ) -> Result<Self, bincode::error::DecodeError> {
-        <Self as Decode<C>>::decode(decoder)
     }
 }
 
