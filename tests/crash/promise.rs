@@ -2,32 +2,24 @@
 //! and again; what it acknowledged is there in the end, once, and everything else is there once or
 //! never.
 
-mod drafts;
-mod ledger;
-mod shown;
-mod trader;
-mod venue;
-mod verdict;
-
 use std::collections::BTreeMap;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use engine::decimal::parse;
-use engine::{AccountId, AssetCode, SignedAmount};
+use engine::{AssetCode, SignedAmount};
 use serde_json::{Value, json};
 use tests::app::{App, Settings};
-use tests::http_client::{Answer, HttpClient, Request};
+use tests::http_client::HttpClient;
 use tests::random::Random;
+use tests::trading::books::{self, Parties};
+use tests::trading::ledger::Ledger;
+use tests::trading::trader::{Identity, Trader};
+use tests::trading::venue::{Opening, Tally, Venue};
 
-use ledger::Ledger;
-use shown::{Shown, check_balances};
-use trader::{Identity, Trader};
-use venue::{Opening, Tally, Venue};
-
-use crate::desk::{Bound, post_credit, post_order, text, told};
-use crate::truth::{self, Truth};
-use crate::{desk, say, seed};
+use crate::desk::{Bound, post_credit, text, told};
+use crate::truth::Truth;
+use crate::{say, seed};
 
 const TRADERS: usize = 8;
 /// Answers between two kills.
@@ -38,9 +30,6 @@ const LOAD_MIN: usize = TRADERS / 2;
 const FIRST_STARTS_KILLED: u32 = 2;
 /// Longest life of a start that is to be killed, microseconds.
 const START_US_MAX: u64 = 60_000;
-/// How long settlement may take to catch up.
-const PATIENCE: Duration = Duration::from_secs(60);
-const POLL: Duration = Duration::from_millis(50);
 const FUNDS: [(&str, &str); 3] = [("BTC", "10"), ("ETH", "200"), ("USDT", "600000")];
 
 /// What one proof came to.
@@ -83,7 +72,7 @@ fn prove(sync: &str, kills: u64, answers: u64) -> Proof {
     let venue = Venue::default();
     let ledgers = thread::scope(|scope| {
         let seeds = (1..).map(|number| Random::new(seed.wrapping_add(number)));
-        let traders: Vec<_> = (exchange.identities.iter().cloned().zip(seeds))
+        let traders: Vec<_> = (exchange.parties.identities.iter().cloned().zip(seeds))
             .map(|(identity, random)| Trader::new(&venue, identity, random))
             .map(|trader| scope.spawn(|| trader.run()))
             .collect();
@@ -105,11 +94,8 @@ fn prove(sync: &str, kills: u64, answers: u64) -> Proof {
 struct Exchange {
     app: App,
     random: Random,
-    identities: Vec<Identity>,
-    admin_token: String,
+    parties: Parties,
     credits: Vec<Bound>,
-    /// Accounts by user, known once somebody was credited.
-    users: BTreeMap<String, Answer>,
     starts_killed: u32,
 }
 
@@ -118,16 +104,15 @@ impl Exchange {
     fn open(sync: &str, random: Random) -> Self {
         let sync = format!("\"{sync}\"");
         let app = App::prepare(&Settings::default().with("journal", "sync", &sync));
-        let admin_token = app.token("operator", "admin");
+        let operator = app.token("operator", "admin");
         let identity = |number: usize| {
             let user = format!("trader-{number}");
             let token = app.token(&user, "read,trade");
-            Identity { user, token, admin_token: admin_token.clone() }
+            Identity { user, token, admin_token: Some(operator.clone()) }
         };
         let identities = (1..=TRADERS).map(identity).collect();
-        let (credits, users) = (Vec::new(), BTreeMap::new());
-        let mut exchange =
-            Self { app, random, identities, admin_token, credits, users, starts_killed: 0 };
+        let parties = Parties { identities, users: BTreeMap::new(), operator };
+        let mut exchange = Self { app, random, parties, credits: Vec::new(), starts_killed: 0 };
         for _ in 0..FIRST_STARTS_KILLED {
             exchange.kill_a_start();
         }
@@ -142,7 +127,7 @@ impl Exchange {
 
     fn fund(&mut self) {
         let mut admin = self.admin();
-        for identity in &self.identities {
+        for identity in &self.parties.identities {
             for (asset, amount) in FUNDS {
                 let reference = format!("funds-{}-{asset}", identity.user);
                 let user = &identity.user;
@@ -150,10 +135,11 @@ impl Exchange {
                     "user": user, "asset": asset, "amount": amount, "reference": reference,
                 });
                 let body = body.to_string();
-                let answer = admin.ask(&post_credit(&body).with_token(&self.admin_token));
+                let answer = admin.ask(&post_credit(&body).with_token(&self.parties.operator));
                 assert_eq!(answer.status, 201, "{:?}", answer.json());
                 self.credits.push(Bound { body, first: told(&answer) });
-                self.users.insert(identity.user.clone(), answer);
+                let user = text(&answer.json(), "user").to_owned();
+                self.parties.users.insert(identity.user.clone(), user);
             }
         }
     }
@@ -205,68 +191,24 @@ impl Exchange {
     fn check_in_silence(&self) {
         let mut admin = self.admin();
         for credit in &self.credits {
-            let request = post_credit(&credit.body).with_token(&self.admin_token);
+            let request = post_credit(&credit.body).with_token(&self.parties.operator);
             credit.check_repeat(&admin.ask(&request));
         }
-        let live = desk::live_hash(&mut admin, &self.admin_token);
-        let replayed = truth::replay(&self.app.data_dir());
-        assert_eq!(replayed.machine.hash(), live);
-        let mut public = HttpClient::new(self.app.public());
-        let accounts = self.accounts(&replayed.machine);
-        let balances: Vec<_> = self
-            .identities
-            .iter()
-            .map(|i| (accounts[&i.user], shown::balances(&mut public, i)))
-            .collect();
-        check_balances(&replayed.machine.engine, &balances);
-    }
-
-    /// The wallet's logs are whole, every trade is settled once, and both books are equal.
-    fn check_money(&mut self, trades: usize) {
-        self.app.restart();
-        let admin_token = &self.admin_token;
-        let mut admin = HttpClient::new(self.app.admin());
-        let started = Instant::now();
-        loop {
-            let run = Request::post("/api/v1/admin/reconciliation/run", "");
-            let status = admin.ask(&run.with_token(admin_token)).json();
-            assert_eq!(status["report"]["breaches"], json!([]), "{status}");
-            if status["report"]["trades_matched"].as_u64() == Some(trades as u64) {
-                break;
-            }
-            assert!(started.elapsed() < PATIENCE, "settlement does not catch up: {status}");
-            thread::sleep(POLL);
-        }
-        assert_eq!(self.app.terminate().code, Some(0));
-        let audit = self.app.run_json(&["wallet", "verify"]);
-        assert!(audit["transactions"].as_u64() >= Some(trades as u64), "{audit}");
-        let report = self.app.run_json(&["settlement", "reconcile"]);
-        assert_eq!(report["trades_matched"].as_u64(), Some(trades as u64), "{report}");
-        assert_eq!((&report["unsettled"], &report["ahead"]), (&json!(0), &json!(0)), "{report}");
-    }
-
-    fn accounts(&self, truth: &Truth) -> BTreeMap<String, AccountId> {
-        let account =
-            |(user, credit): (&String, &Answer)| (user.clone(), verdict::account_of(credit, truth));
-        self.users.iter().map(account).collect()
+        self.parties.check_state(&self.app);
     }
 
     /// Every key and every reference once more: the first answers, and nothing else.
     fn repeat_everything(&self, ledgers: &[Ledger]) {
-        let (public, admin, admin_token) = (self.app.public(), self.app.admin(), &self.admin_token);
+        let (public, admin) = (self.app.public(), self.app.admin());
+        let operator = &self.parties.operator;
         thread::scope(|scope| {
-            for (identity, ledger) in self.identities.iter().zip(ledgers) {
+            for (identity, ledger) in self.parties.identities.iter().zip(ledgers) {
                 scope.spawn(move || {
-                    let mut public = HttpClient::new(public);
-                    for order in ledger.orders.iter().filter(|order| order.key.is_some()) {
-                        let request = post_order(&order.request.body);
-                        let answer = public.ask(&request.with_token(&identity.token));
-                        order.request.check_repeat(&answer);
-                    }
+                    books::repeat_orders(public, identity, ledger);
                     let mut admin = HttpClient::new(admin);
                     for credit in &ledger.credits {
                         let request = post_credit(&credit.body);
-                        let answer = admin.ask(&request.with_token(admin_token));
+                        let answer = admin.ask(&request.with_token(operator));
                         credit.check_repeat(&answer);
                     }
                 });
@@ -277,25 +219,15 @@ impl Exchange {
     /// The last kill, and everything that there is to compare. Returns trades and segments.
     fn final_verdict(&mut self, ledgers: &[Ledger]) -> (usize, Option<u64>) {
         self.check_in_silence();
-        let shown = Shown::read(&mut HttpClient::new(self.app.public()), &self.identities);
-        let live = desk::live_hash(&mut self.admin(), &self.admin_token);
-        self.app.kill();
-        let line = self.app.run_json(&["replay", "--json"]);
-        assert_eq!(desk::state_hash(&line, "last_sequence"), live);
-        let replayed = truth::replay(&self.app.data_dir());
-        assert_eq!(Some(replayed.events), line["events"].as_u64());
-        let truth = replayed.machine;
-        assert_eq!(truth.hash(), live);
-        let accounts = self.accounts(&truth);
-        shown.check(&truth, &accounts);
-        for (identity, ledger) in self.identities.iter().zip(ledgers) {
-            verdict::check_ledger(ledger, accounts[&identity.user], &truth);
-        }
+        let truth = self.parties.check_exchange(&mut self.app, ledgers);
         self.check_supply(ledgers, &truth);
-        truth::check_event_log(&self.app.data_dir(), &truth.events);
-        self.check_money(truth.trades.len());
+        let trades = truth.trades.len();
+        self.app.restart();
+        self.parties.wait_for_settlement(&self.app, trades);
+        assert_eq!(self.app.terminate().code, Some(0));
+        books::check_books(&self.app, trades);
         let segments = self.app.run_json(&["journal", "verify"])["segments"].as_u64();
-        (truth.trades.len(), segments)
+        (trades, segments)
     }
 
     /// All the money there is was credited, and each credit counts once.

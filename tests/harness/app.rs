@@ -3,27 +3,25 @@
 //! that the process itself has chosen and named.
 
 pub mod binary;
+mod process;
+pub mod wallet;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::process::{Command, Output, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::http_client::{HttpClient, Outcome, Request};
-
-/// No start and no end takes longer than this; one that does hangs.
-const PATIENCE: Duration = Duration::from_secs(60);
-const POLL: Duration = Duration::from_millis(2);
+pub use process::{Ended, Memory};
+use process::{PATIENCE, POLL, Process};
 
 /// Configuration by section and key; values as TOML.
 #[derive(Clone, Debug)]
@@ -62,21 +60,6 @@ impl Settings {
     }
 }
 
-/// How a process ended that was expected to end by itself.
-#[derive(Debug)]
-pub struct Ended {
-    /// `None` if a signal ended it.
-    pub code: Option<i32>,
-    pub stderr: String,
-}
-
-/// A running process and its log.
-#[derive(Debug)]
-struct Process {
-    child: Child,
-    log: Receiver<String>,
-}
-
 /// Where a process listens.
 #[derive(Clone, Copy, Debug)]
 struct Addresses {
@@ -89,8 +72,9 @@ struct Addresses {
 /// An exchange that can be ended and started again; its files go with it.
 #[derive(Debug)]
 pub struct App {
-    root: TempDir,
     process: Option<Process>,
+    /// Goes after whoever writes to it.
+    root: TempDir,
     /// While a process is ready.
     addresses: Option<Addresses>,
 }
@@ -169,8 +153,7 @@ impl App {
     /// # Panics
     /// If none was started.
     pub fn is_alive(&mut self) -> bool {
-        let process = self.process.as_mut().expect("a process was started");
-        process.child.try_wait().expect("a child").is_none()
+        self.process.as_mut().expect("a process was started").is_alive()
     }
 
     /// Starts a process and returns at once; it is not ready yet.
@@ -179,16 +162,7 @@ impl App {
     /// If one is running.
     pub fn spawn(&mut self) {
         assert!(self.process.is_none(), "one process at a time");
-        let mut child = self.serve().spawn().expect("the binary starts");
-        let stderr = child.stderr.take().expect("a pipe");
-        let (sender, log) = channel();
-        thread::spawn(move || {
-            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                // Whoever does not read the log any more has no use for it.
-                let _ = sender.send(line);
-            }
-        });
-        self.process = Some(Process { child, log });
+        self.process = Some(Process::start(self.serve()));
     }
 
     /// Starts a process on the same files and waits until it is ready.
@@ -197,8 +171,16 @@ impl App {
     /// If it does not get ready.
     pub fn restart(&mut self) {
         self.spawn();
-        let process = self.process.as_mut().expect("just started");
-        let addresses = process.wait_for_addresses();
+        self.wait_until_ready();
+    }
+
+    /// Waits until the process that was spawned is ready.
+    ///
+    /// # Panics
+    /// If it does not get ready.
+    pub fn wait_until_ready(&mut self) {
+        let process = self.process.as_mut().expect("a process was started");
+        let addresses = process.wait_for(Addresses::named_in);
         let public = addresses.public;
         self.addresses = Some(addresses);
         let started = Instant::now();
@@ -213,11 +195,8 @@ impl App {
     /// # Panics
     /// If the process was not running any more.
     pub fn kill(&mut self) {
-        assert!(self.is_alive(), "there is a process to kill");
         self.addresses = None;
-        let mut process = self.process.take().expect("a process was started");
-        process.child.kill().expect("a child can be killed");
-        process.child.wait().expect("a child can be waited for");
+        self.process.take().expect("a process was started").kill();
     }
 
     /// Asks the process to end, and waits.
@@ -234,7 +213,7 @@ impl App {
     /// # Panics
     /// If none was started.
     pub fn ask_to_end(&self) {
-        self.process.as_ref().expect("a process was started").terminate();
+        self.process.as_ref().expect("a process was started").signal(Signal::TERM);
     }
 
     /// Waits for the end of the process.
@@ -243,9 +222,7 @@ impl App {
     /// If it does not end.
     pub fn wait_for_end(&mut self) -> Ended {
         self.addresses = None;
-        let mut process = self.process.take().expect("a process was started");
-        let status = process.wait();
-        Ended { code: status.code(), stderr: process.log.iter().collect::<Vec<_>>().join("\n") }
+        self.process.take().expect("a process was started").ended()
     }
 
     /// Starts one more process on the same files, which is expected to refuse.
@@ -254,14 +231,16 @@ impl App {
     /// If the binary cannot be started, or does not end.
     #[must_use]
     pub fn refused_start(&self) -> Ended {
-        let mut child = self.serve().spawn().expect("the binary starts");
-        let stderr = child.stderr.take().expect("a pipe");
-        let reader = thread::spawn(move || std::io::read_to_string(stderr).expect("text"));
-        let (sender, log) = channel();
-        drop(sender);
-        let mut process = Process { child, log };
-        let status = process.wait();
-        Ended { code: status.code(), stderr: reader.join().expect("the log is read") }
+        Process::start(self.serve()).ended()
+    }
+
+    /// What the process uses.
+    ///
+    /// # Panics
+    /// If none is running.
+    #[must_use]
+    pub fn memory(&self) -> Memory {
+        self.process.as_ref().expect("a process was started").memory()
     }
 
     /// Runs another subcommand to its end.
@@ -301,73 +280,27 @@ impl App {
         let mut command = self.command();
         command.arg("serve").arg("--config").arg(self.config_path());
         command.arg("--data-dir").arg(self.data_dir());
-        command.stdout(Stdio::null()).stderr(Stdio::piped());
         command
     }
 
-    /// Whatever the environment of the tests says is not for the exchange.
     fn command(&self) -> Command {
-        let mut command = Command::new(binary::path());
-        command.env_clear().current_dir(self.root.path()).stdin(Stdio::null());
-        command
+        command_in(self.root.path())
     }
 }
 
-impl Drop for App {
-    fn drop(&mut self) {
-        let Some(mut process) = self.process.take() else { return };
-        process.terminate();
-        let asked = Instant::now();
-        while matches!(process.child.try_wait(), Ok(None)) && asked.elapsed() < PATIENCE {
-            thread::sleep(POLL);
-        }
-        // It has ended, or has to: there is nobody left to tell if that fails.
-        let _ = process.child.kill();
-        let _ = process.child.wait();
-    }
+/// Whatever the environment of the tests says is not for the exchange.
+fn command_in(root: &Path) -> Command {
+    let mut command = Command::new(binary::path());
+    command.env_clear().current_dir(root).stdin(Stdio::null());
+    command
 }
 
-impl Process {
-    /// Reads the log up to the line that names the addresses.
-    fn wait_for_addresses(&mut self) -> Addresses {
-        let mut seen = Vec::new();
-        loop {
-            let line = match self.log.recv_timeout(PATIENCE) {
-                Ok(line) => line,
-                Err(RecvTimeoutError::Timeout) => panic!("no progress after {seen:#?}"),
-                Err(RecvTimeoutError::Disconnected) => {
-                    panic!("ended with {:?} after {seen:#?}", self.child.wait())
-                }
-            };
-            let entry: Value = serde_json::from_str(&line).unwrap_or_default();
-            let address = |name: &str| entry["fields"][name].as_str()?.parse().ok();
-            if let (Some(public), Some(admin)) =
-                (address("public_address"), address("admin_address"))
-            {
-                return Addresses { public, admin, wallet: address("wallet_address") };
-            }
-            seen.push(line);
-        }
-    }
-
-    fn terminate(&self) {
-        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
-        // It may have ended a moment ago.
-        let _ = kill_process(pid.expect("a process id"), Signal::TERM);
-    }
-
-    fn wait(&mut self) -> ExitStatus {
-        let asked = Instant::now();
-        loop {
-            if let Some(status) = self.child.try_wait().expect("a child can be waited for") {
-                return status;
-            }
-            if asked.elapsed() > PATIENCE {
-                self.child.kill().expect("a child can be killed");
-                panic!("the process does not end");
-            }
-            thread::sleep(POLL);
-        }
+impl Addresses {
+    /// The addresses in an entry of the log, if it is the one that names them.
+    fn named_in(entry: &Value) -> Option<Self> {
+        let address = |name: &str| entry["fields"][name].as_str()?.parse().ok();
+        let (public, admin) = (address("public_address")?, address("admin_address")?);
+        Some(Self { public, admin, wallet: address("wallet_address") })
     }
 }
 

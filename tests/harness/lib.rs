@@ -1,7 +1,8 @@
 //! The test harness of the exchange: a slow reference exchange, the notation that scenarios are
 //! written in, random commands, and the comparison of the fast engine with all of these; beside
-//! them `app` and `http_client`, which run and ask the real binary. Nothing but those two knows of
-//! HTTP, processes or disks. Invariant: everything else is a function of its input: the same seed
+//! them `app` and `http_client`, which run and ask the real binary, `proxy`, which stands
+//! between two of them, and `trading`, which loads them. Nothing but those knows of HTTP, processes
+//! or disks. Invariant: everything else is a function of its input: the same seed
 //! or text gives the same commands, events and verdict.
 
 pub mod alloc;
@@ -13,5 +14,8 @@ pub mod exchange;
 pub mod http_client;
 pub mod model;
 pub mod projection;
+pub mod proxy;
 pub mod random;
+pub mod report;
+pub mod trading;
 pub mod workload;

@@ -14,68 +14,68 @@ use pipeline::{EventLogReader, ReplaySummary};
 
 /// How an order ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum End {
+pub enum End {
     Closed(CloseReason),
     Refused(RejectReason),
 }
 
 /// The part of an order that changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Progress {
-    pub(crate) price: Price,
-    pub(crate) quantity: Quantity,
-    pub(crate) filled: Quantity,
+pub struct Progress {
+    pub price: Price,
+    pub quantity: Quantity,
+    pub filled: Quantity,
     /// With the sequence that ended it.
-    pub(crate) end: Option<(u64, End)>,
+    pub end: Option<(u64, End)>,
 }
 
 /// An order that a command created, or that was refused and kept.
 #[derive(Debug)]
-pub(crate) struct Order {
-    pub(crate) request: NewOrder,
-    pub(crate) created_ns: u64,
+pub struct Order {
+    pub request: NewOrder,
+    pub created_ns: u64,
     /// After its own command, and at the end of the journal.
-    pub(crate) first: Progress,
-    pub(crate) now: Progress,
+    pub first: Progress,
+    pub now: Progress,
 }
 
 /// What one event log record must say.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Said {
-    pub(crate) sequence: u64,
-    pub(crate) index: u32,
-    pub(crate) timestamp_ns: u64,
-    pub(crate) event: Event,
+pub struct Said {
+    pub sequence: u64,
+    pub index: u32,
+    pub timestamp_ns: u64,
+    pub event: Event,
 }
 
 /// An engine that remembers what it did.
 #[derive(Debug)]
-pub(crate) struct Truth {
-    pub(crate) engine: Engine,
-    pub(crate) orders: BTreeMap<u64, Order>,
+pub struct Truth {
+    pub engine: Engine,
+    pub orders: BTreeMap<u64, Order>,
     /// Orders made under each key.
-    pub(crate) by_key: HashMap<(AccountId, ClientOrderId), Vec<u64>>,
+    pub by_key: HashMap<(AccountId, ClientOrderId), Vec<u64>>,
     /// Every trade with its time.
-    pub(crate) trades: Vec<(Trade, u64)>,
+    pub trades: Vec<(Trade, u64)>,
     /// Orders closed by each mass cancel.
-    pub(crate) mass_cancels: BTreeMap<u64, Vec<u64>>,
-    pub(crate) events: Vec<Said>,
+    pub mass_cancels: BTreeMap<u64, Vec<u64>>,
+    pub events: Vec<Said>,
 }
 
 /// Sequence and hash of a state.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct StateHash {
-    pub(crate) sequence: u64,
-    pub(crate) hash: String,
+pub struct StateHash {
+    pub sequence: u64,
+    pub hash: String,
 }
 
 /// Replays the journal of a data directory, in use or not.
-pub(crate) fn replay(data_dir: &Path) -> ReplaySummary<Truth> {
+pub fn replay(data_dir: &Path) -> ReplaySummary<Truth> {
     pipeline::replay(data_dir, Truth::new()).unwrap_or_else(|error| panic!("replay: {error}"))
 }
 
 /// The event log holds what replay says, record for record.
-pub(crate) fn check_event_log(data_dir: &Path, events: &[Said]) {
+pub fn check_event_log(data_dir: &Path, events: &[Said]) {
     let mut reader = EventLogReader::<Engine>::open(data_dir, 1).expect("an event log");
     let mut expected = (1..).zip(events);
     while let Some(logged) = reader.next_event().expect("a whole event log") {
@@ -104,7 +104,7 @@ impl Truth {
     }
 
     /// Where and what the state is.
-    pub(crate) fn hash(&self) -> StateHash {
+    pub fn hash(&self) -> StateHash {
         let hash = self.state_hash().iter().map(|byte| format!("{byte:02x}")).collect();
         StateHash { sequence: self.last_sequence(), hash }
     }

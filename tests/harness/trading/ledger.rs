@@ -4,12 +4,12 @@
 
 use std::collections::HashMap;
 
+use crate::http_client::Answer;
 use engine::decimal::parse;
 use serde_json::Value;
-use tests::http_client::Answer;
 
+use super::desk::{Bound, is_replayed, text, told};
 use super::drafts::LOT_SCALE;
-use crate::desk::{Bound, is_replayed, text, told};
 
 /// Fields that never change once an order exists.
 const FIXED: [&str; 6] = ["id", "symbol", "side", "type", "created_at", "client_order_id"];
@@ -30,59 +30,53 @@ const REFUSALS: [&str; 8] = [
 
 /// An order that the trader was told of.
 #[derive(Debug)]
-pub(super) struct Order {
-    pub(super) key: Option<String>,
-    pub(super) request: Bound,
-    pub(super) id: String,
+pub struct Order {
+    pub key: Option<String>,
+    pub request: Bound,
+    pub id: String,
     /// The latest full view of it; `None` after an answer that says little.
-    pub(super) latest: Option<Value>,
+    pub latest: Option<Value>,
 }
 
 /// A mass cancel: its sequence, its scope, the orders that it closed.
 #[derive(Debug)]
-pub(super) struct MassCancel {
-    pub(super) sequence: u64,
-    pub(super) symbol: Option<&'static str>,
-    pub(super) closed: Vec<String>,
+pub struct MassCancel {
+    pub sequence: u64,
+    pub symbol: Option<&'static str>,
+    pub closed: Vec<String>,
 }
 
 /// Everything that one trader was told.
 #[derive(Debug, Default)]
-pub(super) struct Ledger {
-    pub(super) orders: Vec<Order>,
+pub struct Ledger {
+    pub orders: Vec<Order>,
     by_id: HashMap<String, usize>,
     /// Keys that no order may have: their bodies were refused for their shape.
-    pub(super) barren_keys: Vec<String>,
-    pub(super) credits: Vec<Bound>,
-    pub(super) mass_cancels: Vec<MassCancel>,
+    pub barren_keys: Vec<String>,
+    pub credits: Vec<Bound>,
+    pub mass_cancels: Vec<MassCancel>,
     /// Orders without a key whose outcome nobody will ever know.
-    pub(super) lost_without_key: u64,
+    pub lost_without_key: u64,
     /// Unknown outcomes that turned out to be done, and not done.
-    pub(super) done_unanswered: u64,
-    pub(super) not_done: u64,
+    pub done_unanswered: u64,
+    pub not_done: u64,
     /// Repeats that were compared with the first answer.
-    pub(super) repeats: u64,
+    pub repeats: u64,
 }
 
 /// A quantity of an order, in lots.
-pub(super) fn lots(order: &Value, field: &str) -> i128 {
+pub fn lots(order: &Value, field: &str) -> i128 {
     parse(text(order, field), LOT_SCALE).unwrap_or_else(|e| panic!("{field} of {order}: {e:?}"))
 }
 
 /// Whether the order can change no more.
-pub(super) fn has_ended(order: &Value) -> bool {
+pub fn has_ended(order: &Value) -> bool {
     matches!(text(order, "status"), "FILLED" | "CANCELLED" | "REJECTED")
 }
 
 impl Ledger {
     /// Takes the first answer to an order. `doubtful`: an earlier try had an unknown outcome.
-    pub(super) fn place(
-        &mut self,
-        key: Option<String>,
-        body: String,
-        answer: &Answer,
-        doubtful: bool,
-    ) {
+    pub fn place(&mut self, key: Option<String>, body: String, answer: &Answer, doubtful: bool) {
         let first = told(answer);
         let replayed = is_replayed(answer);
         assert!(doubtful || !replayed, "a new key was used before: {body}: {first:?}");
@@ -111,14 +105,14 @@ impl Ledger {
     }
 
     /// Holds a view of an order against all that was told of it.
-    pub(super) fn observe(&mut self, view: &Value) {
+    pub fn observe(&mut self, view: &Value) {
         let place = self.by_id.get(text(view, "id"));
         let place = *place.unwrap_or_else(|| panic!("nobody asked for {view}"));
         self.orders[place].observe(view);
     }
 
     /// An amendment was asked for: what follows may have another price and quantity.
-    pub(super) fn forget_shape(&mut self, place: usize) {
+    pub fn forget_shape(&mut self, place: usize) {
         if let Some(fields) = self.orders[place].latest.as_mut().and_then(Value::as_object_mut) {
             fields.remove("price");
             fields.remove("quantity");
@@ -126,7 +120,7 @@ impl Ledger {
     }
 
     /// Orders that may still be open, as far as is known.
-    pub(super) fn open_orders(&self) -> Vec<usize> {
+    pub fn open_orders(&self) -> Vec<usize> {
         let may_be_open = |order: &Order| {
             order.request.first.0 == 201 && !order.latest.as_ref().is_some_and(has_ended)
         };
@@ -135,14 +129,14 @@ impl Ledger {
     }
 
     /// Counts a repeat of a bound request.
-    pub(super) fn count_repeat(&mut self) {
+    pub fn count_repeat(&mut self) {
         self.repeats += 1;
     }
 }
 
 impl Order {
     /// Holds a view of this order against all that was told of it.
-    pub(super) fn observe(&mut self, view: &Value) {
+    pub fn observe(&mut self, view: &Value) {
         if self.request.first.0 != 201 {
             assert_eq!(text(view, "status"), "REJECTED", "{view}");
             assert_eq!(view["status_reason"], self.request.first.1["code"], "{view}");

@@ -2,27 +2,27 @@
 //! that the engine refuses, some that are no orders at all. Knows nothing of answers. Invariant: a
 //! body is a function of the random numbers; a broken one says how it must be refused.
 
+use crate::random::Random;
 use engine::decimal::Decimal;
 use serde_json::{Map, Value, json};
-use tests::random::Random;
 
 /// Decimal places of a price in ticks, and of a quantity in lots.
-pub(super) const TICK_SCALE: u8 = 2;
-pub(super) const LOT_SCALE: u8 = 6;
+pub const TICK_SCALE: u8 = 2;
+pub const LOT_SCALE: u8 = 6;
 
 /// One instrument and where its orders lie.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Market {
-    pub(super) symbol: &'static str,
+pub struct Market {
+    pub symbol: &'static str,
     /// The symbol as paths take it.
-    pub(super) path: &'static str,
-    pub(super) id: engine::InstrumentId,
+    pub path: &'static str,
+    pub id: engine::InstrumentId,
     mid_ticks: i64,
     step_ticks: i64,
     lots_max: i64,
 }
 
-pub(super) const MARKETS: [Market; 2] = [
+pub const MARKETS: [Market; 2] = [
     Market {
         symbol: "BTC/USDT",
         path: "BTC-USDT",
@@ -43,9 +43,9 @@ pub(super) const MARKETS: [Market; 2] = [
 
 /// A body that is no order, with the status and the code that refuse it.
 #[derive(Debug)]
-pub(super) struct Broken {
-    pub(super) body: String,
-    pub(super) refusal: (u16, &'static str),
+pub struct Broken {
+    pub body: String,
+    pub refusal: (u16, &'static str),
 }
 
 fn decimal(units: i64, scale: u8) -> String {
@@ -66,7 +66,7 @@ impl Market {
 }
 
 /// The body of a sound order under this key, or without one.
-pub(super) fn sound(random: &mut Random, key: Option<&str>) -> String {
+pub fn sound(random: &mut Random, key: Option<&str>) -> String {
     let market = random.pick(&MARKETS);
     let buys = random.chance(50);
     let mut fields = Map::new();
@@ -114,7 +114,7 @@ pub(super) fn sound(random: &mut Random, key: Option<&str>) -> String {
 }
 
 /// A body that must be refused for its shape.
-pub(super) fn broken(random: &mut Random, key: &str) -> Broken {
+pub fn broken(random: &mut Random, key: &str) -> Broken {
     const BREAKS: [(&str, &str, u16, &str); 12] = [
         ("quantity", "\"0\"", 400, "INVALID_QUANTITY"),
         ("quantity", "\"-1.5\"", 400, "INVALID_QUANTITY"),
@@ -145,7 +145,7 @@ pub(super) fn broken(random: &mut Random, key: &str) -> Broken {
 }
 
 /// The same key with another quantity.
-pub(super) fn contradiction(body: &str) -> String {
+pub fn contradiction(body: &str) -> String {
     let mut fields: Value = serde_json::from_str(body).expect("a sound body");
     let by_budget = fields.get("quote_quantity").is_some();
     let field = if by_budget { "quote_quantity" } else { "quantity" };
@@ -154,7 +154,7 @@ pub(super) fn contradiction(body: &str) -> String {
 }
 
 /// A new price, a new quantity, or both.
-pub(super) fn amendment(random: &mut Random, symbol: &str, buys: bool) -> String {
+pub fn amendment(random: &mut Random, symbol: &str, buys: bool) -> String {
     let market = MARKETS.iter().find(|market| market.symbol == symbol).expect("a known symbol");
     let mut fields = Map::new();
     let kind = random.below(3);

@@ -5,17 +5,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::http_client::{HttpClient, Request};
 use engine::decimal::{Decimal, parse};
 use engine::{AccountId, AssetCode, CloseReason, Engine, InstrumentId, Side};
 use serde_json::Value;
-use tests::http_client::{HttpClient, Request};
 
 use super::drafts::{LOT_SCALE, MARKETS, TICK_SCALE};
 use super::ledger::lots;
 use super::trader::Identity;
 
-use crate::desk::text;
-use crate::truth::{End, Order, Progress, Truth};
+use super::desk::text;
+use super::truth::{End, Order, Progress, Truth};
 
 const PAGE: usize = 100;
 const DEPTH: usize = 100;
@@ -32,7 +32,7 @@ struct Account {
 
 /// What everybody sees, and each user his own.
 #[derive(Debug)]
-pub(super) struct Shown {
+pub struct Shown {
     accounts: Vec<Account>,
     books: Vec<Value>,
     trades: Vec<Value>,
@@ -60,13 +60,13 @@ fn pages(client: &mut HttpClient, token: &str, query: &str) -> Vec<Value> {
 }
 
 /// The user's balances.
-pub(super) fn balances(public: &mut HttpClient, identity: &Identity) -> Value {
+pub fn balances(public: &mut HttpClient, identity: &Identity) -> Value {
     get(public, &identity.token, "/api/v1/balances")
 }
 
 impl Shown {
     /// Asks for everything.
-    pub(super) fn read(public: &mut HttpClient, identities: &[Identity]) -> Self {
+    pub fn read(public: &mut HttpClient, identities: &[Identity]) -> Self {
         let account = |identity: &Identity| {
             let token = &identity.token;
             let balances = balances(public, identity);
@@ -85,7 +85,7 @@ impl Shown {
     }
 
     /// Everything that was shown is what the journal says. `accounts` by user.
-    pub(super) fn check(&self, truth: &Truth, accounts: &BTreeMap<String, AccountId>) {
+    pub fn check(&self, truth: &Truth, accounts: &BTreeMap<String, AccountId>) {
         let all: Vec<_> =
             self.accounts.iter().map(|a| (accounts[&a.user], a.balances.clone())).collect();
         check_balances(&truth.engine, &all);
@@ -119,14 +119,14 @@ impl Shown {
 }
 
 /// The number and the time in milliseconds that an id carries.
-pub(super) fn number(id: &str) -> (u64, u64) {
+pub fn number(id: &str) -> (u64, u64) {
     let bits = u128::from_str_radix(&id.replace('-', ""), 16).expect("an id");
     let time_ms = u64::try_from(bits >> 80).expect("48 bits");
     (u64::try_from(bits & ((1 << 62) - 1)).expect("62 bits"), time_ms)
 }
 
 /// Balances are the engine's, for each user and asset, and nothing is lost between them.
-pub(super) fn check_balances(engine: &Engine, shown: &[(AccountId, Value)]) {
+pub fn check_balances(engine: &Engine, shown: &[(AccountId, Value)]) {
     engine.assert_invariants();
     for asset in engine.assets().iter() {
         let mut owned = 0;
@@ -172,7 +172,7 @@ fn check_orders(truth: &Truth, account: AccountId, shown: &[Value]) {
 }
 
 /// A full view of an order shows this progress.
-pub(super) fn check_view(view: &Value, order: &Order, progress: &Progress) {
+pub fn check_view(view: &Value, order: &Order, progress: &Progress) {
     let filled = progress.filled;
     let status = match progress.end {
         None if filled.0 == 0 => "OPEN",

@@ -2,14 +2,14 @@
 //! nothing of kills but that connections break. Invariant: a request whose outcome is unknown is
 //! repeated, under its key where it has one, before anything else is asked.
 
+use crate::http_client::{Answer, HttpClient, Outcome, Request};
+use crate::random::Random;
 use serde_json::{Value, json};
-use tests::http_client::{Answer, HttpClient, Outcome, Request};
-use tests::random::Random;
 
+use super::desk::{Bound, is_replayed, post_credit, post_order, text, told};
 use super::drafts::{self, MARKETS};
 use super::ledger::{Ledger, MassCancel, has_ended};
 use super::venue::{Opening, Venue};
-use crate::desk::{Bound, is_replayed, post_credit, post_order, text, told};
 
 /// Tries of one request. The exchange is killed less often than that.
 const TRIES_MAX: u32 = 100;
@@ -18,11 +18,11 @@ const LOOKS_BACK: usize = 4;
 
 /// Who a trader is to the exchange.
 #[derive(Clone, Debug)]
-pub(super) struct Identity {
-    pub(super) user: String,
-    pub(super) token: String,
-    /// For the trader's own deposits.
-    pub(super) admin_token: String,
+pub struct Identity {
+    pub user: String,
+    pub token: String,
+    /// For the trader's own deposits; none where the wallet is elsewhere.
+    pub admin_token: Option<String>,
 }
 
 /// Which listener a request is for.
@@ -50,12 +50,12 @@ impl Connections {
 }
 
 #[derive(Debug)]
-pub(super) struct Trader<'a> {
+pub struct Trader<'a> {
     venue: &'a Venue,
     identity: Identity,
     random: Random,
     connections: Option<Connections>,
-    pub(super) ledger: Ledger,
+    pub ledger: Ledger,
     /// The life of the exchange that was last seen, and the one that is known to be over.
     generation: u64,
     dead: u64,
@@ -63,7 +63,7 @@ pub(super) struct Trader<'a> {
 }
 
 impl<'a> Trader<'a> {
-    pub(super) fn new(venue: &'a Venue, identity: Identity, random: Random) -> Self {
+    pub fn new(venue: &'a Venue, identity: Identity, random: Random) -> Self {
         let ledger = Ledger::default();
         let (generation, dead, next_key) = (0, 0, 0);
         let connections = None;
@@ -71,7 +71,7 @@ impl<'a> Trader<'a> {
     }
 
     /// Trades until the exchange opens for the last time, or until somebody has failed.
-    pub(super) fn run(mut self) -> Ledger {
+    pub fn run(mut self) -> Ledger {
         let _alarm = self.venue.alarm();
         while let Some(opening) = self.venue.enter(self.dead) {
             let restarted = self.generation != 0 && self.generation != opening.generation;
@@ -101,7 +101,7 @@ impl<'a> Trader<'a> {
             856..890 => self.repeat(),
             890..910 => self.contradict(),
             910..935 => self.place_broken(),
-            935..950 => self.deposit(),
+            935..950 if self.identity.admin_token.is_some() => self.deposit(),
             _ => self.look(),
         }
     }
@@ -128,11 +128,11 @@ impl<'a> Trader<'a> {
         };
         let Connections { public, admin, .. } = self.connections.insert(connections);
         let (client, token) = match desk {
-            Desk::Public => (public, &self.identity.token),
-            Desk::Admin => (admin, &self.identity.admin_token),
+            Desk::Public => (public, Some(&*self.identity.token)),
+            Desk::Admin => (admin, self.identity.admin_token.as_deref()),
         };
         self.venue.begin();
-        match client.send(&request.with_token(token)) {
+        match client.send(&Request { token, ..*request }) {
             Outcome::Answered(answer) => {
                 self.venue.end(|tally| tally.answered += 1);
                 match answer.status {

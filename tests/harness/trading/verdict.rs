@@ -3,18 +3,17 @@
 //! there that nobody asked for.
 
 use engine::{AccountId, ClientOrderId};
-use tests::http_client::Answer;
 
+use super::desk::text;
 use super::drafts::MARKETS;
 use super::ledger::{Ledger, MassCancel, Order as ToldOrder, has_ended, lots};
 use super::shown::{check_view, number};
-use crate::desk::text;
-use crate::truth::{End, Truth};
+use super::truth::{End, Truth};
 
 const NS_PER_MS: u64 = 1_000_000;
 
 /// Every order that this trader was told of exists once, as told, and no others do.
-pub(super) fn check_ledger(ledger: &Ledger, account: AccountId, truth: &Truth) {
+pub fn check_ledger(ledger: &Ledger, account: AccountId, truth: &Truth) {
     for order in &ledger.orders {
         check_order(order, account, truth);
     }
@@ -82,9 +81,12 @@ fn check_mass_cancel(told: &MassCancel, account: AccountId, truth: &Truth) {
     }
 }
 
-/// The account of the user whom a credit was for.
-pub(super) fn account_of(credit: &Answer, truth: &Truth) -> AccountId {
-    let user = text(&credit.json(), "user").replace('-', "");
-    let user = u128::from_str_radix(&user, 16).expect("a UUID");
+/// The account of the user with this UUID.
+///
+/// # Panics
+/// If it is none, or the user was never given money.
+#[must_use]
+pub fn account_of(user: &str, truth: &Truth) -> AccountId {
+    let user = u128::from_str_radix(&user.replace('-', ""), 16).expect("a UUID");
     truth.engine.accounts().find(user).expect("a registered account")
 }

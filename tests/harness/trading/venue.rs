@@ -12,12 +12,12 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 /// One life of the exchange, as the traders see it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Opening {
-    pub(super) generation: u64,
-    pub(super) public: SocketAddr,
-    pub(super) admin: SocketAddr,
+pub struct Opening {
+    pub generation: u64,
+    pub public: SocketAddr,
+    pub admin: SocketAddr,
     /// Nobody will be killed any more: finish what is unresolved and leave.
-    pub(super) last: bool,
+    pub last: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -30,12 +30,12 @@ enum Door {
 
 /// How exchanges of requests and answers ended so far.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Tally {
-    pub(super) answered: u64,
+pub struct Tally {
+    pub answered: u64,
     /// Sent, but no complete answer came.
-    pub(super) unknown: u64,
+    pub unknown: u64,
     /// Refused by a closed port: not sent at all.
-    pub(super) not_sent: u64,
+    pub not_sent: u64,
 }
 
 #[derive(Debug)]
@@ -48,7 +48,7 @@ struct State {
 
 /// Shared by the traders and the killer.
 #[derive(Debug)]
-pub(super) struct Venue {
+pub struct Venue {
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -97,7 +97,7 @@ impl Venue {
 
     /// Where the exchange is, once it is anywhere in another life than `dead`, whose connections
     /// broke; `None` if the test has failed.
-    pub(super) fn enter(&self, dead: u64) -> Option<Opening> {
+    pub fn enter(&self, dead: u64) -> Option<Opening> {
         let is_open =
             |state: &State| matches!(state.door, Door::Open(life) if life.generation != dead);
         let mut state = self.lock();
@@ -114,23 +114,23 @@ impl Venue {
     }
 
     /// A request is about to be sent.
-    pub(super) fn begin(&self) {
+    pub fn begin(&self) {
         self.change(|state| state.inside += 1);
     }
 
     /// The exchange of a request and its answer has ended.
-    pub(super) fn end(&self, count: impl FnOnce(&mut Tally)) {
+    pub fn end(&self, count: impl FnOnce(&mut Tally)) {
         self.change(|state| {
             state.inside -= 1;
             count(&mut state.tally);
         });
     }
 
-    pub(super) fn open(&self, opening: Opening) {
+    pub fn open(&self, opening: Opening) {
         self.turn(Door::Open(opening));
     }
 
-    pub(super) fn close(&self) {
+    pub fn close(&self) {
         self.turn(Door::Closed);
     }
 
@@ -143,33 +143,33 @@ impl Venue {
         });
     }
 
-    pub(super) fn tally(&self) -> Tally {
+    pub fn tally(&self) -> Tally {
         self.lock().tally
     }
 
     /// Waits until `count` requests have been answered since the beginning.
-    pub(super) fn wait_for_answers(&self, count: u64) {
+    pub fn wait_for_answers(&self, count: u64) {
         self.expect("answers", |state| state.tally.answered >= count);
     }
 
     /// Waits until `count` requests are under way at once.
-    pub(super) fn wait_for_load(&self, count: usize) {
+    pub fn wait_for_load(&self, count: usize) {
         self.expect("load", |state| state.inside >= count);
     }
 
     /// Waits until `count` traders stand outside and no request is under way.
-    pub(super) fn wait_for_silence(&self, count: usize) {
+    pub fn wait_for_silence(&self, count: usize) {
         self.expect("silence", |state| state.outside == count && state.inside == 0);
     }
 
     /// Ends the waits of all others if the thread that holds this panics.
-    pub(super) fn alarm(&self) -> Alarm<'_> {
+    pub fn alarm(&self) -> Alarm<'_> {
         Alarm(self)
     }
 }
 
 #[derive(Debug)]
-pub(super) struct Alarm<'a>(&'a Venue);
+pub struct Alarm<'a>(&'a Venue);
 
 impl Drop for Alarm<'_> {
     fn drop(&mut self) {

@@ -8,25 +8,25 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::app::{App, files};
+use crate::http_client::{Answer, HttpClient, Outcome, Request};
 use serde_json::{Value, json};
-use tests::app::{App, files};
-use tests::http_client::{Answer, HttpClient, Outcome, Request};
 
-use crate::truth::StateHash;
+use super::truth::StateHash;
 
 /// Status and body, without what belongs to the request.
-pub(crate) type Told = (u16, Value);
+pub type Told = (u16, Value);
 
 /// A request whose first answer binds all later ones.
 #[derive(Clone, Debug)]
-pub(crate) struct Bound {
-    pub(crate) body: String,
-    pub(crate) first: Told,
+pub struct Bound {
+    pub body: String,
+    pub first: Told,
 }
 
 impl Bound {
     /// Holds the answer to a repeat against the first one.
-    pub(crate) fn check_repeat(&self, answer: &Answer) {
+    pub fn check_repeat(&self, answer: &Answer) {
         let Self { body, first } = self;
         assert_eq!(&told(answer), first, "repeat of {body}");
         assert!(is_replayed(answer), "done twice? {body}: {first:?}");
@@ -34,7 +34,7 @@ impl Bound {
 }
 
 /// What of an answer must be the same in every repeat.
-pub(crate) fn told(answer: &Answer) -> Told {
+pub fn told(answer: &Answer) -> Told {
     let mut body = answer.json();
     for place in ["", "/order"] {
         if let Some(fields) = body.pointer_mut(place).and_then(Value::as_object_mut) {
@@ -45,46 +45,46 @@ pub(crate) fn told(answer: &Answer) -> Told {
 }
 
 /// Whether the answer says that it was given before.
-pub(crate) fn is_replayed(answer: &Answer) -> bool {
+pub fn is_replayed(answer: &Answer) -> bool {
     answer.header("idempotency-replayed") == Some("true")
 }
 
 /// The text in a field; empty if it is not there.
-pub(crate) fn text<'a>(value: &'a Value, field: &str) -> &'a str {
+pub fn text<'a>(value: &'a Value, field: &str) -> &'a str {
     value[field].as_str().unwrap_or_default()
 }
 
-pub(crate) fn post_order(body: &str) -> Request<'_> {
+pub fn post_order(body: &str) -> Request<'_> {
     Request::post("/api/v1/orders", body)
 }
 
-pub(crate) fn post_credit(body: &str) -> Request<'_> {
+pub fn post_credit(body: &str) -> Request<'_> {
     Request::post("/api/v1/admin/credits", body)
 }
 
 /// The hash of the live state.
-pub(crate) fn live_hash(admin: &mut HttpClient, token: &str) -> StateHash {
+pub fn live_hash(admin: &mut HttpClient, token: &str) -> StateHash {
     let answer = admin.ask(&Request::get("/api/v1/admin/state-hash").with_token(token));
     assert_eq!(answer.status, 200, "{:?}", answer.json());
     state_hash(&answer.json(), "sequence")
 }
 
 /// The hash in an answer, or in a line of the command line.
-pub(crate) fn state_hash(body: &Value, sequence: &str) -> StateHash {
+pub fn state_hash(body: &Value, sequence: &str) -> StateHash {
     let sequence = body[sequence].as_u64().expect("a sequence");
     StateHash { sequence, hash: text(body, "state_hash").to_owned() }
 }
 
 /// One user with money, and an operator.
 #[derive(Clone, Debug)]
-pub(crate) struct Customer {
+pub struct Customer {
     token: String,
     admin_token: String,
 }
 
 impl Customer {
     /// A user of a running exchange, funded.
-    pub(crate) fn of(app: &App) -> Self {
+    pub fn of(app: &App) -> Self {
         let customer = Self {
             token: app.token("customer", "read,trade"),
             admin_token: app.token("operator", "admin"),
@@ -102,7 +102,7 @@ impl Customer {
     }
 
     /// A small order at the one price there is: an odd number sells, the next one buys that.
-    pub(crate) fn order(key: &str, number: u64) -> String {
+    pub fn order(key: &str, number: u64) -> String {
         let side = if number.is_multiple_of(2) { "BUY" } else { "SELL" };
         let body = json!({
             "symbol": "BTC/USDT", "side": side, "type": "LIMIT", "price": "50000",
@@ -112,12 +112,12 @@ impl Customer {
     }
 
     /// The request as one of this user.
-    pub(crate) fn signed<'a>(&'a self, request: Request<'a>) -> Request<'a> {
+    pub fn signed<'a>(&'a self, request: Request<'a>) -> Request<'a> {
         request.with_token(&self.token)
     }
 
     /// Sends [`Self::order`].
-    pub(crate) fn try_order(&self, public: &mut HttpClient, key: &str, number: u64) -> Sent {
+    pub fn try_order(&self, public: &mut HttpClient, key: &str, number: u64) -> Sent {
         let body = Self::order(key, number);
         match public.send(&self.signed(post_order(&body))) {
             Outcome::Answered(answer) if answer.status == 503 => Sent::Refused,
@@ -132,7 +132,7 @@ impl Customer {
     }
 
     /// Places so many orders, one after the other, and returns what was told of them.
-    pub(crate) fn place(&self, server: SocketAddr, prefix: &str, count: u64) -> Vec<Bound> {
+    pub fn place(&self, server: SocketAddr, prefix: &str, count: u64) -> Vec<Bound> {
         let mut public = HttpClient::new(server);
         let order =
             |number| match self.try_order(&mut public, &format!("{prefix}-{number}"), number) {
@@ -143,7 +143,7 @@ impl Customer {
     }
 
     /// Sends everything once more: nothing may be new.
-    pub(crate) fn check_repeats(&self, app: &App, orders: &[Bound]) {
+    pub fn check_repeats(&self, app: &App, orders: &[Bound]) {
         let mut public = HttpClient::new(app.public());
         for order in orders {
             order.check_repeat(&public.ask(&self.signed(post_order(&order.body))));
@@ -151,14 +151,14 @@ impl Customer {
     }
 
     /// The hash of the live state of a running exchange.
-    pub(crate) fn live_hash(&self, app: &App) -> StateHash {
+    pub fn live_hash(&self, app: &App) -> StateHash {
         live_hash(&mut HttpClient::new(app.admin()), &self.admin_token)
     }
 }
 
 /// What became of one order.
 #[derive(Debug)]
-pub(crate) enum Sent {
+pub enum Sent {
     Told(Bound),
     /// Nothing was done, and the client knows.
     Refused,
@@ -170,7 +170,7 @@ const REST: Duration = Duration::from_millis(400);
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The files once nothing is written any more.
-pub(crate) fn settled_files(app: &App) -> BTreeMap<PathBuf, Vec<u8>> {
+pub fn settled_files(app: &App) -> BTreeMap<PathBuf, Vec<u8>> {
     let started = Instant::now();
     let mut before = files(&app.data_dir());
     let mut changed = Instant::now();

@@ -1,0 +1,139 @@
+//! Owns one running process and its log. Knows nothing of what it serves.
+//! Invariant: it ends with its owner, and whoever waits for it waits for so long and no longer.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+/// No start and no end takes longer than this; one that does hangs.
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const POLL: Duration = Duration::from_millis(2);
+
+/// How a process ended that was expected to end by itself.
+#[derive(Debug)]
+pub struct Ended {
+    /// `None` if a signal ended it.
+    pub code: Option<i32>,
+    pub stderr: String,
+}
+
+/// What the system says of a process's memory, KiB.
+#[derive(Clone, Copy, Debug)]
+pub struct Memory {
+    /// All that is resident, mapped files included.
+    pub resident: u64,
+    /// What is of no file.
+    pub anonymous: u64,
+}
+
+/// A running process.
+#[derive(Debug)]
+pub(super) struct Process {
+    child: Child,
+    log: Receiver<String>,
+}
+
+impl Process {
+    /// Starts it and returns at once.
+    pub(super) fn start(mut command: Command) -> Self {
+        command.stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the binary starts");
+        let stderr = child.stderr.take().expect("a pipe");
+        let (sender, log) = channel();
+        thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                // Whoever does not read the log any more has no use for it.
+                let _ = sender.send(line);
+            }
+        });
+        Self { child, log }
+    }
+
+    /// Reads the log up to the entry of which `pick` makes something.
+    pub(super) fn wait_for<T>(&mut self, pick: impl Fn(&Value) -> Option<T>) -> T {
+        let mut seen = Vec::new();
+        loop {
+            let line = match self.log.recv_timeout(PATIENCE) {
+                Ok(line) => line,
+                Err(RecvTimeoutError::Timeout) => panic!("no progress after {seen:#?}"),
+                Err(RecvTimeoutError::Disconnected) => {
+                    panic!("ended with {:?} after {seen:#?}", self.child.wait())
+                }
+            };
+            if let Some(found) = pick(&serde_json::from_str(&line).unwrap_or_default()) {
+                return found;
+            }
+            seen.push(line);
+        }
+    }
+
+    pub(super) fn is_alive(&mut self) -> bool {
+        self.child.try_wait().expect("a child").is_none()
+    }
+
+    /// Ends it with SIGKILL: it can do nothing about it.
+    pub(super) fn kill(mut self) {
+        assert!(self.is_alive(), "there is a process to kill");
+        self.child.kill().expect("a child can be killed");
+        self.child.wait().expect("a child can be waited for");
+    }
+
+    pub(super) fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        // It may have ended a moment ago.
+        let _ = kill_process(pid.expect("a process id"), signal);
+    }
+
+    /// Waits until it has ended.
+    pub(super) fn wait(&mut self) -> ExitStatus {
+        let asked = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().expect("a child can be waited for") {
+                return status;
+            }
+            if asked.elapsed() > PATIENCE {
+                self.child.kill().expect("a child can be killed");
+                panic!("the process does not end");
+            }
+            thread::sleep(POLL);
+        }
+    }
+
+    /// Waits until it has ended, and takes the log that nobody has read.
+    pub(super) fn ended(mut self) -> Ended {
+        let code = self.wait().code();
+        Ended { code, stderr: self.log.iter().collect::<Vec<_>>().join("\n") }
+    }
+
+    pub(super) fn memory(&self) -> Memory {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = fs::read_to_string(path).expect("a running process");
+        let field = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name));
+            let number = line.and_then(|rest| rest.split_whitespace().next()?.parse().ok());
+            number.unwrap_or_else(|| panic!("{name} in {status}"))
+        };
+        Memory { resident: field("VmRSS:"), anonymous: field("RssAnon:") }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // One that is stopped would never hear of its end.
+        self.signal(Signal::CONT);
+        self.signal(Signal::TERM);
+        let asked = Instant::now();
+        while matches!(self.child.try_wait(), Ok(None)) && asked.elapsed() < PATIENCE {
+            thread::sleep(POLL);
+        }
+        // It has ended, or has to: there is nobody left to tell if that fails.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
