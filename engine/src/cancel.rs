@@ -2,6 +2,7 @@
 //! Knows nothing of matching. Invariant: each order closes once, and what it held and did not spend
 //! is available again in the same step, or leaves with the funds of a funded order.
 
+use crate::command::NewOrder;
 use crate::dedup::{ClientKey, ClientOrderKey};
 use crate::engine::{Checked, Engine, Events};
 use crate::event::{CloseReason, Event};
@@ -25,6 +26,10 @@ impl Engine {
         } else {
             order_id
         };
+        if self.intents.get(order_id).is_some_and(|intent| intent.order.account == account) {
+            self.close_intent(order_id, CloseReason::UserCancel, events);
+            return Ok(());
+        }
         let handle = self.live_order(account, order_id)?;
         self.close(handle, CloseReason::UserCancel, events);
         Ok(())
@@ -54,9 +59,16 @@ impl Engine {
         for (_, handle) in &closing {
             self.close(*handle, CloseReason::MassCancel, events);
         }
-        let closed = u32::try_from(closing.len()).unwrap_or(u32::MAX);
+        let live = closing.len();
         closing.clear();
         self.closing = closing;
+        let of_scope = |order: &NewOrder| {
+            order.account == account
+                && (instrument == InstrumentId(0) || order.instrument == instrument)
+                && side.is_none_or(|side| order.side == side)
+        };
+        let waiting = self.close_intents(of_scope, CloseReason::MassCancel, events);
+        let closed = u32::try_from(live + waiting).unwrap_or(u32::MAX);
         events.push(Event::MassCancelled { account, instrument, side, closed });
         Ok(())
     }

@@ -282,11 +282,19 @@ impl<K: DedupKey> DedupTable<K> {
         self.entries[place as usize].reason = Some(reason);
     }
 
+    /// Forgets an entry that was never retired, as if its key had never been used.
+    pub(crate) fn forget(&mut self, place: u32) {
+        let key = self.entry(place).key;
+        self.index.remove(hash(self.secret, &key), place);
+        self.owners[key.owner()].len -= 1;
+        self.entries[place as usize].next = std::mem::replace(&mut self.free, place);
+        self.len -= 1;
+    }
+
     /// Forgets the retired entry of an owner that the caller knows to have one.
     fn drop_oldest_of(&mut self, owner: usize) {
         let place = self.owners[owner].first_retired;
-        let DedupEntry { key, next, previous, owner_next, .. } = *self.entry(place);
-        self.index.remove(hash(self.secret, &key), place);
+        let DedupEntry { next, previous, owner_next, .. } = *self.entry(place);
         match self.entries.get_mut(previous as usize) {
             Some(before) => before.next = next,
             None => self.first_retired = next,
@@ -296,13 +304,11 @@ impl<K: DedupKey> DedupTable<K> {
             None => self.last_retired = previous,
         }
         let owner = &mut self.owners[owner];
-        owner.len -= 1;
         owner.first_retired = owner_next;
         if owner_next == NO_ENTRY {
             owner.last_retired = NO_ENTRY;
         }
-        self.entries[place as usize].next = std::mem::replace(&mut self.free, place);
-        self.len -= 1;
+        self.forget(place);
     }
 
     /// The entry of a live order.
@@ -365,6 +371,22 @@ mod tests {
         table.expire(16, 10);
         assert_eq!(table.len(), 0);
         assert_eq!(table.retired().count(), 0);
+    }
+
+    #[test]
+    fn a_forgotten_key_is_as_new_and_makes_room() {
+        let mut table = table();
+        let insert = |table: &mut DedupTable<TransferId>, id| {
+            table.insert(TransferId(id), OrderId(0), None, 0, of(2))
+        };
+        let first = insert(&mut table, 1);
+        let second = insert(&mut table, 2);
+        assert!(!table.has_room(&TransferId(3), of(2)));
+        table.forget(first);
+        assert!(table.find(&TransferId(1)).is_none() && table.has_room(&TransferId(1), of(2)));
+        assert_eq!(insert(&mut table, 1), first, "its place is used again");
+        table.retire(second, 5);
+        assert_eq!((table.len(), table.retired().count()), (2, 1));
     }
 
     /// A table of so many entries, and no shares.

@@ -7,12 +7,13 @@
 //! A wallet that others share can be asked only over a network, and either side may stop at any
 //! moment. So the order is announced in the log first: whoever finds an announced order after a
 //! restart asks the wallet for the reservation of that order id and then places or abandons it.
-//! Whichever of the two comes first in the log ends the intent; the other is refused for ever.
+//! Whichever of the two comes first in the log, or a cancel before either, ends the intent; what
+//! comes later is refused for ever.
 
 use crate::command::NewOrder;
 use crate::dedup::ClientKey;
 use crate::engine::{Checked, Engine, Events};
-use crate::event::{Event, TransferKind};
+use crate::event::{CloseReason, Event, TransferKind};
 use crate::intents::Intent;
 use crate::matching::Parties;
 use crate::new_order::Entry;
@@ -20,7 +21,7 @@ use crate::order::Order;
 use crate::reject::RejectReason;
 use crate::risk::Admission;
 use crate::transfers::Transfer;
-use crate::types::{AccountId, Amount, OrderId, Side, TradeId, TransferId};
+use crate::types::{AccountId, Amount, OrderId, Quantity, Side, TradeId, TransferId};
 
 impl Engine {
     /// Announces an order that passed its checks.
@@ -101,20 +102,58 @@ impl Engine {
         Ok(())
     }
 
-    /// The end of an order that was never placed. No money came in for it, so none leaves.
-    fn give_up(&mut self, intent: &Intent, reason: RejectReason, events: &mut Events) {
+    /// Ends, before it is placed, every intent that `matches`; returns their number. Whoever comes
+    /// to place one of them later is told that there is none.
+    pub(crate) fn close_intents(
+        &mut self,
+        matches: impl Fn(&NewOrder) -> bool,
+        reason: CloseReason,
+        events: &mut Events,
+    ) -> usize {
+        let (mut closed, mut last) = (0, OrderId(0));
+        while let Some(intent) = self.intents.next(last) {
+            last = intent.id;
+            if matches(&intent.order) {
+                self.close_intent(last, reason, events);
+                closed += 1;
+            }
+        }
+        closed
+    }
+
+    /// Ends an intent of which the caller knows that there is one.
+    #[cold]
+    pub(crate) fn close_intent(&mut self, id: OrderId, reason: CloseReason, events: &mut Events) {
+        let Some(intent) = self.intents.end(id) else { unreachable!("an intent waits") };
         if intent.client_key != ClientKey::NONE {
-            self.client_ids.refuse(intent.client_key.0, reason);
             self.client_ids.retire(intent.client_key.0, self.now_ns);
         }
-        events.push(Event::FundsReturned {
-            order_id: intent.id,
-            account: intent.order.account,
-            asset: intent.asset,
-            reserved: intent.amount,
-            captured: 0,
-            returned: intent.amount,
+        let NewOrder { account, instrument, quantity, .. } = intent.order;
+        events.push(Event::OrderClosed {
+            order_id: id,
+            account,
+            instrument,
+            reason,
+            filled: Quantity(0),
+            open: quantity,
+            prevented: Quantity(0),
+            released: 0,
         });
+        push_unused(&intent, events);
+    }
+
+    /// The end of an order that was never placed. No money came in for it, so none leaves.
+    fn give_up(&mut self, intent: &Intent, reason: RejectReason, events: &mut Events) {
+        match intent.client_key {
+            ClientKey::NONE => {}
+            // Whoever was told so will ask again, and means the same order.
+            ClientKey(place) if reason.is_undecided() => self.client_ids.forget(place),
+            ClientKey(place) => {
+                self.client_ids.refuse(place, reason);
+                self.client_ids.retire(place, self.now_ns);
+            }
+        }
+        push_unused(intent, events);
     }
 
     /// The end of a placed order: `returned`, just released by it, leaves the account.
@@ -184,6 +223,18 @@ impl Engine {
             self.move_money(&Transfer { id, kind, account, asset, amount }, events);
         }
     }
+}
+
+/// Tells that all the funds of an order that was never placed are to go back.
+fn push_unused(intent: &Intent, events: &mut Events) {
+    events.push(Event::FundsReturned {
+        order_id: intent.id,
+        account: intent.order.account,
+        asset: intent.asset,
+        reserved: intent.amount,
+        captured: 0,
+        returned: intent.amount,
+    });
 }
 
 /// Where the kind of movement stands in an id, above the 64 bits of an order or trade id.

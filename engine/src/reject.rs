@@ -129,6 +129,12 @@ reject_reasons! {
 }
 
 impl RejectReason {
+    /// Nobody has decided about the order: its key may be used again.
+    #[must_use]
+    pub const fn is_undecided(self) -> bool {
+        matches!(self, Self::FundsUnavailable | Self::FundsDegraded)
+    }
+
     /// Refused for its shape: not remembered by idempotency keys.
     #[must_use]
     pub const fn is_malformed(self) -> bool {

@@ -206,7 +206,13 @@ impl Workload {
         if self.random.chance(85) {
             return Command::PlaceReserved { order_id };
         }
-        let reasons = [RejectReason::InsufficientBalance, RejectReason::KillSwitch];
+        let reasons = [
+            RejectReason::InsufficientBalance,
+            RejectReason::FundsOwnerUnknown,
+            RejectReason::FundsUnavailable,
+            RejectReason::FundsDegraded,
+            RejectReason::FundsRefused,
+        ];
         Command::AbandonReserved { order_id, reason: self.random.pick(&reasons) }
     }
 

@@ -57,9 +57,6 @@ pub(crate) async fn cancel(
     if record.state.ended.is_some() {
         return Err(ErrorCode::OrderNotCancellable.into());
     }
-    if record.waits() {
-        return Err(ErrorCode::OrderPending.into());
-    }
     let command = Command::CancelOrder {
         account,
         order_id: record.id,

@@ -122,7 +122,7 @@ impl Orders {
                 Event::OrderClosed { order_id, reason, .. } => {
                     let ended = Ended::Closed(*reason);
                     let account = self.change(*order_id, own, |record| {
-                        record.state.end(ended, now_ns);
+                        record.close(frame, *reason);
                         record.account
                     });
                     if let Some(account) = account {

@@ -166,6 +166,15 @@ impl OrderRecord {
         self.decided == 0
     }
 
+    /// The end of an order that a later command closed, maybe before it was placed.
+    pub(super) fn close<C>(&mut self, frame: &Frame<C>, reason: CloseReason) {
+        self.state.end(Ended::Closed(reason), frame.timestamp_ns);
+        if self.waits() {
+            self.decided = frame.sequence;
+            self.first = self.state;
+        }
+    }
+
     /// The order as its first answer showed it.
     #[must_use]
     pub fn first_answer(mut self) -> Self {

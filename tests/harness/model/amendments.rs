@@ -10,6 +10,7 @@ use engine::{
 
 use super::admission::{check_notional, check_quantity};
 use super::arithmetic::{band, exact_quote_value};
+use super::funding::Intent;
 use super::order::Order;
 use super::{Defect, Model, Verdict, hold_asset};
 
@@ -33,6 +34,10 @@ impl Model {
             let known = self.client_id_entry(account, client_order_id);
             known.ok_or(RejectReason::UnknownOrder)?.order_id
         };
+        if self.intents.iter().any(|i| i.id == id && i.order.account == account) {
+            self.cancel_intent(id, CloseReason::UserCancel)?;
+            return Ok(());
+        }
         let order = self.own_order(account, id)?;
         self.close(order.id, CloseReason::UserCancel);
         Ok(())
@@ -59,7 +64,18 @@ impl Model {
         for id in &ids {
             self.close(*id, CloseReason::MassCancel);
         }
-        let closed = u32::try_from(ids.len()).expect("few orders");
+        // Orders that still wait for their money come after those that have it.
+        let mut waiting: Vec<OrderId> = Vec::new();
+        for Intent { id, order, .. } in &self.intents {
+            let in_scope = instrument.0 == 0 || order.instrument == instrument;
+            if order.account == account && in_scope && side.is_none_or(|s| s == order.side) {
+                waiting.push(*id);
+            }
+        }
+        for id in &waiting {
+            self.cancel_intent(*id, CloseReason::MassCancel)?;
+        }
+        let closed = u32::try_from(ids.len() + waiting.len()).expect("few orders");
         self.emit(Event::MassCancelled { account, instrument, side, closed });
         Ok(())
     }

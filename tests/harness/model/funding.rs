@@ -5,7 +5,8 @@
 use engine::command::NewOrder;
 use engine::event::TransferKind;
 use engine::{
-    AccountId, Amount, AssetId, Event, OrderId, RejectReason, SignedAmount, TradeId, TransferId,
+    AccountId, Amount, AssetId, CloseReason, Event, OrderId, Quantity, RejectReason, SignedAmount,
+    TradeId, TransferId,
 };
 
 use super::admission::{Purse, Terms};
@@ -80,8 +81,31 @@ impl Model {
         Ok(())
     }
 
+    /// Its owner does not want it any more, before it had its money.
+    pub(super) fn cancel_intent(&mut self, id: OrderId, reason: CloseReason) -> Verdict {
+        let intent = self.end_intent(id)?;
+        let NewOrder { account, instrument, quantity, .. } = intent.order;
+        self.retire_client_id(id);
+        self.emit(Event::OrderClosed {
+            order_id: id,
+            account,
+            instrument,
+            reason,
+            filled: Quantity(0),
+            open: quantity,
+            prevented: Quantity(0),
+            released: 0,
+        });
+        self.emit_unused(&intent);
+        Ok(())
+    }
+
     fn give_up(&mut self, intent: &Intent, reason: RejectReason) {
         self.refuse_client_id(intent.id, reason);
+        self.emit_unused(intent);
+    }
+
+    fn emit_unused(&mut self, intent: &Intent) {
         let order = intent.order;
         let asset = hold_asset(&self.spec(order.instrument), order.side);
         let funds = Funds { given: intent.terms.hold, taken: 0 };

@@ -4,9 +4,9 @@
 
 use engine::event::TransferKind;
 use engine::{
-    AmendOrder, Amount, AssetId, ClientOrderId, CloseReason, Command, Event, InstrumentSpec,
-    NewOrder, OrderId, Price, Quantity, RejectReason, Side, StateMachine, TimeInForce, TradeId,
-    TradingStatus, TransferId,
+    AmendOrder, Amount, AssetId, ClientOrderId, CloseReason, Command, Event, InstrumentId,
+    InstrumentSpec, NewOrder, OrderId, Price, Quantity, RejectReason, Side, StateMachine,
+    TimeInForce, TradeId, TradingStatus, TransferId,
 };
 use tests::exchange::Exchange;
 use tests::random::Random;
@@ -210,12 +210,68 @@ fn an_abandoned_order_is_never_placed() {
     desk.is_empty();
 }
 
+/// Nobody has decided: whoever asks again means the same order, and gets another try.
+#[test]
+fn an_order_that_was_given_up_without_an_answer_leaves_its_key() {
+    for reason in [RejectReason::FundsUnavailable, RejectReason::FundsDegraded] {
+        let mut desk = Desk::open();
+        let order = keyed(buy("1.5", "50000"), "key");
+        let (order_id, _) = desk.announce(order);
+        desk.send(Command::AbandonReserved { order_id, reason });
+        let (second, _) = desk.announce(order);
+        assert_ne!(second, order_id);
+        desk.place_reserved(second);
+        let repeated = desk.send(Command::ReserveOrder(order));
+        let placed = Event::OrderDuplicate { account: BUYER, order_id: second, reason: None };
+        assert_eq!(repeated, [placed]);
+        let unknown = Some((RejectReason::UnknownOrder, order_id));
+        assert_eq!(refusal(&desk.place_reserved(order_id)), unknown);
+    }
+}
+
+/// Its owner has changed his mind while the money was asked for.
+#[test]
+fn an_announced_order_can_be_cancelled_and_is_then_never_placed() {
+    let cancel_all = |instrument, side| Command::MassCancel { account: BUYER, instrument, side };
+    let cancel = |order_id| Command::CancelOrder {
+        account: BUYER,
+        order_id,
+        client_order_id: ClientOrderId::EMPTY,
+    };
+    let by_key = Command::CancelOrder {
+        account: BUYER,
+        order_id: OrderId(0),
+        client_order_id: ClientOrderId::new(b"key").unwrap(),
+    };
+    for (way, reason) in [
+        (None, CloseReason::UserCancel),
+        (Some(by_key), CloseReason::UserCancel),
+        (Some(cancel_all(INSTRUMENT, None)), CloseReason::MassCancel),
+        (Some(cancel_all(InstrumentId(0), Some(Side::Buy))), CloseReason::MassCancel),
+    ] {
+        let mut desk = Desk::open();
+        let order = keyed(buy("1.5", "50000"), "key");
+        let (order_id, amount) = desk.announce(order);
+        let sells = desk.send(cancel_all(INSTRUMENT, Some(Side::Sell)));
+        assert!(ends(&sells).is_empty(), "the other side");
+        let events = desk.send(way.unwrap_or_else(|| cancel(order_id)));
+        let Event::OrderClosed { reason: why, released: 0, .. } = events[0] else {
+            panic!("{events:?}")
+        };
+        assert_eq!(why, reason);
+        assert_eq!(ends(&events), [(order_id, [amount, 0, amount])]);
+        let unknown = Some((RejectReason::UnknownOrder, order_id));
+        assert_eq!(refusal(&desk.place_reserved(order_id)), unknown);
+        let repeated = desk.send(Command::ReserveOrder(order));
+        assert_eq!(repeated, [Event::OrderDuplicate { account: BUYER, order_id, reason: None }]);
+        desk.is_empty();
+    }
+}
+
 #[test]
 fn a_placed_order_is_neither_placed_again_nor_abandoned() {
     let mut desk = Desk::open();
     let (order_id, amount) = desk.announce(buy("1.5", "50000"));
-    let cancelled = desk.cancel(BUYER, order_id);
-    assert_eq!(refusal(&cancelled), Some((RejectReason::UnknownOrder, order_id)), "not live yet");
     desk.place_reserved(order_id);
     let unknown = Some((RejectReason::UnknownOrder, order_id));
     assert_eq!(refusal(&desk.place_reserved(order_id)), unknown);
