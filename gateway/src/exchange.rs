@@ -57,7 +57,11 @@ impl Exchange {
     /// As [`Self::submit`]; `OUTCOME_UNKNOWN` only when the exchange ends.
     pub async fn see_through(&self, command: Command) -> Result<Answered, ErrorCode> {
         let lane = match command {
-            Command::CancelOrder { .. } | Command::MassCancel { .. } => Lane::Cancel,
+            // What was announced is under way: it goes before new load, and leaves room for operators.
+            Command::CancelOrder { .. }
+            | Command::MassCancel { .. }
+            | Command::PlaceReserved { .. }
+            | Command::AbandonReserved { .. } => Lane::Cancel,
             Command::NewOrder(_) | Command::AmendOrder(_) | Command::ReserveOrder(_) => Lane::Order,
             _ => Lane::Control,
         };

@@ -87,10 +87,11 @@ pub const WALLET_TOKEN_TTL: Duration = Duration::from_secs(TOKEN_TTL_MAX_S);
 /// Slots of the wallet's rings: its commands are large and fewer.
 pub const WALLET_INPUT_SLOTS: usize = 4_096;
 pub const WALLET_OUTPUT_SLOTS: usize = 16_384;
-/// Orders whose funds are being reserved at the wallet, in all and of one account. Fewer than the
-/// engine announces.
+/// Orders whose funds are being reserved at the wallet, in all and of one account.
 pub const FUNDED_ORDERS_UNDER_WAY_MAX: usize = 16_384;
-pub const FUNDED_ORDERS_PER_ACCOUNT_MAX: usize = 256;
+pub const FUNDED_ORDERS_PER_ACCOUNT_MAX: usize = 128;
+/// Calls at once to the wallet for the balances of one request.
+pub const BALANCE_CALLS_MAX: usize = 8;
 /// Dead letters in one answer.
 pub const DEAD_LETTERS_PAGE_MAX: usize = 1_000;
 

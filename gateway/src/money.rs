@@ -28,10 +28,12 @@ mod funds;
 mod reconciliation;
 mod source;
 mod trading;
+mod under_way;
 
 use alarm::HaltAndSuspend;
 use directory::ListedNames;
 pub use funded_orders::FundedOrders;
+use funds::Clients;
 pub use funds::{Funds, credit_to};
 pub use reconciliation::{Reconciliation, ReconciliationStatus};
 use source::EventLogSource;
@@ -126,6 +128,8 @@ pub fn open_bank(config: &Config, clock: Arc<dyn Clock>) -> Result<Bank, BankErr
 #[derive(Debug)]
 pub struct Money {
     client: Arc<dyn WalletClient>,
+    /// The same wallet, over connections of its own.
+    orders: Arc<dyn WalletClient>,
     /// The wallet's ledger, if it is in this process.
     bank: Option<Bank>,
     desk: Arc<Desk>,
@@ -145,22 +149,14 @@ impl Money {
         bank: Option<Bank>,
         token: String,
     ) -> Result<Self, MoneyError> {
-        let listed = config.products.assets.iter().map(|asset| (asset.code, asset.scale));
-        let assets = Assets::new(listed).ok_or(MoneyError::Assets)?;
-        let client: Arc<dyn WalletClient> = match (&bank, config.wallet.backend) {
-            (Some(bank), WalletBackend::Embedded) => {
-                bank.add_assets(&config.wallet.assets).await?;
-                Arc::new(EmbeddedWallet::new(bank.teller()))
-            }
-            _ => {
-                let mut options = config.wallet_client.clone();
-                let token = options.token.take().unwrap_or_else(|| Secret::new(token));
-                options.token = Some(token);
-                connect(&options, assets, crate::config::environment_is_production())?
-            }
+        let client = connect_wallet(config, &bank, &token).await?;
+        let one_only = bank.is_some() || config.wallet_client.use_mock;
+        let orders = match one_only {
+            true => Arc::clone(&client),
+            false => connect_wallet(config, &bank, &token).await?,
         };
         let (mode, directory) = (config.wallet.funding, venue.data_dir.join(SETTLEMENT_DIR));
-        Funds::check_mode(mode, &venue)?;
+        Funds::check_mode(mode, &venue, &directory)?;
         let alarm = Arc::new(HaltAndSuspend::new(venue.clone()));
         let desk = Arc::new(start_desk(&venue, config, Arc::clone(&client), &alarm)?);
         // A crash may have come between a letter and what follows from it.
@@ -168,8 +164,8 @@ impl Money {
             alarm.raise(letter);
         }
         let (board, retry) = (desk.board(), config.settlement.retry);
-        let funds = Funds::start(mode, &venue, &directory, Arc::clone(&client), board, retry);
-        let funds = funds.await?;
+        let clients = Clients { background: Arc::clone(&client), orders: Arc::clone(&orders) };
+        let funds = Funds::start(mode, &venue, &directory, clients, board, retry).await?;
         let teller = bank.as_ref().map(Bank::teller);
         if let (Some(teller), Some(funding)) = (&teller, funds.funding()) {
             let (cursor, head) = (funding.cursor(), teller.views().sequence());
@@ -188,7 +184,7 @@ impl Money {
             every,
         );
         let (funds, reconciliation) = (Arc::new(funds), Arc::new(reconciliation));
-        Ok(Self { client, bank, desk, funds, reconciliation })
+        Ok(Self { client, orders, bank, desk, funds, reconciliation })
     }
 
     /// What handlers reach of it.
@@ -214,12 +210,30 @@ impl Money {
         self.reconciliation.stop().await;
         // Each has a deadline of its own.
         tokio::join!(self.funds.stop(), self.desk.stop());
-        self.client.close().await;
+        tokio::join!(self.client.close(), self.orders.close());
         if let Some(bank) = self.bank {
             // A panic there has ended the process.
             let _ = tokio::task::spawn_blocking(move || bank.close()).await;
         }
     }
+}
+
+/// The wallet of this process, or another one.
+async fn connect_wallet(
+    config: &Config,
+    bank: &Option<Bank>,
+    token: &str,
+) -> Result<Arc<dyn WalletClient>, MoneyError> {
+    if let (Some(bank), WalletBackend::Embedded) = (bank, config.wallet.backend) {
+        bank.add_assets(&config.wallet.assets).await?;
+        return Ok(Arc::new(EmbeddedWallet::new(bank.teller())));
+    }
+    let listed = config.products.assets.iter().map(|asset| (asset.code, asset.scale));
+    let assets = Assets::new(listed).ok_or(MoneyError::Assets)?;
+    let mut options = config.wallet_client.clone();
+    let token = options.token.take().unwrap_or_else(|| Secret::new(token.to_owned()));
+    options.token = Some(token);
+    Ok(connect(&options, assets, crate::config::environment_is_production())?)
 }
 
 fn start_desk(

@@ -41,6 +41,8 @@ pub enum OfflineError {
     Sign,
     #[error(transparent)]
     Progress(#[from] ::settlement::ProgressError),
+    #[error(transparent)]
+    Releases(#[from] ::settlement::releases::ReleasesError),
     #[error("event {event_sequence}: {what}")]
     Audit { event_sequence: u64, what: String },
     #[error("the books do not agree: {0}")]
@@ -55,10 +57,13 @@ impl OfflineError {
     pub fn exit_code(&self) -> i32 {
         match self {
             Self::Pipeline(error) => error.exit_code(),
-            Self::Journal(error) | Self::Progress(::settlement::ProgressError::File(error)) => {
+            Self::Journal(error)
+            | Self::Progress(::settlement::ProgressError::File(error))
+            | Self::Releases(::settlement::releases::ReleasesError::File(error)) => {
                 error.exit_code()
             }
             Self::Progress(::settlement::ProgressError::Unreadable(_))
+            | Self::Releases(_)
             | Self::Audit { .. }
             | Self::Breach(_) => exit_status::HALT,
             Self::Config(_)

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use engine::{AssetCode, TradeId};
+use engine::{Amount, AssetCode, TradeId};
 use hdrhistogram::Histogram;
 use parking_lot::{Mutex, RwLock};
 use uuid::Uuid;
@@ -235,6 +235,12 @@ impl Board {
     #[must_use]
     pub fn progress(&self) -> Progress {
         self.read(|view| view.progress.clone())
+    }
+
+    /// What discarded trades would have taken from the reservation of each order, by its key.
+    #[must_use]
+    pub fn discarded_shares(&self) -> BTreeMap<u128, Amount> {
+        self.read(|view| view.progress.letters.discarded_shares())
     }
 
     /// Whether a dead letter is to move money of this user in this asset.

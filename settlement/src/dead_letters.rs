@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bincode::{Decode, Encode};
-use engine::{AssetCode, TradeId};
+use engine::{Amount, AssetCode, TradeId};
 use uuid::Uuid;
 use wallet::client::SettleRequest;
 
@@ -51,6 +51,9 @@ pub struct Discarded {
     pub reason: String,
     /// The transaction that moved the money instead.
     pub correction: u128,
+    /// What the trade would have taken from reservations of its orders, if they have any: the key
+    /// of each order, and units of what it pays with.
+    pub shares: [(u128, Amount); 2],
 }
 
 /// All dead letters, by the number of their trade. Cheap to clone: the letters are shared.
@@ -92,6 +95,19 @@ impl DeadLetters {
     #[must_use]
     pub fn discarded_of(&self, trade: TradeId) -> Option<&Discarded> {
         self.discarded.get(&trade).map(|discarded| &**discarded)
+    }
+
+    /// What trades that were taken out would have taken from the reservation of each order. The
+    /// wallet will never know of them.
+    #[must_use]
+    pub fn discarded_shares(&self) -> BTreeMap<u128, Amount> {
+        let mut shares = BTreeMap::new();
+        for (order, amount) in self.discarded().flat_map(|discarded| discarded.shares) {
+            if amount > 0 {
+                *shares.entry(order).or_default() += amount;
+            }
+        }
+        shares
     }
 
     /// Whether the trade is, or was, a letter: it is nobody else's business then.

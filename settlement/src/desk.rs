@@ -194,6 +194,7 @@ impl Desk {
             operator: operator.as_u128(),
             reason: bounded(reason, REASON_BYTES_MAX),
             correction: correction.as_u128(),
+            shares: Default::default(),
         };
         self.ask(|reply| Request::Discard { discarded, reply }).await?
     }

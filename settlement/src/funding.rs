@@ -139,6 +139,17 @@ impl Funding {
     }
 }
 
+/// The cursor that the file in this directory says, which another process may have; 0 if there is
+/// none.
+///
+/// # Errors
+/// The file is damaged.
+pub fn saved_cursor(directory: &Path) -> Result<u64, FundingError> {
+    let path = directory.join(FUNDING_FILE);
+    let body = StateFile::peek(&path)?;
+    Ok(body.map(|body| read(&path, &body)).transpose()?.map_or(0, |(cursor, _)| cursor))
+}
+
 fn read(path: &Path, body: &[u8]) -> Result<(u64, Vec<Conclusion>), FundingError> {
     let unreadable = || FundingError::Unreadable(path.to_owned());
     let stored: Stored = codec::read_whole(body).map_err(|_| unreadable())?;

@@ -64,7 +64,8 @@ pub const FUNDING_WAIT_MIN: Duration = Duration::from_millis(20);
 pub const CONCLUDE_EVERY: Duration = Duration::from_millis(20);
 
 /// Releases that the wallet has not taken note of: what is beyond waits in the event log.
-pub const RELEASES_OWED_MAX: usize = 10_000;
+/// Every dead letter may keep those of two orders waiting.
+pub const RELEASES_OWED_MAX: usize = 2 * DEAD_LETTERS_MAX + 10_000;
 /// Calls with releases at once.
 pub const RELEASE_CALLS_MAX: usize = 4;
 

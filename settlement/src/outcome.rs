@@ -48,7 +48,10 @@ pub fn judge(error: &WalletError) -> Verdict {
         (CallOutcome::NotExecuted, _) => Verdict::Wait,
         (CallOutcome::Unknown, _) => Verdict::Retry,
         (CallOutcome::Refused, WalletError::InsufficientBalance) => Verdict::Short,
-        (CallOutcome::Refused, WalletError::Conflict(_)) => Verdict::Dead(Class::Impossible),
+        // What the order holds in trading is not set aside for it: the books do not agree.
+        (CallOutcome::Refused, WalletError::Conflict(_) | WalletError::ReservationNotFound) => {
+            Verdict::Dead(Class::Impossible)
+        }
         (CallOutcome::Refused, _) => Verdict::Dead(Class::Terminal),
     }
 }
@@ -71,7 +74,8 @@ mod tests {
             (WalletError::InsufficientBalance, Verdict::Short),
             (WalletError::UserNotFound, Verdict::Dead(Class::Terminal)),
             (WalletError::InvalidRequest(text()), Verdict::Dead(Class::Terminal)),
-            (WalletError::ReservationNotFound, Verdict::Dead(Class::Terminal)),
+            (WalletError::ReservationNotFound, Verdict::Dead(Class::Impossible)),
+            (WalletError::CapturePending, Verdict::Dead(Class::Terminal)),
             (WalletError::Conflict(text()), Verdict::Dead(Class::Impossible)),
         ] {
             assert_eq!(judge(&error), verdict, "{error}");

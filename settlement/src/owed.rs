@@ -52,6 +52,11 @@ impl<T: Copy + Ord> Owed<T> {
         self.0.values().map(|waiting| waiting.from).min()
     }
 
+    /// When the next of them may be told that may not be told at `now`.
+    pub(crate) fn next_look_after(&self, now: Instant) -> Option<Instant> {
+        self.0.values().map(|waiting| waiting.from).filter(|from| *from > now).min()
+    }
+
     /// Up to `max` that may be told now, in order.
     pub(crate) fn due(&mut self, max: usize, readiness: impl Fn(&T) -> Readiness) -> Vec<T> {
         let now = Instant::now();
@@ -116,6 +121,7 @@ mod tests {
             _ => Readiness::NotYet,
         };
         assert_eq!(owed.due(9, later), [0; 0]);
+        assert_eq!(owed.next_look_after(Instant::now()), Some(until));
         assert_eq!(owed.due(9, |_| Readiness::Ready), [2]);
         tokio::time::advance(second).await;
         assert_eq!(owed.due(9, |_| Readiness::Ready), [1, 2]);

@@ -20,7 +20,7 @@ use wallet::ledger::types::{
 };
 use wallet::ledger::{Command as LedgerCommand, Event as LedgerEvent, Reserve, Settle};
 
-use self::funded::FundedOrders;
+use self::funded::ReservedOrders;
 use crate::funding::movement_id;
 use crate::limits::BREACHES_MAX;
 
@@ -81,7 +81,7 @@ pub struct Reconciler {
     /// Orders have reservations of their own, and what a trade brings leaves trading with it.
     per_order: bool,
     /// Orders with reservations of their own.
-    funded: FundedOrders,
+    funded: ReservedOrders,
     users: BTreeMap<AccountId, u128>,
     assets: BTreeMap<engine::AssetId, AssetCode>,
     ledger_assets: BTreeMap<engine::AssetId, AssetCode>,
@@ -128,8 +128,8 @@ impl Reconciler {
 
     /// What the engine did.
     pub fn follow_engine(&mut self, _: &Frame<engine::Command>, events: &[Event]) {
-        self.events += events.len() as u64;
         for event in events {
+            self.events += 1;
             match event {
                 Event::AccountRegistered { account, uuid, .. } => {
                     self.users.insert(*account, *uuid);
@@ -154,7 +154,7 @@ impl Reconciler {
                     let user = self.users.get(account).copied().unwrap_or_default();
                     let asset = self.assets.get(asset).copied().unwrap_or_default();
                     let movement = Movement { user, asset, amount: *returned };
-                    let found = self.funded.returned(order_id.0, movement);
+                    let found = self.funded.returned(order_id.0, movement, self.events);
                     self.seen_of_orders(found);
                 }
                 _ => {}

@@ -6,11 +6,12 @@
 //! in one file with the cursor. A release says how much the order's trades took, so that it cannot
 //! overtake a settlement.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bincode::{Decode, Encode};
-use engine::{Amount, AssetCode, CloseReason, Event, OrderId, codec};
+use engine::{Amount, AssetCode, CloseReason, Event, OrderId, TransferId, TransferKind, codec};
 use journal::{JournalError, StateFile};
 use serde::Serialize;
 use tokio::sync::watch;
@@ -63,14 +64,20 @@ struct Release {
 }
 
 impl Release {
-    fn request(&self) -> ReleaseRequest {
+    /// `share` is what discarded trades would have taken: it goes back with the rest.
+    fn request(&self, share: Amount) -> ReleaseRequest {
         ReleaseRequest {
             reservation_id: None,
             order_id: Some(order_key(self.order)),
             asset: self.asset,
             reason: self.reason,
-            captured_total: Some(self.captured),
+            captured_total: Some(self.captured.saturating_sub(share)),
         }
+    }
+
+    /// What of `shares` belongs to this order.
+    fn share(&self, shares: &BTreeMap<u128, Amount>) -> Amount {
+        shares.get(&order_key(self.order).as_u128()).copied().unwrap_or(0)
     }
 }
 
@@ -86,6 +93,8 @@ struct Stored {
 struct Ends {
     /// How the order ended whose funds come back next.
     last: Option<(OrderId, ReleaseReason)>,
+    /// The order whose rest has just left trading: it was placed.
+    placed: Option<TransferId>,
 }
 
 impl Ends {
@@ -99,14 +108,13 @@ impl Ends {
             Event::OrderClosed { order_id, reason, .. } => {
                 self.last = Some((order_id, reason_of(reason)));
             }
-            Event::OrderAbandoned { order_id, .. } => {
-                self.last = Some((order_id, ReleaseReason::OrderCreationFailed));
-            }
             Event::CommandRejected { target, .. } => {
                 self.last = Some((target, ReleaseReason::OrderRejected));
             }
+            Event::TransferApplied { transfer_id, kind: TransferKind::FundsReturned, .. } => {
+                self.placed = Some(transfer_id);
+            }
             Event::FundsReturned { order_id, asset, captured, returned, .. } => {
-                let known = self.last.filter(|(ended, _)| *ended == order_id);
                 let code = directory.asset(asset);
                 return Ok(Some(Release {
                     order: order_id,
@@ -114,12 +122,22 @@ impl Ends {
                     asset: code.ok_or_else(|| SourceError(format!("no asset {asset}")))?,
                     captured,
                     returned,
-                    reason: known.map_or(ReleaseReason::OrderCancelled, |(_, reason)| reason),
+                    reason: self.reason(order_id, captured),
                 }));
             }
             _ => {}
         }
         Ok(None)
+    }
+
+    /// Only of an order that was never placed may the wallet know nothing.
+    fn reason(&self, order: OrderId, captured: Amount) -> ReleaseReason {
+        let was_placed = captured > 0 || self.placed == Some(TransferId::of_return(order));
+        match self.last.filter(|(ended, _)| *ended == order) {
+            Some((_, ReleaseReason::OrderRejected)) => ReleaseReason::OrderRejected,
+            _ if !was_placed => ReleaseReason::OrderCreationFailed,
+            known => known.map_or(ReleaseReason::OrderCancelled, |(_, reason)| reason),
+        }
     }
 }
 
@@ -132,7 +150,7 @@ fn reason_of(reason: CloseReason) -> ReleaseReason {
 }
 
 /// How releases are doing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ReleasesStatus {
     /// Every event up to this one was read.
     pub cursor: u64,
@@ -140,6 +158,30 @@ pub struct ReleasesStatus {
     pub owed: usize,
     /// Those that it has, since the start.
     pub released: u64,
+    /// Why nothing is released any more.
+    pub halted: Option<String>,
+}
+
+/// What the file says that another process may have.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SavedReleases {
+    /// Every event up to this one was read.
+    pub cursor: u64,
+    /// Of those, the orders of whose end the wallet may not know.
+    pub owed: BTreeSet<OrderId>,
+}
+
+/// Looks at the file without taking it over; `None` if there is none.
+///
+/// # Errors
+/// The file is damaged.
+pub fn peek(directory: &Path) -> Result<Option<SavedReleases>, ReleasesError> {
+    let path = directory.join(RELEASES_FILE);
+    let stored = StateFile::peek(&path)?.map(|body| read(&path, &body)).transpose()?;
+    Ok(stored.map(|Stored { cursor, owed, .. }| SavedReleases {
+        cursor,
+        owed: owed.into_iter().map(|release| release.order).collect(),
+    }))
 }
 
 /// What releases work with.
@@ -188,14 +230,21 @@ impl Releases {
         let (shown, status) = watch::channel(ReleasesStatus::default());
         let (stop, stopped) = watch::channel(false);
         let saved = Saved::new("releases", file);
-        let worker = Worker::new(parts(cursor + 1)?, saved, cursor, owed, shown);
-        let task = tokio::sync::Mutex::new(Some(tokio::spawn(worker.run(stopped))));
+        let worker = Worker::new(parts(cursor + 1)?, saved, cursor, owed, shown.clone());
+        let (worker, ended) = (tokio::spawn(worker.run(stopped)), shown.clone());
+        let task = tokio::spawn(async move {
+            if let Err(error) = worker.await {
+                tracing::error!(%error, "releases ended by themselves");
+                ended.send_modify(|status| status.halted = Some(error.to_string()));
+            }
+        });
+        let task = tokio::sync::Mutex::new(Some(task));
         Ok(Self { status, stop, task })
     }
 
     #[must_use]
     pub fn status(&self) -> ReleasesStatus {
-        *self.status.borrow()
+        self.status.borrow().clone()
     }
 
     /// Ends after the calls that are under way; what is left comes again after the next start.

@@ -3,7 +3,7 @@
 //! is asked to move money.
 
 use bincode::{Decode, Encode};
-use engine::{AssetCode, InstrumentId, Side, Trade, TradeId};
+use engine::{Amount, AssetCode, InstrumentId, Side, Trade, TradeId};
 use rust_decimal::Decimal;
 use uuid::Uuid;
 use wallet::client::SettleRequest;
@@ -103,6 +103,19 @@ pub fn order_key(order: engine::OrderId) -> Uuid {
 }
 
 impl DueTrade {
+    /// What it takes from the reservations of its orders, by their keys; nothing where orders are
+    /// paid from one pool.
+    pub(crate) fn shares(&self) -> [(u128, Amount); 2] {
+        let request = &self.request;
+        if request.credit_to == CreditTo::Reserved {
+            return Default::default();
+        }
+        // A trade whose amounts do not add up never became due.
+        let pays = amounts(request).map_or(0, |amounts| amounts.buyer_pays);
+        let orders = [request.buyer_order_id, request.seller_order_id].map(|id| id.as_u128());
+        [(orders[0], pays), (orders[1], request.base_amount)]
+    }
+
     /// The trade of an event.
     ///
     /// # Errors

@@ -29,7 +29,7 @@ async fn main() -> Outcome {
         captured_total: Some(units("25050")),
     };
     match site.client.release(context(), &release).await {
-        Err(WalletError::Conflict(why)) => println!("too early, try again: {why}"),
+        Err(error @ WalletError::CapturePending) => println!("too early, try again: {error}"),
         other => return Err(format!("a release overtook a settlement: {other:?}").into()),
     }
 

@@ -207,6 +207,14 @@ impl Teller {
         self.shared.cursors.lasting(self.shared.sync)
     }
 
+    /// Waits until others may act on what happened up to here: an answer is given as early as the
+    /// configuration promises, which may be before a power cut can no longer take it back.
+    pub async fn lasts(&self, sequence: u64) {
+        while self.lasting() < sequence {
+            tokio::time::sleep(LASTING_POLL).await;
+        }
+    }
+
     /// Hands a command over; the answer comes once it is applied and durable.
     ///
     /// # Errors

@@ -112,7 +112,7 @@ pub struct ReleaseRequest {
     pub asset: AssetCode,
     pub reason: ReleaseReason,
     /// What the order's trades have taken: while captures are missing the release is refused with
-    /// [`WalletError::Conflict`], so that it cannot overtake a settlement.
+    /// [`WalletError::CapturePending`], so that it cannot overtake a settlement.
     pub captured_total: Option<Amount>,
 }
 

@@ -4,24 +4,23 @@
 //! placed only when the wallet has said that its funds are reserved. What an end leaves over is
 //! released by whoever follows the event log, so nothing here has to remember it.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use engine::balances::Balance;
 use engine::{AccountId, Amount, AssetId, Command, NewOrder, OrderId, RejectReason};
 use futures_util::future::join_all;
-use parking_lot::Mutex;
+use futures_util::{StreamExt, TryStreamExt, stream};
 use settlement::order_key;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use uuid::Uuid;
 use wallet::client::{CallContext, ReserveRequest, WalletBalance, WalletClient, WalletError};
 use wallet::ledger::types::ReserveReason;
 
 use super::Venue;
 use super::trading::open_account;
+use super::under_way::UnderWay;
 use crate::error::{ErrorCode, code_of};
-use crate::limits::{FUNDED_ORDERS_PER_ACCOUNT_MAX, FUNDED_ORDERS_UNDER_WAY_MAX};
+use crate::limits::BALANCE_CALLS_MAX;
 use crate::replies::{Answer, Answered};
 
 /// Pause before the end of an announced order is submitted again.
@@ -95,18 +94,21 @@ impl FundedOrders {
         let Shared { venue, client } = &*self.shared;
         let products = venue.views.products();
         let context = CallContext::within(venue.exchange.timeout());
-        let each = products.assets().iter().map(|asset| async move {
-            match client.get_balance(context, user, asset.code).await {
+        let listed = products.assets().iter().map(|asset| (asset.id, asset.code));
+        let listed: Vec<_> = listed.collect();
+        let each = listed.into_iter().map(|(id, code)| async move {
+            match client.get_balance(context, user, code).await {
+                Ok(WalletBalance { available: 0, reserved: 0 }) => Ok(None),
                 Ok(WalletBalance { available, reserved: held }) => {
-                    Ok((asset.id, Balance { available, held }))
+                    Ok(Some((id, Balance { available, held })))
                 }
-                Err(WalletError::UserNotFound) => Ok((asset.id, Balance::default())),
+                // Nobody it knows, or an asset that it does not list.
+                Err(WalletError::UserNotFound | WalletError::InvalidRequest(_)) => Ok(None),
                 Err(error) => Err(code_of(reason_of(&error))),
             }
         });
-        let all = join_all(each).await.into_iter();
-        all.filter(|read| !matches!(read, Ok((_, balance)) if *balance == Balance::default()))
-            .collect()
+        let all = stream::iter(each).buffered(BALANCE_CALLS_MAX);
+        all.try_filter_map(async |balance| Ok(balance)).try_collect().await
     }
 
     /// Gives up every order that the last run left waiting: whether its funds were reserved is not
@@ -121,9 +123,12 @@ impl FundedOrders {
         join_all(give_up).await;
     }
 
-    /// Waits until no order is under way; none is taken on any more.
+    /// Waits until no order is under way, as long as one may take; none is taken on any more.
     pub(super) async fn stop(&self) {
-        self.under_way.close().await;
+        let longest = self.shared.venue.exchange.timeout() * 2;
+        if tokio::time::timeout(longest, self.under_way.close()).await.is_err() {
+            tracing::warn!("orders wait for their funds: the next start gives them up");
+        }
     }
 }
 
@@ -145,8 +150,8 @@ impl Shared {
             }
             // Somebody else's request may still be at it.
             Answer::OrderDuplicate { order_id, .. } => {
-                self.decided(order_id).await;
-                return Ok(answered);
+                let decided = tokio::time::timeout(exchange.timeout(), self.decided(order_id));
+                return decided.await.map(|()| answered).map_err(|_| ErrorCode::OutcomeUnknown);
             }
             _ => return Ok(answered),
         };
@@ -214,6 +219,7 @@ fn reason_of(error: &WalletError) -> RejectReason {
         WalletError::CircuitOpen => RejectReason::FundsDegraded,
         WalletError::InvalidRequest(_)
         | WalletError::Conflict(_)
+        | WalletError::CapturePending
         | WalletError::ReservationNotFound => RejectReason::FundsRefused,
         WalletError::WalletServiceDown
         | WalletError::Timeout
@@ -224,86 +230,9 @@ fn reason_of(error: &WalletError) -> RejectReason {
     }
 }
 
-/// Orders under way, in all and of each account: one account cannot keep the others out.
-#[derive(Debug)]
-struct UnderWay {
-    all: Arc<Semaphore>,
-    by_account: Arc<Mutex<HashMap<AccountId, usize>>>,
-}
-
-/// One order under way.
-struct Entered {
-    account: AccountId,
-    by_account: Arc<Mutex<HashMap<AccountId, usize>>>,
-    _permit: OwnedSemaphorePermit,
-}
-
-impl Default for UnderWay {
-    fn default() -> Self {
-        let all = Arc::new(Semaphore::new(FUNDED_ORDERS_UNDER_WAY_MAX));
-        Self { all, by_account: Arc::default() }
-    }
-}
-
-impl UnderWay {
-    fn enter(&self, account: AccountId) -> Option<Entered> {
-        let permit = Arc::clone(&self.all).try_acquire_owned().ok()?;
-        let mut by_account = self.by_account.lock();
-        let count = by_account.entry(account).or_default();
-        if *count == FUNDED_ORDERS_PER_ACCOUNT_MAX {
-            return None;
-        }
-        *count += 1;
-        Some(Entered { account, by_account: Arc::clone(&self.by_account), _permit: permit })
-    }
-
-    async fn close(&self) {
-        let all = u32::try_from(FUNDED_ORDERS_UNDER_WAY_MAX).unwrap_or(u32::MAX);
-        // Closed by another stop if it fails: that one waited.
-        if self.all.acquire_many(all).await.is_ok() {
-            self.all.close();
-        }
-    }
-}
-
-impl Drop for Entered {
-    fn drop(&mut self) {
-        let mut by_account = self.by_account.lock();
-        if let Some(count) = by_account.get_mut(&self.account) {
-            *count -= 1;
-            if *count == 0 {
-                by_account.remove(&self.account);
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[tokio::test]
-    async fn one_account_cannot_keep_the_others_out() {
-        let under_way = UnderWay::default();
-        let enter = |account| under_way.enter(AccountId(account));
-        let mut entered: Vec<_> = (0..FUNDED_ORDERS_PER_ACCOUNT_MAX).map(|_| enter(1)).collect();
-        assert!(entered.iter().all(Option::is_some), "at the bound");
-        assert!(enter(1).is_none(), "one past it");
-        assert!(enter(2).is_some());
-        entered.pop();
-        assert!(enter(1).is_some());
-        drop(entered);
-        assert!(under_way.by_account.lock().is_empty());
-        let each = FUNDED_ORDERS_UNDER_WAY_MAX / FUNDED_ORDERS_PER_ACCOUNT_MAX;
-        let all: Vec<_> = (0..FUNDED_ORDERS_UNDER_WAY_MAX)
-            .map(|order| enter(u32::try_from(order % each).unwrap()))
-            .collect();
-        assert!(all.iter().all(Option::is_some), "at the bound");
-        assert!(enter(99_999).is_none(), "one past it");
-        drop(all);
-        under_way.close().await;
-        assert!(enter(1).is_none(), "closed");
-    }
 
     #[test]
     fn what_the_wallet_says_is_what_the_trader_is_told() {

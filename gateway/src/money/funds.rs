@@ -5,8 +5,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use engine::AccountId;
-use settlement::funding::{FUNDING_FILE, Funding};
+use settlement::funding::{self, FUNDING_FILE, Funding};
 use settlement::releases::{RELEASES_FILE, ReleaseParts, Releases};
 use settlement::{Board, RetryPolicy};
 use wallet::client::WalletClient;
@@ -18,6 +17,12 @@ use super::source::EventLogSource;
 use super::trading::TradingAccounts;
 use super::{MoneyError, Venue};
 use crate::config::FundingMode;
+
+/// Ways to the wallet: what settles is not held up by what places orders.
+pub(super) struct Clients {
+    pub(super) background: Arc<dyn WalletClient>,
+    pub(super) orders: Arc<dyn WalletClient>,
+}
 
 /// What brings money to orders.
 #[derive(Debug)]
@@ -43,15 +48,13 @@ impl Funds {
         mode: FundingMode,
         venue: &Venue,
         directory: &Path,
-        client: Arc<dyn WalletClient>,
+        Clients { background: client, orders }: Clients,
         board: Arc<Board>,
         retry: RetryPolicy,
     ) -> Result<Self, MoneyError> {
         match mode {
             FundingMode::Prefunded => {
-                // Accounts are opened by the first movement of their money.
-                let moved = venue.views.user(AccountId(1)).is_some();
-                check_cursor(moved, directory, FUNDING_FILE)?;
+                check_cursor(venue.views.has_credits(), directory, FUNDING_FILE)?;
                 let trading = Arc::new(TradingAccounts::new(venue.clone()));
                 let funding = Funding::start(directory, client, trading, board, retry)?;
                 Ok(Self::Prefunded(funding))
@@ -59,7 +62,7 @@ impl Funds {
             FundingMode::PerOrder => {
                 let announced = venue.views.orders(|orders| orders.has_announced()).value;
                 check_cursor(announced, directory, RELEASES_FILE)?;
-                let orders = FundedOrders::new(venue.clone(), Arc::clone(&client));
+                let orders = FundedOrders::new(venue.clone(), orders);
                 let releases = Releases::start(directory, venue.last_event, |from| {
                     let source = Box::new(EventLogSource::open(venue, from)?);
                     let directory = Arc::new(ListedNames(Arc::clone(&venue.views)));
@@ -72,10 +75,17 @@ impl Funds {
     }
 
     /// Fails if the data directory has kept to the other way so far.
-    pub(super) fn check_mode(mode: FundingMode, venue: &Venue) -> Result<(), MoneyError> {
+    pub(super) fn check_mode(
+        mode: FundingMode,
+        venue: &Venue,
+        directory: &Path,
+    ) -> Result<(), MoneyError> {
         let other = match mode {
             FundingMode::Prefunded => venue.views.orders(|orders| orders.has_announced()).value,
-            FundingMode::PerOrder => venue.views.has_credits(),
+            // What was lent may not have been credited yet.
+            FundingMode::PerOrder => {
+                venue.views.has_credits() || funding::saved_cursor(directory)? > 0
+            }
         };
         if other { Err(MoneyError::OtherFunding(mode)) } else { Ok(()) }
     }

@@ -14,13 +14,14 @@ use pipeline::{PipelineError, Shadow};
 use serde::Serialize;
 use settlement::Board;
 use settlement::reconcile::{Breach, Reconciler, Report};
+use settlement::releases::{self, ReleasesError};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use wallet::bank::{Answer as LedgerAnswer, Teller};
 use wallet::client::{CallContext, WalletClient};
 use wallet::ledger::Ledger;
 
-use super::{Venue, fresh_engine};
+use super::{SETTLEMENT_DIR, Venue, fresh_engine};
 use crate::limits::PROBE_TIMEOUT;
 use crate::replies::Answer;
 
@@ -29,6 +30,8 @@ use crate::replies::Answer;
 pub(super) enum ReconciliationError {
     #[error(transparent)]
     Journal(#[from] PipelineError),
+    #[error(transparent)]
+    Releases(#[from] ReleasesError),
     #[error("the comparison was interrupted")]
     Interrupted,
 }
@@ -197,6 +200,7 @@ impl Shared {
         let Books { engine, ledger, reconciler, engine_hash } = books;
         // Before the ledger is read to its end: so all of it is in what is read.
         let progress = self.board.progress();
+        let releases = releases::peek(&self.venue.data_dir.join(SETTLEMENT_DIR))?;
         let mut breaches = Vec::new();
         if let Some((sequence, live)) = hashes.ledger {
             ledger.advance(sequence, |frame, events| reconciler.follow_ledger(frame, events))?;
@@ -211,7 +215,8 @@ impl Shared {
         }
         let until = progress.sequence;
         engine.advance(until, |frame, events| reconciler.follow_engine(frame, events))?;
-        let mut report = reconciler.check(engine.machine(), ledger.machine(), &progress);
+        let (engine, ledger) = (engine.machine(), ledger.machine());
+        let mut report = reconciler.check(engine, ledger, &progress, releases.as_ref());
         report.breaches.extend(breaches);
         Ok(report)
     }

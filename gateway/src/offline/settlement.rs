@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use pipeline::Shadow;
 use serde_json::json;
 use settlement::reconcile::Reconciler;
+use settlement::releases;
 use uuid::Uuid;
 use wallet::ledger::Ledger;
 
@@ -92,10 +93,11 @@ fn reconcile(at: &DirectoryArguments) -> Result<String, OfflineError> {
     let mut ledger = Shadow::open(&at.data_dir.join(WALLET_DIR), Ledger::default())?;
     // Before the ledger is read to its end: so everything up to it is in what is read.
     let progress = progress(at)?;
+    let releases = releases::peek(&at.data_dir.join(SETTLEMENT_DIR))?;
     ledger.advance(u64::MAX, |frame, events| reconciler.follow_ledger(frame, events))?;
     let until = progress.sequence;
     engine.advance(until, |frame, events| reconciler.follow_engine(frame, events))?;
-    let report = reconciler.check(engine.machine(), ledger.machine(), &progress);
+    let report = reconciler.check(engine.machine(), ledger.machine(), &progress, releases.as_ref());
     let line = serde_json::to_string(&report).map_err(std::io::Error::from)?;
     if report.breaches.is_empty() { Ok(line) } else { Err(OfflineError::Breach(line)) }
 }

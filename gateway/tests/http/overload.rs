@@ -37,7 +37,8 @@ struct Standing {
 impl Standing {
     async fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let mut config = config(directory.path(), &format!("[pipeline]\ninput_slots = {SLOTS}\n"));
+        let mut config = config(directory.path(), "");
+        config.pipeline.input_slots = SLOTS;
         config.wallet.backend = WalletBackend::Http;
         config.wallet_client.use_mock = true;
         let options = config.pipeline_options();

@@ -200,6 +200,16 @@ async fn a_wallet_that_is_not_there_is_said_and_nothing_hangs() {
     let exchange = Exchange::start_in(directory.path(), &client).await.unwrap();
     exchange.order("buyer", limit("BUY", "1", "50000")).await.refused(503, "SERVICE_UNAVAILABLE");
     exchange.get("buyer", "/api/v1/balances").await.expect(503);
+    // Nobody has decided: the same request is another try, not the same answer for ever.
+    let mut keyed = limit("BUY", "1", "50000");
+    keyed["client_order_id"] = json!("again");
+    let mut orders = Vec::new();
+    for _ in 0..2 {
+        let refused = exchange.order("buyer", keyed.clone()).await.expect(503);
+        assert!(!refused.is_replayed());
+        orders.push(refused.body["details"]["order_id"].clone());
+    }
+    assert_ne!(orders[0], orders[1]);
     let mut codes = Vec::new();
     while codes.len() < 50 && !codes.contains(&"SERVICE_DEGRADED".to_owned()) {
         let refused = exchange.order("buyer", limit("BUY", "1", "50000")).await.expect(503);
@@ -208,6 +218,46 @@ async fn a_wallet_that_is_not_there_is_said_and_nothing_hangs() {
     assert_eq!(codes.last().map(String::as_str), Some("SERVICE_DEGRADED"));
     let status = exchange.admin(Method::GET, "/settlements", None).await.expect(200).body;
     assert!(status["releases"]["released"] == 0, "{status}");
+}
+
+/// The wallet does not answer, and the trader changes his mind.
+#[tokio::test]
+async fn an_order_that_waits_for_its_funds_can_be_cancelled() {
+    let directory = tempfile::tempdir().unwrap();
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let wallet = format!(
+        "{PER_ORDER}backend = \"http\"\n\
+         [wallet_client]\nbase_url = \"http://{}\"\n",
+        silent.local_addr().unwrap()
+    );
+    let exchange = Arc::new(Exchange::start_in(directory.path(), &wallet).await.unwrap());
+    for all in [false, true] {
+        let placing = Arc::clone(&exchange);
+        let placing =
+            tokio::spawn(async move { placing.order("buyer", limit("BUY", "1", "50000")).await });
+        let pending = loop {
+            let listed = exchange.get("buyer", "/api/v1/orders?status=PENDING").await.expect(200);
+            if let Some(order) = listed.body.get(0) {
+                break order["id"].as_str().unwrap().to_owned();
+            }
+            tokio::task::yield_now().await;
+        };
+        let path = format!("/api/v1/orders/{pending}");
+        let amend = exchange.patch("buyer", &path, json!({"quantity": "2"})).await;
+        amend.refused(409, "ORDER_PENDING");
+        if all {
+            let cancelled = exchange.delete("buyer", "/api/v1/orders").await.expect(200).body;
+            assert_eq!(
+                (&cancelled["cancelled"], &cancelled["orders"][0]["id"]),
+                (&json!(1), &json!(pending))
+            );
+        } else {
+            let cancelled = exchange.delete("buyer", &path).await.expect(200);
+            assert_eq!(cancelled.text("status_reason"), "USER_CANCEL");
+        }
+        let placed = placing.await.unwrap().expect(201);
+        assert_eq!((placed.text("id"), placed.text("status")), (&*pending, "CANCELLED"));
+    }
 }
 
 #[tokio::test]

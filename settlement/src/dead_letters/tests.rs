@@ -13,6 +13,7 @@ fn discarded(number: u64, reason: &str) -> Discarded {
         operator: 9,
         reason: bounded(reason, REASON_BYTES_MAX),
         correction: 10,
+        shares: [(11, 12), (0, 0)],
     }
 }
 

@@ -13,12 +13,22 @@ use wallet::ledger::Ledger;
 use super::{Breach, Moves, Reconciler, Report, Sums, report};
 use crate::limits::SPAN_MAX;
 use crate::progress::Progress;
+use crate::releases::SavedReleases;
 
 impl Reconciler {
     /// Compares the books. The engine must stand at the settled point of `progress`, which must
     /// have been taken before the ledger's state; all that both did until then must have been
     /// shown, from the beginning.
-    pub fn check(&mut self, engine: &Engine, ledger: &Ledger, progress: &Progress) -> Report {
+    ///
+    /// `releases` are those of the file, taken before the ledger's state; none where orders are
+    /// paid from one pool.
+    pub fn check(
+        &mut self,
+        engine: &Engine,
+        ledger: &Ledger,
+        progress: &Progress,
+        releases: Option<&SavedReleases>,
+    ) -> Report {
         // Loans that were taken are of no further interest.
         self.loans.retain(|_, id| self.lent.contains_key(id));
         let mut breaches = self.seen.clone();
@@ -27,7 +37,8 @@ impl Reconciler {
         self.check_cursor(engine, progress, &mut breaches);
         self.check_trades(progress, &mut breaches);
         self.check_movements(&mut breaches);
-        self.funded.check(&mut breaches);
+        let shares = progress.letters.discarded_shares();
+        self.funded.check(&shares, releases, &mut breaches);
         let balances = self.check_balances(engine, ledger, &mut breaches);
         Report {
             sequence: engine.last_sequence(),

@@ -4,17 +4,18 @@
 
 use std::sync::Arc;
 
-use engine::codec;
+use engine::{Amount, codec};
 use futures_util::StreamExt;
 use futures_util::stream;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use wallet::client::limits::BATCH_MAX;
 use wallet::client::{CallContext, CallOutcome, Released, WalletError};
+use wallet::ledger::types::ReleaseReason;
 
 use super::{Ends, FORMAT, Release, ReleaseParts, ReleasesStatus, Stored};
 use crate::limits::{
-    CALL_TIMEOUT_DEFAULT, POLL_EVERY, READ_MAX, RELEASE_CALLS_MAX, RELEASES_OWED_MAX,
+    CALL_TIMEOUT_DEFAULT, POLL_EVERY, READ_MAX, RELEASE_CALLS_MAX, RELEASES_OWED_MAX, SAVE_EVERY,
 };
 use crate::owed::{Owed, Readiness};
 use crate::saved::Saved;
@@ -28,6 +29,9 @@ pub(super) struct Worker {
     ends: Ends,
     released: u64,
     page: Vec<SourcedEvent>,
+    /// Nothing more may be told before then, unless settlement comes further than this.
+    look_at: Instant,
+    looked_through: u64,
     status: watch::Sender<ReleasesStatus>,
 }
 
@@ -41,7 +45,19 @@ impl Worker {
         status: watch::Sender<ReleasesStatus>,
     ) -> Self {
         let (owed, ends, page) = (Owed::new(owed), Ends::default(), Vec::new());
-        let mut worker = Self { parts, saved, cursor, owed, ends, released: 0, page, status };
+        let (look_at, looked_through, released) = (Instant::now(), 0, 0);
+        let mut worker = Self {
+            parts,
+            saved,
+            cursor,
+            owed,
+            ends,
+            released,
+            page,
+            look_at,
+            looked_through,
+            status,
+        };
         worker.show();
         worker
     }
@@ -53,6 +69,7 @@ impl Worker {
                 Ok(read) => read,
                 Err(error) => {
                     tracing::error!(%error, "releases end: their events cannot be read");
+                    self.halt(error.to_string());
                     break;
                 }
             };
@@ -74,6 +91,13 @@ impl Worker {
         if self.saved.is_behind() {
             self.save().await;
         }
+        if !self.saved.is_ours() {
+            self.halt("the cursor is somebody else's, or cannot be saved".to_owned());
+        }
+    }
+
+    fn halt(&self, reason: String) {
+        self.status.send_modify(|status| status.halted = Some(reason));
     }
 
     /// Takes events from the log while there is room for what they may ask for. Whether there may
@@ -88,6 +112,7 @@ impl Worker {
         for event in &self.page {
             if let Some(release) = self.ends.read(event, &*self.parts.directory)? {
                 self.owed.add(release);
+                self.look_at = Instant::now();
             }
             self.cursor = event.event_sequence;
             self.saved.changed();
@@ -98,17 +123,28 @@ impl Worker {
     /// Tells the wallet everything that it may be told now.
     async fn tell(&mut self) {
         let settled = self.parts.board.settled_through();
-        let due = self.owed.due(BATCH_MAX * RELEASE_CALLS_MAX, |release| {
-            if release.after > settled { Readiness::NotYet } else { Readiness::Ready }
-        });
-        if due.is_empty() {
+        if settled == self.looked_through && Instant::now() < self.look_at {
             return;
         }
+        let due = self.owed.due(BATCH_MAX * RELEASE_CALLS_MAX, |release| {
+            // The wallet would say the same, but for an order that has not traded.
+            let waits = release.captured > 0 && release.after > settled;
+            if waits { Readiness::NotYet } else { Readiness::Ready }
+        });
+        if due.is_empty() {
+            self.looked_through = settled;
+            let now = Instant::now();
+            self.look_at = self.owed.next_look_after(now).unwrap_or(now + SAVE_EVERY);
+            return;
+        }
+        let shares = self.parts.board.discarded_shares();
+        let shares = &shares;
         let client = &self.parts.client;
         let call = |batch: Vec<Release>| {
             let client = Arc::clone(client);
             async move {
-                let requests: Vec<_> = batch.iter().map(Release::request).collect();
+                let request = |release: &Release| release.request(release.share(shares));
+                let requests: Vec<_> = batch.iter().map(request).collect();
                 let context = CallContext::within(CALL_TIMEOUT_DEFAULT).once();
                 let told = client.release_batch(context, &requests);
                 // The client keeps to the deadline; this is for one that does not.
@@ -126,21 +162,27 @@ impl Worker {
                 Err(error) => vec![Err(error); batch.len()],
             };
             for (release, result) in batch.iter().zip(results) {
-                self.conclude(release, result);
+                self.conclude(release, release.share(shares), result);
             }
         }
     }
 
     /// What follows from the wallet's answer to one release.
-    fn conclude(&mut self, release: &Release, result: Result<Released, WalletError>) {
-        let Release { order, captured, returned, .. } = *release;
+    fn conclude(
+        &mut self,
+        release: &Release,
+        share: Amount,
+        result: Result<Released, WalletError>,
+    ) {
+        let Release { order, returned, reason, .. } = *release;
         match result {
-            Ok(Released { released }) if released == returned => {}
+            Ok(Released { released }) if released == returned + share => {}
             Ok(Released { released }) => {
                 tracing::error!(%order, released, returned, "the wallet gave back another amount");
             }
             // It never came to a reservation, and never will: the wallet remembers the release.
-            Err(WalletError::ReservationNotFound) if captured == 0 => {}
+            Err(WalletError::ReservationNotFound)
+                if reason == ReleaseReason::OrderCreationFailed => {}
             Err(error) => return self.again(release, &error),
         }
         self.owed.done(release);
@@ -157,8 +199,8 @@ impl Worker {
         let order = release.order;
         match (error, error.outcome()) {
             // The trades that take from the reservation are dead letters, or on their way.
-            (WalletError::Conflict(_), _) => {
-                tracing::info!(%order, tries, %error, "a release waits for its captures");
+            (WalletError::CapturePending, _) => {
+                tracing::info!(%order, tries, "a release waits for its captures");
             }
             (_, CallOutcome::Refused) => tracing::error!(
                 %order, tries, %error, "the wallet refuses a release: somebody must look at it"
@@ -169,7 +211,7 @@ impl Worker {
 
     fn show(&mut self) {
         let (cursor, owed, released) = (self.cursor, self.owed.len(), self.released);
-        self.status.send_replace(ReleasesStatus { cursor, owed, released });
+        self.status.send_replace(ReleasesStatus { cursor, owed, released, halted: None });
     }
 
     async fn save(&mut self) {

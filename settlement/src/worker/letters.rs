@@ -151,6 +151,7 @@ impl Worker {
             let letters = &mut view.progress.letters;
             letters.get(discarded.trade).cloned().inspect(|letter| {
                 discarded.trade_id = letter.trade.request.trade_id.as_u128();
+                discarded.shares = letter.trade.shares();
                 letters.discard(discarded.clone());
             })
         });

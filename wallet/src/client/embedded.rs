@@ -47,6 +47,31 @@ impl EmbeddedWallet {
         self.teller.hand_over(command).map_err(error_of_hand_over)
     }
 
+    /// The ledger's answer, once whoever asked may act on it.
+    async fn answer(&self, context: CallContext, handed: Handed) -> Result<Answered, WalletError> {
+        let handed = handed?;
+        let answer = async {
+            let answered = handed.await.map_err(|_| WalletError::Timeout)?;
+            self.teller.lasts(answered.sequence).await;
+            Ok(answered)
+        };
+        let answer = tokio::time::timeout(context.remaining(), answer).await;
+        answer.unwrap_or(Err(WalletError::Timeout))
+    }
+
+    async fn answers<T>(
+        &self,
+        context: CallContext,
+        handed: Vec<Handed>,
+        read: fn(Answered) -> Result<T, WalletError>,
+    ) -> Vec<Result<T, WalletError>> {
+        let mut results = Vec::with_capacity(handed.len());
+        for item in handed {
+            results.push(self.answer(context, item).await.and_then(read));
+        }
+        results
+    }
+
     fn asset(&self, code: AssetCode) -> Result<AssetView, WalletError> {
         let known = self.teller.views().asset_by_code(code);
         known.ok_or_else(|| WalletError::InvalidRequest(format!("unknown asset {code}")))
@@ -136,7 +161,7 @@ impl WalletClient for EmbeddedWallet {
         request: &ReserveRequest,
     ) -> Result<Reserved, WalletError> {
         let _call = self.enter().await?;
-        reserved(await_answer(context, self.hand_over_reserve(request)).await?)
+        reserved(self.answer(context, self.hand_over_reserve(request)).await?)
     }
 
     async fn release(
@@ -145,7 +170,7 @@ impl WalletClient for EmbeddedWallet {
         request: &ReleaseRequest,
     ) -> Result<Released, WalletError> {
         let _call = self.enter().await?;
-        released(await_answer(context, self.hand_over_release(request)).await?)
+        released(self.answer(context, self.hand_over_release(request)).await?)
     }
 
     async fn settle(
@@ -154,7 +179,7 @@ impl WalletClient for EmbeddedWallet {
         request: &SettleRequest,
     ) -> Result<Settlement, WalletError> {
         let _call = self.enter().await?;
-        settled(await_answer(context, self.hand_over_settle(request)).await?)
+        settled(self.answer(context, self.hand_over_settle(request)).await?)
     }
 
     async fn reserve_batch(
@@ -164,7 +189,7 @@ impl WalletClient for EmbeddedWallet {
     ) -> Result<Vec<Result<Reserved, WalletError>>, WalletError> {
         let _call = self.enter().await?;
         let handed: Vec<_> = requests.iter().map(|item| self.hand_over_reserve(item)).collect();
-        Ok(await_all(context, handed, reserved).await)
+        Ok(self.answers(context, handed, reserved).await)
     }
 
     async fn release_batch(
@@ -174,7 +199,7 @@ impl WalletClient for EmbeddedWallet {
     ) -> Result<Vec<Result<Released, WalletError>>, WalletError> {
         let _call = self.enter().await?;
         let handed: Vec<_> = requests.iter().map(|item| self.hand_over_release(item)).collect();
-        Ok(await_all(context, handed, released).await)
+        Ok(self.answers(context, handed, released).await)
     }
 
     async fn settle_batch(
@@ -184,7 +209,7 @@ impl WalletClient for EmbeddedWallet {
     ) -> Result<Vec<Result<Settlement, WalletError>>, WalletError> {
         let _call = self.enter().await?;
         let handed: Vec<_> = requests.iter().map(|item| self.hand_over_settle(item)).collect();
-        Ok(await_all(context, handed, settled).await)
+        Ok(self.answers(context, handed, settled).await)
     }
 
     async fn reservation_of_order(
@@ -257,7 +282,7 @@ impl WalletClient for EmbeddedWallet {
         let transaction = transaction
             .ok_or_else(|| WalletError::InvalidRequest("no such transaction".to_owned()))?;
         let handed = self.hand_over(Command::ConcludeFunding { transaction, granted });
-        let answered = await_answer(context, handed).await?;
+        let answered = self.answer(context, handed).await?;
         match answered.answer {
             Answer::Transaction { outcome, .. } => {
                 let completed = outcome.status == TransactionStatus::Completed;
@@ -277,7 +302,7 @@ impl WalletClient for EmbeddedWallet {
         let _call = self.enter().await?;
         let asset = self.asset(asset)?.id;
         let handed = self.hand_over(Command::FreezeWithdrawals { asset, frozen });
-        match await_answer(context, handed).await?.answer {
+        match self.answer(context, handed).await?.answer {
             Answer::Rejected(reason) => Err(error_of_rejection(reason)),
             _ => Ok(()),
         }
@@ -309,25 +334,6 @@ fn error_of_hand_over(error: HandOverError) -> WalletError {
 
 fn unexpected() -> WalletError {
     WalletError::InvalidResponse("the ledger answered something else".to_owned())
-}
-
-async fn await_answer(context: CallContext, handed: Handed) -> Result<Answered, WalletError> {
-    match tokio::time::timeout(context.remaining(), handed?).await {
-        Ok(Ok(answered)) => Ok(answered),
-        Ok(Err(_)) | Err(_) => Err(WalletError::Timeout),
-    }
-}
-
-async fn await_all<T>(
-    context: CallContext,
-    handed: Vec<Handed>,
-    read: fn(Answered) -> Result<T, WalletError>,
-) -> Vec<Result<T, WalletError>> {
-    let mut results = Vec::with_capacity(handed.len());
-    for item in handed {
-        results.push(await_answer(context, item).await.and_then(read));
-    }
-    results
 }
 
 /// The transaction that was recorded, unless it failed.

@@ -40,6 +40,9 @@ pub enum WalletError {
     /// The key was used for something else, or the request comes too early.
     #[error("conflict: {0}")]
     Conflict(String),
+    /// A release that came before a capture of which it knows: to be sent again later.
+    #[error("a capture is missing")]
+    CapturePending,
     #[error("rate limited")]
     RateLimited {
         /// The wallet's own wish.
@@ -60,7 +63,8 @@ impl WalletError {
             | Self::UserNotFound
             | Self::ReservationNotFound
             | Self::InvalidRequest(_)
-            | Self::Conflict(_) => CallOutcome::Refused,
+            | Self::Conflict(_)
+            | Self::CapturePending => CallOutcome::Refused,
             Self::WalletServiceDown
             | Self::CircuitOpen
             | Self::RateLimited { .. }
@@ -83,6 +87,7 @@ impl WalletError {
             Self::Timeout => "timeout",
             Self::InvalidResponse(_) => "invalid_response",
             Self::Conflict(_) => "conflict",
+            Self::CapturePending => "capture_pending",
             Self::RateLimited { .. } => "rate_limited",
             Self::ReadOnly => "read_only",
             Self::Closed => "closed",

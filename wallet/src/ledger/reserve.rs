@@ -155,10 +155,10 @@ impl Ledger {
             Some(id) => Ok(id),
             None if self.reservations.has_any(order) => Err(RejectReason::InvalidRequest),
             None => {
-                if self.reservations.len() >= self.capacity.reservations {
-                    return Err(RejectReason::CapacityExhausted);
+                // A table that is full takes no reservation that could come late, either.
+                if self.reservations.len() < self.capacity.reservations {
+                    self.reservations.burn(order);
                 }
-                self.reservations.burn(order);
                 Err(RejectReason::UnknownReservation)
             }
         }

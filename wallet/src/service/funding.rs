@@ -56,7 +56,7 @@ pub(super) async fn conclude(
 ) -> Result<Reply, ApiError> {
     let transaction = state.transaction(id).ok_or(ErrorCode::TransactionNotFound)?;
     let granted = body.granted;
-    let answered = state.submit(Command::ConcludeFunding { transaction, granted }).await?;
+    let answered = state.submit_lasting(Command::ConcludeFunding { transaction, granted }).await?;
     match answered.answer {
         // Whether the transaction failed or not, it has ended: that is all that was asked.
         Answer::Transaction { outcome, again } => {
@@ -78,7 +78,7 @@ pub(super) async fn freeze_withdrawals(
     JsonBody(body): JsonBody<FreezeBody>,
 ) -> Result<Reply, ApiError> {
     let (asset, frozen) = (state.listed("asset", &asset)?.id, body.frozen);
-    let answered = state.submit(Command::FreezeWithdrawals { asset, frozen }).await?;
+    let answered = state.submit_lasting(Command::FreezeWithdrawals { asset, frozen }).await?;
     match answered.answer {
         Answer::Done => {
             let answer = FreezeAnswer { success: true, frozen };

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use engine::AssetCode;
 use pipeline::Clock;
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -96,6 +97,29 @@ impl ServiceState {
 
     pub(super) async fn submit(&self, command: Command) -> Result<Answered, ApiError> {
         Ok(self.teller.submit(command).await?)
+    }
+
+    /// The same for a caller who acts on the answer in another book: it comes when it can no longer
+    /// be lost.
+    pub(super) async fn submit_lasting(&self, command: Command) -> Result<Answered, ApiError> {
+        let deadline = self.deadline();
+        let receiver = self.teller.hand_over(command)?;
+        self.answer_lasting(deadline, receiver).await
+    }
+
+    /// Waits for the answer to what was handed over, until it can no longer be lost.
+    pub(super) async fn answer_lasting(
+        &self,
+        deadline: Instant,
+        receiver: oneshot::Receiver<Answered>,
+    ) -> Result<Answered, ApiError> {
+        let answer = async {
+            let answered = receiver.await.ok()?;
+            self.teller.lasts(answered.sequence).await;
+            Some(answered)
+        };
+        let answer = tokio::time::timeout_at(deadline, answer).await;
+        answer.ok().flatten().ok_or_else(|| ErrorCode::OutcomeUnknown.into())
     }
 
     /// Waits until the views show `sequence`.

@@ -3,8 +3,6 @@
 //! order of its list, before any is waited for, and none after one that found no room.
 
 use axum::extract::State;
-use tokio::sync::oneshot;
-use tokio::time::{Instant, timeout_at};
 
 use super::answers::Reply;
 use super::caller::OperatorWriter;
@@ -49,7 +47,7 @@ pub(super) async fn one<R: TradingRequest>(
     _: NoQuery,
     JsonBody(body): JsonBody<R>,
 ) -> Result<Reply, ApiError> {
-    let answered = state.submit(body.command(&state)?).await?;
+    let answered = state.submit_lasting(body.command(&state)?).await?;
     let Done { answer, again, sequence } = done::<R>(&state, &answered)?;
     Ok(Reply::ok(&answer).replayed(again).at(sequence))
 }
@@ -71,7 +69,10 @@ pub(super) async fn batch<R: TradingRequest>(
     let (mut all_again, mut last) = (true, 0);
     for item in handed {
         let result = match item {
-            Ok(receiver) => within::<R>(&state, deadline, receiver).await,
+            Ok(receiver) => {
+                let answered = state.answer_lasting(deadline, receiver).await;
+                answered.and_then(|answered| done::<R>(&state, &answered))
+            }
             Err(error) => Err(error),
         };
         results.push(match result {
@@ -112,17 +113,6 @@ fn in_order<T>(
     match full {
         Some(error) if handed.iter().all(Result::is_err) => Err(error.into()),
         _ => Ok(handed),
-    }
-}
-
-async fn within<R: TradingRequest>(
-    state: &ServiceState,
-    deadline: Instant,
-    receiver: oneshot::Receiver<Answered>,
-) -> Result<Done<R::Answer>, ApiError> {
-    match timeout_at(deadline, receiver).await {
-        Ok(Ok(answered)) => done::<R>(state, &answered),
-        Ok(Err(_)) | Err(_) => Err(ErrorCode::OutcomeUnknown.into()),
     }
 }
 

@@ -25,11 +25,11 @@ pub fn error_of(code: &str, message: &str, retry_after: Option<Duration>) -> Opt
         "CONFLICT"
         | "IDEMPOTENCY_MISMATCH"
         | "DUPLICATE_REFERENCE"
-        | "CAPTURE_PENDING"
         | "RESERVATION_SPENT"
         | "ALREADY_EXISTS"
         | "ALREADY_REVERSED"
         | "ALREADY_CONCLUDED" => WalletError::Conflict(text()),
+        "CAPTURE_PENDING" => WalletError::CapturePending,
         "INVALID_REQUEST"
         | "VALIDATION_ERROR"
         | "INVALID_JSON"
@@ -63,6 +63,7 @@ pub const fn code_of(error: &WalletError) -> &'static str {
         WalletError::Timeout => "OUTCOME_UNKNOWN",
         WalletError::InvalidResponse(_) => "INTERNAL_ERROR",
         WalletError::Conflict(_) => "CONFLICT",
+        WalletError::CapturePending => "CAPTURE_PENDING",
         WalletError::RateLimited { .. } => "RATE_LIMITED",
         WalletError::ReadOnly => "READ_ONLY_MODE_ACTIVE",
     }

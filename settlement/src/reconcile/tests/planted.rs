@@ -218,6 +218,7 @@ fn a_discarded_trade_is_no_breach() {
         operator: 1,
         reason: "moved by hand".to_owned(),
         correction: 2,
+        shares: Default::default(),
     });
     let report = world.check();
     assert_eq!(report.breaches, []);

@@ -8,6 +8,7 @@ use engine::{Command, EngineOptions, InstrumentSpec, TradingStatus};
 use wallet::ledger::types::{UserId, WalletId};
 
 use super::*;
+use crate::releases::SavedReleases;
 
 mod acts;
 mod orders;
@@ -54,6 +55,8 @@ pub(super) struct World {
     pub(super) per_order: bool,
     pub(super) waiting: Vec<Waiting>,
     pub(super) ended: Vec<Ended>,
+    /// The file of the releases; absent if nobody looks at it.
+    pub(super) releases: Option<SavedReleases>,
 }
 
 pub(super) fn code(asset: engine::AssetId) -> AssetCode {
@@ -89,6 +92,7 @@ impl World {
             per_order: false,
             waiting: Vec::new(),
             ended: Vec::new(),
+            releases: None,
         };
         for asset in [BTC, USDT] {
             let code = code(asset);
@@ -218,6 +222,6 @@ impl World {
             self.reconciler.follow_engine(frame, &show(frame, events));
             self.shown += 1;
         }
-        self.reconciler.check(&self.shadow, &self.ledger, progress)
+        self.reconciler.check(&self.shadow, &self.ledger, progress, self.releases.as_ref())
     }
 }

@@ -37,7 +37,7 @@ async fn d18_error_class_survives_wrapping() {
     for (error, class) in [
         (WalletError::UserNotFound, Class::Terminal),
         (WalletError::InvalidRequest("malformed".to_owned()), Class::Terminal),
-        (WalletError::ReservationNotFound, Class::Terminal),
+        (WalletError::ReservationNotFound, Class::Impossible),
         (WalletError::Conflict("otherwise".to_owned()), Class::Impossible),
         (WalletError::InsufficientBalance, Class::Impossible),
         (WalletError::Timeout, Class::Unknown),

@@ -71,7 +71,7 @@ pub(super) async fn release_waits_for_captures(stage: &Stage<'_>) {
         ..stage.release_of(buy, usdt())
     };
     let early = stage.wallet.release(stage.context(), &with_total("74999.7")).await;
-    assert_eq!(refusal(early), "conflict", "the settlement is still on its way");
+    assert_eq!(refusal(early), "capture_pending", "the settlement is still on its way");
     let trade = SettleRequest {
         buyer_fee: fee("149.7"),
         seller_fee: fee("74.85"),

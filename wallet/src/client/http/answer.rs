@@ -168,7 +168,7 @@ mod tests {
                 ("USER_NOT_FOUND", WalletError::UserNotFound),
                 ("RESERVATION_NOT_FOUND", WalletError::ReservationNotFound),
                 ("SERVICE_DOWN", WalletError::WalletServiceDown),
-                ("CAPTURE_PENDING", WalletError::Conflict(text("why"))),
+                ("CAPTURE_PENDING", WalletError::CapturePending),
                 ("READ_ONLY_MODE_ACTIVE", WalletError::ReadOnly),
                 ("RATE_LIMITED", limited.clone()),
                 ("INTERNAL_ERROR", WalletError::InvalidResponse(text("why"))),

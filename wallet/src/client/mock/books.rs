@@ -178,7 +178,7 @@ impl Books {
             self.reservations.get_mut(&key).ok_or(WalletError::ReservationNotFound)?;
         match request.captured_total {
             Some(total) if reservation.captured < total => {
-                return Err(conflict("a capture is missing"));
+                return Err(WalletError::CapturePending);
             }
             Some(total) if reservation.captured > total => {
                 return Err(conflict("more was captured"));

@@ -107,8 +107,11 @@ fn burned_orders_count_as_reservations() {
     bank.apply(Command::Release(release(2, None)));
     let third = bank.apply(Command::Reserve(reserve(ALICE, USDT, 1, 3)));
     assert_eq!(refused(&third), RejectReason::CapacityExhausted);
+    // Nobody has to wait for room: what was not burned cannot come late either.
     let burn = bank.apply(Command::Release(release(4, None)));
-    assert_eq!(refused(&burn), RejectReason::CapacityExhausted);
+    assert_eq!(refused(&burn), RejectReason::UnknownReservation);
+    let late = bank.apply(Command::Reserve(reserve(ALICE, USDT, 1, 4)));
+    assert_eq!(refused(&late), RejectReason::CapacityExhausted);
 }
 
 #[test]

@@ -153,6 +153,19 @@ impl World {
         done
     }
 
+    /// A trade on its way to the wallet.
+    pub(in crate::reconcile::tests) fn due_trade(&self, number: TradeId) -> DueTrade {
+        let settle = self.settle_of(number);
+        let mut trade = due(number.0);
+        trade.request.buyer_order_id = Uuid::from_u128(settle.buyer_order);
+        trade.request.seller_order_id = Uuid::from_u128(settle.seller_order);
+        trade.request.base_amount = settle.base_amount;
+        trade.request.quote_amount = settle.quote_amount;
+        (trade.request.buyer_fee, trade.request.seller_fee) = (settle.buyer_fee, settle.seller_fee);
+        trade.request.credit_to = settle.credit_to;
+        trade
+    }
+
     /// Nobody knows what became of a trade.
     pub(in crate::reconcile::tests) fn bury(&mut self, number: TradeId) {
         let Due { event_sequence, .. } = self.due[&number];
