@@ -21,6 +21,7 @@ use crate::exit_status;
 use crate::genesis::{self, GenesisError};
 use crate::ids;
 use crate::limits::{EXPECTED_CLIENT_IDS, EXPECTED_ORDERS, SECRET_BYTES, WALLET_TOKEN_TTL};
+use crate::metrics::{Metrics, Sources, Tally, TallyFeed};
 use crate::money::{self, Money, MoneyError, Venue};
 use crate::replies::{Answer, Waiter};
 use crate::router;
@@ -94,7 +95,7 @@ impl App {
     pub async fn start(config: Config) -> Result<Self, AppError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let (recovery, at) = (config.clone(), Arc::clone(&clock));
-        let Recovered { views, running, bank, secret, commands, last_event } =
+        let Recovered { views, tally, running, bank, secret, commands, last_event } =
             tokio::task::spawn_blocking(move || recover(&recovery, at)).await??;
         let exchange = Exchange::new(running.ingress(), config.server.request_timeout);
         let exchange = Arc::new(exchange);
@@ -113,7 +114,19 @@ impl App {
         let money = Money::start(&config, venue, bank, token).await?;
         let bounds = Arc::new(RequestBounds { body_bytes: config.server.body_bytes_max });
         let handles = Arc::new(money.state());
-        let state = AppState { exchange, views, authenticator, clock, bounds, money: handles };
+        let metrics = Metrics::of_exchange(Sources {
+            tally,
+            views: Arc::clone(&views),
+            exchange: Arc::clone(&exchange),
+            cursors: running.cursors(),
+            counters: running.counters(),
+            input_slots: config.pipeline.input_slots as u64,
+            money: Arc::clone(&handles),
+            clock: Arc::clone(&clock),
+        });
+        let metrics = Arc::new(metrics);
+        let state =
+            AppState { exchange, views, authenticator, clock, bounds, money: handles, metrics };
         let mut servers = Vec::new();
         let (server, at) = (&config.server, &config.server.listen);
         let public = Server::bind(*at, router::public(state.clone()), server).await?;
@@ -124,7 +137,7 @@ impl App {
         let mut wallet_address = None;
         if let Some(teller) = money.teller() {
             let door = wallet_server::Door::of(&state);
-            let server = wallet_server::bind(&config, teller, door).await?;
+            let server = wallet_server::bind(&config, teller, door, &state.metrics, false).await?;
             wallet_address = Some(server.address());
             servers.push(server);
         }
@@ -192,6 +205,7 @@ impl App {
 /// What a start finds on disk.
 struct Recovered {
     views: Arc<Views>,
+    tally: Arc<Tally>,
     running: Running<Engine, Waiter>,
     bank: Option<Bank>,
     secret: [u8; SECRET_BYTES],
@@ -201,7 +215,9 @@ struct Recovered {
 
 fn recover(config: &Config, clock: Arc<dyn Clock>) -> Result<Recovered, AppError> {
     let views = Arc::new(Views::default());
-    let mut outlets: Vec<Box<dyn Outlet<Engine>>> = vec![Box::new(ViewFeed(Arc::clone(&views)))];
+    let tally = Arc::new(Tally::default());
+    let mut outlets: Vec<Box<dyn Outlet<Engine>>> =
+        vec![Box::new(ViewFeed(Arc::clone(&views))), Box::new(TallyFeed(Arc::clone(&tally)))];
     let options = config.pipeline_options();
     let engine = Engine::new(EngineOptions {
         hash_secret: secret()?,
@@ -220,7 +236,7 @@ fn recover(config: &Config, clock: Arc<dyn Clock>) -> Result<Recovered, AppError
         WalletBackend::Http => None,
     };
     let running = pipeline::start(recovered, &options, outlets, clock)?;
-    Ok(Recovered { views, running, bank, secret, commands, last_event })
+    Ok(Recovered { views, tally, running, bank, secret, commands, last_event })
 }
 
 /// What the exchange shows to a wallet in another process that checks tokens with the same key.

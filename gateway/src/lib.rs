@@ -24,6 +24,7 @@ pub mod genesis;
 mod hs256;
 pub mod ids;
 pub mod limits;
+pub mod metrics;
 pub mod money;
 mod offline;
 pub mod replies;

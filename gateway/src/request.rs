@@ -2,6 +2,8 @@
 //! Knows nothing of resources. Invariant: the outermost layer writes every refusal, so each carries
 //! the id of its request, and a log line never holds a token or a body.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, MatchedPath, Path, Request, State};
 use axum::http::request::Parts;
@@ -10,6 +12,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use uuid::Uuid;
+use wallet::traffic::Traffic;
 
 use crate::error::{ApiError, ErrorCode};
 use crate::fields::Fields;
@@ -46,7 +49,12 @@ impl<S: Send + Sync> FromRequestParts<S> for RequestId {
 }
 
 /// The outermost layer: gives the request its id, writes refusals, logs one line.
-pub async fn envelope(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
+pub async fn envelope(
+    State((state, traffic)): State<(AppState, Arc<Traffic>)>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let _under_way = traffic.begin();
     let started_ns = state.clock.monotonic_ns();
     let id = RequestId::of(request.headers());
     let method = request.method().clone();
@@ -60,6 +68,7 @@ pub async fn envelope(State(state): State<AppState>, mut request: Request, next:
         tracing::error!(request_id = id.0, "a handler panicked");
     }
     if let Some(refusal) = response.extensions_mut().remove::<ApiError>() {
+        traffic.refused(refusal.code().name());
         let mut answer = refusal.into_answer(&id.0);
         for name in [header::ALLOW, REPLAYED] {
             if let Some(value) = response.headers_mut().remove(&name) {
@@ -72,10 +81,12 @@ pub async fn envelope(State(state): State<AppState>, mut request: Request, next:
         response.headers_mut().insert(REQUEST_ID, value);
     }
     let latency_us = (state.clock.monotonic_ns() - started_ns) / NS_PER_US;
+    let template = route.as_ref().map(MatchedPath::as_str);
+    traffic.answered(&method, template, response.status(), latency_us);
     tracing::debug!(
         request_id = id.0,
         %method,
-        route = route.as_ref().map_or("", MatchedPath::as_str),
+        route = template.unwrap_or_default(),
         status = response.status().as_u16(),
         latency_us,
         "request"

@@ -2,10 +2,13 @@
 //! Invariant: the public router has no admin path, and whatever no path matches is refused with the
 //! same body as everything else.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{delete, get, post};
 use tower_http::catch_panic::CatchPanicLayer;
+use wallet::traffic::Traffic;
 
 use crate::error::{ApiError, ErrorCode};
 use crate::request;
@@ -30,7 +33,8 @@ pub fn public(state: AppState) -> Router {
         .route("/trades/{symbol}/recent", get(market_data::recent_trades))
         .route("/symbols", get(market_data::symbols))
         .route("/balances", get(balances::list));
-    finish(Router::new().nest("/api/v1", api), state)
+    let traffic = Arc::clone(&state.metrics.public);
+    finish(Router::new().nest("/api/v1", api), state, traffic)
 }
 
 /// What operators reach, on a listener of its own.
@@ -48,16 +52,18 @@ pub fn operators(state: AppState) -> Router {
         .route("/settlements/dlq/{trade_id}", delete(settlements::discard))
         .route("/reconciliation", get(settlements::reconciliation))
         .route("/reconciliation/run", post(settlements::reconcile));
-    finish(Router::new().nest("/api/v1/admin", api), state)
+    let router = Router::new().nest("/api/v1/admin", api).route("/metrics", get(health::metrics));
+    let traffic = Arc::clone(&state.metrics.admin);
+    finish(router, state, traffic)
 }
 
-fn finish(router: Router<AppState>, state: AppState) -> Router {
+fn finish(router: Router<AppState>, state: AppState, traffic: Arc<Traffic>) -> Router {
     router
         .route("/health", get(health::health))
         .route("/ready", get(health::ready))
         .fallback(|| async { ApiError::new(ErrorCode::NotFound) })
         .method_not_allowed_fallback(|| async { ApiError::new(ErrorCode::MethodNotAllowed) })
         .layer(CatchPanicLayer::custom(request::panicked))
-        .layer(from_fn_with_state(state.clone(), request::envelope))
+        .layer(from_fn_with_state((state.clone(), traffic), request::envelope))
         .with_state(state)
 }

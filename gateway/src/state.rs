@@ -11,6 +11,7 @@ use wallet::client::WalletClient;
 use crate::auth::Authenticator;
 use crate::convert::NS_PER_S;
 use crate::exchange::Exchange;
+use crate::metrics::Metrics;
 use crate::money::{Funds, Reconciliation};
 use crate::views::Views;
 
@@ -23,6 +24,7 @@ pub struct AppState {
     pub clock: Arc<dyn Clock>,
     pub bounds: Arc<RequestBounds>,
     pub money: Arc<MoneyState>,
+    pub metrics: Arc<Metrics>,
 }
 
 /// What handlers reach of the money side.

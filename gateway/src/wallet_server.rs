@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::header;
+use axum::http::{StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
+use axum::routing::get;
 use pipeline::{Clock, Stopped, SystemClock};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -21,6 +22,7 @@ use crate::app::AppError;
 use crate::auth::{Authenticator, Scope};
 use crate::config::Config;
 use crate::convert::NS_PER_S;
+use crate::metrics::Metrics;
 use crate::money::{self, MoneyError};
 use crate::server::{ListenError, Server};
 use crate::state::AppState;
@@ -40,18 +42,32 @@ impl Door {
     }
 }
 
-/// The wallet's listener.
+/// The wallet's listener. One that is alone in its process answers scrapes, too; beside an exchange
+/// that shows everything.
 pub(crate) async fn bind(
     config: &Config,
     teller: Teller,
     door: Door,
+    metrics: &Arc<Metrics>,
+    is_alone: bool,
 ) -> Result<Server, ListenError> {
     let clock = Arc::clone(&door.clock);
     let body_bytes = config.server.body_bytes_max;
     let options = ServiceOptions { body_bytes, ..ServiceOptions::default() };
-    let service = ServiceState::new(teller, options, clock);
-    let router: Router = service::router(service).layer(from_fn_with_state(door, let_in));
+    let traffic = Arc::clone(&metrics.wallet);
+    let service = ServiceState::new(teller, options, clock).counted_by(traffic);
+    let own = if is_alone { scrapes(Arc::clone(metrics)) } else { Router::new() };
+    let router = service::router_with(service, own).layer(from_fn_with_state(door, let_in));
     Server::bind(config.wallet.listen, router, &config.server).await
+}
+
+/// Without a token, as scrapers have none.
+fn scrapes(metrics: Arc<Metrics>) -> Router<ServiceState> {
+    let scrape = move || {
+        let metrics = Arc::clone(&metrics);
+        async move { metrics.scrape().map_err(|_| StatusCode::INTERNAL_SERVER_ERROR) }
+    };
+    Router::new().route("/metrics", get(scrape))
 }
 
 /// Names the caller to the service; a token that does not verify is as good as none.
@@ -96,7 +112,9 @@ impl WalletApp {
         let (bank, secret) = opened.await??;
         bank.add_assets(&config.wallet.assets).await.map_err(MoneyError::Bank)?;
         let authenticator = Arc::new(Authenticator::new(&secret, config.auth.clone()));
-        let server = bind(&config, bank.teller(), Door { authenticator, clock }).await?;
+        let metrics = Arc::new(Metrics::of_wallet(bank.teller(), &*clock));
+        let door = Door { authenticator, clock };
+        let server = bind(&config, bank.teller(), door, &metrics, true).await?;
         let address = server.address();
         if !address.ip().is_loopback() {
             tracing::warn!(%address, "listening beyond this machine without TLS");

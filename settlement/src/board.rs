@@ -10,8 +10,9 @@ use hdrhistogram::Histogram;
 use parking_lot::{Mutex, RwLock};
 use uuid::Uuid;
 use wallet::client::Settlement;
+use wallet::durations::{Durations, DurationsSnapshot};
 
-use crate::limits::RECENT_MAX;
+use crate::limits::{DELAY_BOUNDS_US, RECENT_MAX};
 use crate::outcome::Class;
 use crate::progress::Progress;
 
@@ -119,6 +120,7 @@ pub struct Board {
     waits: AtomicU64,
     /// From trade to settlement, microseconds.
     delays: Mutex<Histogram<u64>>,
+    delays_by_size: Durations,
 }
 
 /// Longest delay that is told apart: an hour, microseconds.
@@ -137,6 +139,7 @@ impl Board {
             calls: AtomicU64::new(0),
             waits: AtomicU64::new(0),
             delays: Mutex::new(delays.expect("the bounds are in order")),
+            delays_by_size: Durations::new(&DELAY_BOUNDS_US),
         }
     }
 
@@ -176,6 +179,7 @@ impl Board {
     pub(crate) fn settle(&self, trade: TradeId, traded_ns: u64, settlement: Settlement) {
         self.count(|board| &board.settled, 1);
         let delay_us = settlement.settled_at_ns.saturating_sub(traded_ns) / 1_000;
+        self.delays_by_size.record(delay_us);
         self.delays.lock().saturating_record(delay_us.clamp(1, DELAY_MAX_US));
         let mut view = self.view.write();
         let recent = &mut view.recent;
@@ -193,6 +197,12 @@ impl Board {
     #[must_use]
     pub fn delay_us(&self, quantile: f64) -> u64 {
         self.delays.lock().value_at_quantile(quantile)
+    }
+
+    /// Delays from trade to settlement by size.
+    #[must_use]
+    pub fn delays(&self) -> DurationsSnapshot {
+        self.delays_by_size.snapshot()
     }
 
     #[must_use]

@@ -46,6 +46,25 @@ pub const DISCARDED_MAX: usize = 10_000;
 
 /// Settlements whose id and time can be asked for without asking the wallet.
 pub const RECENT_MAX: usize = 100_000;
+/// Upper bounds of the buckets of delays from trade to settlement, microseconds.
+pub const DELAY_BOUNDS_US: [u64; 16] = [
+    1_000,
+    2_500,
+    5_000,
+    10_000,
+    25_000,
+    50_000,
+    100_000,
+    250_000,
+    500_000,
+    1_000_000,
+    2_500_000,
+    5_000_000,
+    30_000_000,
+    120_000_000,
+    600_000_000,
+    3_600_000_000,
+];
 /// Orders of operators that wait.
 pub const REQUESTS_MAX: usize = 64;
 

@@ -26,6 +26,7 @@ use crate::limits::BREACHES_MAX;
 
 mod checks;
 mod funded;
+mod sums;
 
 /// Something that does not agree.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -51,6 +52,9 @@ pub struct Report {
     pub unsettled: usize,
     pub ahead: usize,
     pub breaches: Vec<Breach>,
+    /// Units by which each asset of the ledger is off zero: all 0 in a sound one. For metrics only.
+    #[serde(skip)]
+    pub unbalanced: BTreeMap<String, i128>,
 }
 
 /// What a trade moves, in the names of the exchange.

@@ -10,8 +10,8 @@ use std::time::Duration;
 use engine::{Amount, AssetCode, AssetId, Frame};
 use journal::SyncPolicy;
 use pipeline::{
-    Clock, Cursors, EventLogReader, Ingress, Lane, Outlet, PipelineError, Reply, Running, Stopped,
-    SubmitError,
+    Clock, Counters, Cursors, EventLogReader, Ingress, Lane, Outlet, PipelineError, Reply, Running,
+    Stopped, SubmitError,
 };
 use tokio::sync::oneshot;
 
@@ -161,6 +161,7 @@ struct Shared {
     ingress: Ingress<Ledger, Waiter>,
     views: Arc<Views>,
     cursors: Arc<Cursors>,
+    counters: Arc<Counters>,
     sync: SyncPolicy,
     timeout: Duration,
     fund: bool,
@@ -177,6 +178,18 @@ impl Teller {
     #[must_use]
     pub fn cursors(&self) -> &Cursors {
         &self.shared.cursors
+    }
+
+    /// What the ledger's pipeline counts.
+    #[must_use]
+    pub fn counters(&self) -> &Counters {
+        &self.shared.counters
+    }
+
+    /// Commands in flight, and how many there may be.
+    #[must_use]
+    pub fn depth(&self) -> (u64, u64) {
+        self.shared.ingress.depth()
     }
 
     /// Whether money that comes in is lent to trading.
@@ -389,6 +402,7 @@ impl Bank {
             ingress: running.ingress(),
             views,
             cursors: running.cursors(),
+            counters: running.counters(),
             sync: options.pipeline.journal.sync,
             timeout: options.timeout,
             fund: options.fund,

@@ -283,6 +283,11 @@ pub trait WalletClient: Send + Sync + fmt::Debug {
     /// Whether the wallet can serve.
     async fn health_check(&self, context: CallContext) -> Result<(), WalletError>;
 
+    /// What was counted, where calls can fail on their way.
+    fn counted(&self) -> Option<metrics::MetricsSnapshot> {
+        None
+    }
+
     /// Waits for the calls in flight; every later call is refused with [`WalletError::Closed`].
     async fn close(&self);
 }

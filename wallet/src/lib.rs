@@ -9,9 +9,11 @@
 pub mod audit;
 pub mod bank;
 pub mod client;
+pub mod durations;
 pub mod ids;
 pub mod ledger;
 pub mod limits;
 pub mod service;
+pub mod traffic;
 pub mod views;
 pub mod wire;

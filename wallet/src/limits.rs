@@ -45,5 +45,7 @@ pub const TRADING_KEPT_MAX: usize = 1 << 18;
 pub const SETTLEMENTS_KEPT_MAX: usize = 1 << 20;
 /// Funding events that a reader may be behind before it reads the log.
 pub const FUNDING_EVENTS_KEPT: usize = 1 << 16;
+/// Routes of one listener whose requests are counted apart, those of no route among them.
+pub const ROUTES_MAX: usize = 256;
 /// Funding events in one answer.
 pub const FUNDING_EVENTS_PAGE_MAX: usize = 1_000;

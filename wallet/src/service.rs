@@ -28,7 +28,7 @@ mod wallets;
 
 pub use caller::Caller;
 pub use openapi::document;
-pub use router::router;
+pub use router::{router, router_with};
 pub use state::{ServiceOptions, ServiceState};
 
 #[cfg(test)]

@@ -12,10 +12,12 @@ use tokio::sync::watch;
 
 pub mod history;
 mod model;
+mod tally;
 mod transactions;
 
 pub use history::{Moment, Past, Until};
 pub use model::{AssetView, Settled, SettlementView, WalletView};
+pub use tally::{Moved, Tally};
 pub use transactions::{Kept, TransactionView};
 
 use crate::client::FundingEvent;
@@ -158,6 +160,12 @@ impl Views {
     #[must_use]
     pub fn reservation(&self, id: TransactionId) -> Option<(ReservationState, WalletView)> {
         self.model.read().reservation(id)
+    }
+
+    /// What was counted since the journal began.
+    #[must_use]
+    pub fn tally(&self) -> Tally {
+        self.model.read().tally.clone()
     }
 
     /// When the transaction with this number began, for its id.

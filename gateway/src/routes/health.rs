@@ -1,5 +1,5 @@
-//! Owns the two questions of an operator's probe: is it alive, may it get requests.
-//! Knows nothing of why not.
+//! Owns what an operator's tools ask without a token: is it alive, may it get requests, what does
+//! it count. Knows nothing of why not.
 
 use axum::Json;
 use axum::extract::State;
@@ -25,4 +25,12 @@ pub(crate) async fn ready(
     }
     let body = json!({"status": "ready", "seq": state.views.sequence()});
     Ok(Json(body).into_response())
+}
+
+/// What the process counts. Without a token, as scrapers have none: on the operators' listener only.
+pub(crate) async fn metrics(
+    State(state): State<AppState>,
+    NoQuery: NoQuery,
+) -> Result<Response, ApiError> {
+    state.metrics.scrape()
 }

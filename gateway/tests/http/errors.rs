@@ -191,7 +191,7 @@ async fn a_panic_is_500_and_its_request_id_is_logged() {
     let router = Router::new()
         .route("/panic", get(fail))
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(from_fn_with_state(state, envelope));
+        .layer(from_fn_with_state((state, Arc::default()), envelope));
     let request = Request::get("/panic").header("x-request-id", "abc-123");
     let answer = answer(router, request.body(Body::empty()).unwrap()).await;
     let refused = answer.refused(500, "INTERNAL_ERROR");

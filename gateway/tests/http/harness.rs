@@ -80,7 +80,11 @@ impl Exchange {
     }
 
     pub(crate) async fn start_in(data_dir: &Path, more: &str) -> Result<Self, AppError> {
-        let app = App::start(config(data_dir, more)).await?;
+        Self::start_with(config(data_dir, more)).await
+    }
+
+    pub(crate) async fn start_with(config: Config) -> Result<Self, AppError> {
+        let app = App::start(config).await?;
         let public = router::public(app.state().clone());
         let admin = router::operators(app.state().clone());
         Ok(Self { app, public, admin, _directory: None })

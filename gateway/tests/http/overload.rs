@@ -13,6 +13,7 @@ use gateway::auth::{Authenticator, Scope};
 use gateway::config::WalletBackend;
 use gateway::exchange::Exchange;
 use gateway::limits::CLOSED_ORDERS_PER_ACCOUNT_MAX;
+use gateway::metrics::{Metrics, Sources};
 use gateway::money::{Money, Venue};
 use gateway::replies::Waiter;
 use gateway::state::{AppState, RequestBounds};
@@ -77,13 +78,25 @@ impl Standing {
         }
         stages.step_all();
 
+        let money = Arc::new(money.state());
+        let metrics = Metrics::of_exchange(Sources {
+            tally: Arc::default(),
+            views: Arc::clone(&views),
+            exchange: Arc::clone(&exchange),
+            cursors: stages.cursors(),
+            counters: stages.counters(),
+            input_slots: 64,
+            money: Arc::clone(&money),
+            clock: clock.clone(),
+        });
         let state = AppState {
             exchange,
             views,
             authenticator: Arc::new(Authenticator::new(&[7; 32], config.auth)),
             clock,
             bounds: Arc::new(RequestBounds { body_bytes: 1024 }),
-            money: Arc::new(money.state()),
+            money,
+            metrics: Arc::new(metrics),
         };
         let scopes = [Scope::Read, Scope::Trade];
         let hour = Duration::from_secs(3600);

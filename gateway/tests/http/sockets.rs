@@ -15,7 +15,7 @@ async fn read_all(stream: &mut TcpStream) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-async fn ask(address: SocketAddr, path: &str) -> String {
+pub(crate) async fn ask(address: SocketAddr, path: &str) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let head = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
     stream.write_all(head.as_bytes()).await.unwrap();
@@ -44,7 +44,7 @@ async fn a_head_that_does_not_come_ends_the_connection() {
 }
 
 /// What the exchange says to this head of a request.
-async fn say(address: SocketAddr, head: &str) -> String {
+pub(crate) async fn say(address: SocketAddr, head: &str) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(head.as_bytes()).await.unwrap();
     read_all(&mut stream).await

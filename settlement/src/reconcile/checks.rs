@@ -49,6 +49,7 @@ impl Reconciler {
             unsettled: self.traded.len(),
             ahead: self.settled.len(),
             breaches,
+            unbalanced: super::sums::unbalanced(ledger),
         }
     }
 

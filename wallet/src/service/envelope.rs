@@ -37,13 +37,15 @@ pub(super) async fn envelope(
     let started_ns = state.monotonic_ns();
     let id = request_id(request.headers());
     let method = request.method().clone();
-    let route = request.extensions().get::<MatchedPath>().cloned();
-    let route = route.as_ref().map_or("", MatchedPath::as_str);
+    let matched = request.extensions().get::<MatchedPath>().cloned();
+    let route = matched.as_ref().map_or("", MatchedPath::as_str);
+    let _under_way = state.traffic().begin();
     let mut response = match check_head(&request) {
         Ok(()) => next.run(request).await,
         Err(code) => ApiError::new(code).into_response(),
     };
     if let Some(refusal) = response.extensions_mut().remove::<ApiError>() {
+        state.traffic().refused(refusal.code().name());
         match refusal.code() {
             ErrorCode::IdempotencyMismatch => {
                 tracing::error!(request_id = id, route, "a known key came with another request");
@@ -63,6 +65,8 @@ pub(super) async fn envelope(
         headers.insert(REQUEST_ID, value);
     }
     let latency_us = state.monotonic_ns().saturating_sub(started_ns) / NS_PER_US;
+    let template = matched.as_ref().map(MatchedPath::as_str);
+    state.traffic().answered(&method, template, response.status(), latency_us);
     let status = response.status().as_u16();
     tracing::debug!(request_id = id, %method, route, status, latency_us, "wallet request");
     response

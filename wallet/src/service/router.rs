@@ -15,7 +15,11 @@ use super::state::ServiceState;
 /// extensions of each request that has a valid token; a request without one is refused with 401,
 /// but for the probes and the document.
 pub fn router(state: ServiceState) -> Router {
-    let mut router = Router::new();
+    router_with(state, Router::new())
+}
+
+/// The same with paths of the server's own, within the same layers.
+pub fn router_with(state: ServiceState, mut router: Router<ServiceState>) -> Router {
     for route in all(state.options()) {
         router = router.route(&route.path, route.handler);
     }

@@ -18,6 +18,7 @@ use crate::bank::{Answered, Teller};
 use crate::ids;
 use crate::ledger::Command;
 use crate::ledger::types::TransactionId;
+use crate::traffic::Traffic;
 use crate::views::{AssetView, Kept, Views, WalletView};
 use crate::wire::Assets;
 
@@ -52,6 +53,7 @@ pub struct ServiceState {
     options: ServiceOptions,
     clock: Arc<dyn Clock>,
     assets: Assets,
+    traffic: Arc<Traffic>,
 }
 
 impl ServiceState {
@@ -62,7 +64,18 @@ impl ServiceState {
         let assets = teller.views().assets();
         let assets = Assets::new(assets.iter().map(|asset| (asset.code, asset.scale)));
         // The ledger keeps one scale for each asset, within the bound.
-        Self { teller, options, clock, assets: assets.unwrap_or_default() }
+        let (assets, traffic) = (assets.unwrap_or_default(), Arc::default());
+        Self { teller, options, clock, assets, traffic }
+    }
+
+    /// The same, counting its requests there.
+    #[must_use]
+    pub fn counted_by(self, traffic: Arc<Traffic>) -> Self {
+        Self { traffic, ..self }
+    }
+
+    pub(super) fn traffic(&self) -> &Traffic {
+        &self.traffic
     }
 
     pub(super) fn teller(&self) -> &Teller {

@@ -8,6 +8,7 @@ use engine::{Amount, AssetCode, AssetId, Frame, SignedAmount};
 use uuid::Uuid;
 
 use super::history::{Head, History, Moment, Past, Until};
+use super::tally::Tally;
 use super::transactions::{Kept, TransactionView, Transactions};
 use crate::client::FundingEvent;
 use crate::ids;
@@ -92,6 +93,7 @@ pub(super) struct Model {
     funding: VecDeque<FundingEvent>,
     /// Commands up to here may have funding events that are not kept.
     funding_floor: u64,
+    pub(super) tally: Tally,
 }
 
 impl Model {
@@ -110,12 +112,14 @@ impl Model {
             by_order: HashMap::new(),
             funding: VecDeque::new(),
             funding_floor: 0,
+            tally: Tally::default(),
         }
     }
 
     pub(super) fn apply(&mut self, frame: &Frame<Command>, events: &[Event]) {
         self.sequence = frame.sequence;
         for event in events {
+            self.count(event);
             match event {
                 Event::Committed(head) => self.commit(frame, head, events),
                 Event::Posted(leg) => self.post(frame, leg),
@@ -127,6 +131,14 @@ impl Model {
                 _ => self.describe(frame, event),
             }
         }
+    }
+
+    fn count(&mut self, event: &Event) {
+        let asset = match event {
+            Event::Committed(head) => self.wallet(head.wallet).map(|wallet| wallet.asset),
+            _ => None,
+        };
+        self.tally.count(event, asset);
     }
 
     /// What assets and wallets are.

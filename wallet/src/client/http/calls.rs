@@ -12,7 +12,7 @@ use super::answer::Reply;
 use super::transport::Outgoing;
 use super::{HttpWalletClient, unreadable, unreadable_field, unsendable};
 use crate::client::limits::{FUNDING_EVENTS_MAX, FUNDING_WAIT_MAX};
-use crate::client::metrics::Method;
+use crate::client::metrics::{Method, MetricsSnapshot};
 use crate::client::resilience::Call;
 use crate::client::{
     CallContext, Concluded, FundingEvent, ReleaseRequest, Released, Reservation, ReserveRequest,
@@ -206,6 +206,10 @@ impl WalletClient for HttpWalletClient {
     async fn health_check(&self, context: CallContext) -> Result<(), WalletError> {
         let outgoing = Outgoing::get(paths::HEALTH.to_owned());
         self.call(self.plain(Method::HealthCheck, context), outgoing, Reply::accepted).await
+    }
+
+    fn counted(&self) -> Option<MetricsSnapshot> {
+        Some(self.metrics().snapshot())
     }
 
     async fn close(&self) {

@@ -1,0 +1,114 @@
+//! Owns how numbers become lines of a scrape. Knows nothing of where they come from.
+//! Invariant: a family is written once with its help and type; money comes in as integers and is
+//! never turned into anything else.
+
+use std::fmt;
+
+use prometheus_client::encoding::{
+    DescriptorEncoder, EncodeCounterValue, EncodeGaugeValue, EncodeLabelSet, EncodeMetric,
+    MetricEncoder, NoLabelSet,
+};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use wallet::durations::DurationsSnapshot;
+
+const US_PER_S: f64 = 1e6;
+
+/// The text under way.
+pub(super) struct Page<'a>(pub(super) DescriptorEncoder<'a>);
+
+impl Page<'_> {
+    fn family(
+        &mut self,
+        name: &'static str,
+        help: &'static str,
+        kind: MetricType,
+        write: impl FnOnce(MetricEncoder<'_>) -> fmt::Result,
+    ) -> fmt::Result {
+        write(self.0.encode_descriptor(name, help, None, kind)?)
+    }
+
+    /// Something that only grows; the sample's name gets `_total`.
+    pub(super) fn counter(
+        &mut self,
+        name: &'static str,
+        help: &'static str,
+        n: u64,
+    ) -> fmt::Result {
+        self.family(name, help, MetricType::Counter, |to| ConstCounter::new(n).encode(to))
+    }
+
+    pub(super) fn counters<L: EncodeLabelSet, N: EncodeCounterValue>(
+        &mut self,
+        name: &'static str,
+        help: &'static str,
+        samples: impl IntoIterator<Item = (L, N)>,
+    ) -> fmt::Result {
+        self.family(name, help, MetricType::Counter, |mut to| {
+            for (labels, n) in samples {
+                ConstCounter::new(n).encode(to.encode_family(&labels)?)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Something that goes up and down.
+    pub(super) fn gauge<V: EncodeGaugeValue>(
+        &mut self,
+        name: &'static str,
+        help: &'static str,
+        value: V,
+    ) -> fmt::Result {
+        self.family(name, help, MetricType::Gauge, |mut to| to.encode_gauge(&value))
+    }
+
+    pub(super) fn gauges<L: EncodeLabelSet, V: EncodeGaugeValue>(
+        &mut self,
+        name: &'static str,
+        help: &'static str,
+        samples: impl IntoIterator<Item = (L, V)>,
+    ) -> fmt::Result {
+        self.family(name, help, MetricType::Gauge, |mut to| {
+            for (labels, value) in samples {
+                to.encode_family(&labels)?.encode_gauge(&value)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Durations, in seconds.
+    pub(super) fn durations(
+        &mut self,
+        name: &'static str,
+        help: &'static str,
+        durations: &DurationsSnapshot,
+    ) -> fmt::Result {
+        self.family(name, help, MetricType::Histogram, |to| write_durations(to, durations))
+    }
+
+    pub(super) fn durations_by<'a, L: EncodeLabelSet>(
+        &mut self,
+        name: &'static str,
+        help: &'static str,
+        samples: impl IntoIterator<Item = (L, &'a DurationsSnapshot)>,
+    ) -> fmt::Result {
+        self.family(name, help, MetricType::Histogram, |mut to| {
+            for (labels, durations) in samples {
+                write_durations(to.encode_family(&labels)?, durations)?;
+            }
+            Ok(())
+        })
+    }
+}
+
+fn write_durations(mut to: MetricEncoder<'_>, durations: &DurationsSnapshot) -> fmt::Result {
+    let bounds = durations.bounds_us.iter().map(|us| seconds(*us)).chain([f64::INFINITY]);
+    let buckets: Vec<_> = bounds.zip(durations.buckets.iter().copied()).collect();
+    to.encode_histogram::<NoLabelSet>(seconds(durations.sum_us), durations.count(), &buckets, None)
+}
+
+/// Time, not money: a float is what the format has for it.
+#[expect(clippy::cast_precision_loss, reason = "microseconds of centuries are exact")]
+pub(super) fn seconds(us: u64) -> f64 {
+    us as f64 / US_PER_S
+}

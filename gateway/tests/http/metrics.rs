@@ -1,0 +1,282 @@
+//! What a scrape shows: every line read the way a scraper does, and numbers that move with what
+//! they count.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::http::Method;
+use gateway::auth::{Authenticator, Scope};
+use gateway::config::WalletBackend;
+use gateway::wallet_server::WalletApp;
+use gateway::{ids, token_key};
+use pipeline::{Clock, SystemClock};
+use serde_json::{Value, json};
+use settlement::limits::POLL_EVERY;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use wallet::client::CallContext;
+
+use crate::harness::{Exchange, config, limit};
+use crate::scrape::Scrape;
+use crate::sockets::{ask, say};
+
+async fn scrape(address: SocketAddr) -> Scrape {
+    let answer = ask(address, "/metrics").await;
+    let (head, page) = answer.split_once("\r\n\r\n").expect("an answer");
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+    assert!(head.contains("content-type: application/openmetrics-text; version=1.0.0"), "{head}");
+    Scrape::read(page)
+}
+
+async fn scraped(exchange: &Exchange) -> Scrape {
+    scrape(exchange.app.admin_address()).await
+}
+
+/// Waits until everything that was traded is settled.
+async fn settled(exchange: &Exchange, trades: u64) {
+    let board = exchange.app.state().money.desk.board();
+    while board.counts().settled < trades {
+        tokio::time::sleep(POLL_EVERY).await;
+    }
+}
+
+async fn trade(exchange: &Exchange) {
+    exchange.limit("seller", "SELL", "0.5", "50000").await;
+    exchange.limit("buyer", "BUY", "0.5", "50000").await;
+}
+
+#[tokio::test]
+async fn values_move_with_orders_trades_and_settlements() {
+    let exchange = Exchange::start().await;
+    exchange.fund().await;
+    let before = scraped(&exchange).await;
+    trade(&exchange).await;
+    exchange.limit("buyer", "BUY", "0.1", "49000").await;
+    exchange.place("buyer", limit("BUY", "90", "50000")).await.refused(400, "INSUFFICIENT_BALANCE");
+    exchange.get("buyer", "/api/v1/orders/nothing").await.refused(404, "ORDER_NOT_FOUND");
+    settled(&exchange, 1).await;
+    let after = scraped(&exchange).await;
+    let moved = |series: &str| {
+        let old = before.of(series.split('{').next().unwrap()).find(|(name, _)| *name == series);
+        after.number(series) - old.map_or(0, |(_, value)| value.parse().unwrap())
+    };
+    for (series, by) in [
+        ("exchange_trades_total{symbol=\"BTC/USDT\"}", 1),
+        ("exchange_orders_accepted_total", 3),
+        ("exchange_orders_open", 1),
+        ("exchange_orders_closed_total{reason=\"FILLED\"}", 2),
+        ("exchange_commands_accepted_total", 3),
+        ("exchange_commands_refused_total{reason=\"INSUFFICIENT_BALANCE\"}", 1),
+        ("settlements_total{status=\"settled\"}", 1),
+        ("settlements_total{status=\"failed\"}", 0),
+        ("settlement_jobs_submitted_total", 1),
+        ("settlement_jobs_processed_total", 1),
+        ("settlement_duration_seconds_count", 1),
+        ("pipeline_commands_total{pipeline=\"exchange\"}", 4),
+        ("pipeline_commands_total{pipeline=\"wallet\"}", 1),
+        ("wallet_transactions_total", 1),
+        ("http_refusals_total{listener=\"public\",code=\"ORDER_NOT_FOUND\"}", 1),
+    ] {
+        assert_eq!(moved(series), by, "{series}");
+    }
+    let sequence = exchange.sequence();
+    for stage in ["published", "journaled", "durable", "matched", "released"] {
+        let series = format!("pipeline_sequence{{pipeline=\"exchange\",stage=\"{stage}\"}}");
+        assert_eq!(after.number(&series), sequence, "{stage}");
+    }
+    let posts = "listener=\"public\",method=\"POST\",route=\"/api/v1/orders\"";
+    assert_eq!(after.number(&format!("http_requests_total{{{posts},status=\"2xx\"}}")), 3);
+    assert_eq!(after.number(&format!("http_requests_total{{{posts},status=\"4xx\"}}")), 1);
+    assert_eq!(after.number(&format!("http_request_duration_seconds_count{{{posts}}}")), 4);
+}
+
+#[tokio::test]
+async fn the_books_are_shown_once_they_were_compared() {
+    let exchange = Exchange::start().await;
+    exchange.fund().await;
+    let before = scraped(&exchange).await;
+    assert_eq!(before.number("ledger_reconcile_last_seq"), 0);
+    assert_eq!(before.of("ledger_unbalanced_units").count(), 0);
+    exchange.admin(Method::POST, "/reconciliation/run", None).await.expect(200);
+    let after = scraped(&exchange).await;
+    assert_eq!(after.number("ledger_reconcile_runs_total"), 1);
+    assert_eq!(after.number("ledger_reconcile_breaches_total"), 0);
+    assert!(after.number("ledger_reconcile_last_seq") > 0);
+    let sums: Vec<_> = after.of("ledger_unbalanced_units").collect();
+    assert_eq!(sums.len(), 4, "one for each asset: {sums:?}");
+    assert!(sums.iter().all(|(_, units)| *units == "0"), "{sums:?}");
+}
+
+#[tokio::test]
+async fn what_the_journal_knows_is_counted_again_after_a_restart() {
+    let directory = tempfile::tempdir().unwrap();
+    let exchange = Exchange::start_in(directory.path(), "").await.unwrap();
+    exchange.fund().await;
+    trade(&exchange).await;
+    settled(&exchange, 1).await;
+    let series = [
+        "exchange_trades_total{symbol=\"BTC/USDT\"}",
+        "exchange_orders_accepted_total",
+        "exchange_commands_accepted_total",
+        "wallet_transactions_total",
+        "wallet_total_count",
+    ];
+    let before = scraped(&exchange).await;
+    drop(exchange.app.shutdown().await.unwrap());
+    let exchange = Exchange::start_in(directory.path(), "").await.unwrap();
+    let after = scraped(&exchange).await;
+    for series in series {
+        assert!(before.number(series) > 0, "{series}");
+        assert_eq!(after.value(series), before.value(series), "{series}");
+    }
+    drop(exchange.app.shutdown().await.unwrap());
+}
+
+#[tokio::test]
+async fn a_scrape_names_no_user_and_stays_on_its_listener() {
+    let exchange = Exchange::start().await;
+    exchange.fund().await;
+    for path in ["/api/v1/orders/x", "/nowhere/1", "/nowhere/2", "/api/v1/orders/y"] {
+        exchange.get("buyer", path).await;
+    }
+    let scrape = scraped(&exchange).await;
+    let values = scrape.label_values();
+    let routes: Vec<_> = values.iter().filter(|(key, _)| *key == "route").collect();
+    assert!(routes.iter().any(|(_, route)| *route == "/api/v1/orders/{id}"), "{routes:?}");
+    assert!(routes.iter().any(|(_, route)| *route == "none"), "{routes:?}");
+    let user = ids::user("buyer").unwrap().to_string();
+    for (key, value) in &values {
+        assert!(!value.contains(&user) && !value.contains("nowhere"), "{key}={value}");
+    }
+    let keys: BTreeSet<_> = values.iter().map(|(key, _)| *key).collect();
+    let known = [
+        "asset", "code", "le", "listener", "method", "pipeline", "reason", "route", "stage",
+        "status", "symbol", "version",
+    ];
+    assert!(keys.iter().all(|key| known.contains(key)), "{keys:?}");
+    let wallet = exchange.app.wallet_address().unwrap();
+    for other in [exchange.app.public_address(), wallet] {
+        let answer = ask(other, "/metrics").await;
+        assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
+    }
+}
+
+/// An exchange without a wallet, a wallet without an exchange: together with an exchange that has
+/// its own, all that can be shown.
+struct Apart {
+    exchange: Exchange,
+    wallet: WalletApp,
+    token: String,
+    _directories: [TempDir; 2],
+}
+
+impl Apart {
+    async fn start() -> Self {
+        let directories = [0, 1].map(|_| tempfile::tempdir().unwrap());
+        let wallet_config = config(directories[0].path(), "");
+        let auth = wallet_config.auth.clone();
+        let wallet = WalletApp::start(wallet_config).await.unwrap();
+        let secret = token_key::load_or_create(directories[0].path()).unwrap();
+        let (scopes, hour) = ([Scope::Wallet, Scope::Admin], Duration::from_secs(3_600));
+        let now_s = SystemClock::new().wall_ns() / 1_000_000_000;
+        let operator = ids::user("operator").unwrap();
+        let token = Authenticator::new(&secret, auth).sign(operator, &scopes, now_s, hour);
+        let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let more = format!(
+            "[wallet_client]\nbase_url = \"http://{nobody}\"\nretry_wait_time = \"1ms\"\n\
+             retry_max_wait_time = \"1ms\"\ncircuit_breaker_enabled = false\n"
+        );
+        let mut config = config(directories[1].path(), &more);
+        config.wallet.backend = WalletBackend::Http;
+        let exchange = Exchange::start_with(config).await.unwrap();
+        Self { exchange, wallet, token: token.unwrap(), _directories: directories }
+    }
+
+    async fn post(&self, path: &str, body: Value) -> Value {
+        let (body, token) = (body.to_string(), &self.token);
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: Bearer {token}\r\n\
+             content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let answer = say(self.wallet.address(), &head).await;
+        let (head, body) = answer.split_once("\r\n\r\n").expect("an answer");
+        assert!(head.starts_with("HTTP/1.1 20"), "{answer}");
+        serde_json::from_str(body).unwrap()
+    }
+
+    async fn deposit(&self, asset: &str, amount: &str) {
+        let body = json!({"userId": "alice", "currency": asset});
+        let wallet = self.post("/api/v1/wallets", body).await;
+        let path = format!("/api/v1/wallets/{}/deposit", wallet["walletId"].as_str().unwrap());
+        self.post(&path, json!({"amount": amount, "referenceId": asset})).await;
+    }
+
+    async fn stop(self) {
+        drop(self.exchange.app.shutdown().await.unwrap());
+        drop(self.wallet.shutdown().await.unwrap());
+    }
+}
+
+#[tokio::test]
+async fn a_wallet_that_is_not_there_shows_in_calls_and_retries() {
+    let apart = Apart::start().await;
+    let client = &apart.exchange.app.state().money.client;
+    let call = || client.health_check(CallContext::within(Duration::from_secs(20)));
+    assert!(call().await.is_err());
+    let scrape = scraped(&apart.exchange).await;
+    let calls = "wallet_client_requests_total{method=\"health_check\",status=\"service_down\"}";
+    assert_eq!(scrape.number(calls), 1);
+    assert_eq!(scrape.number("wallet_client_retries_total{method=\"health_check\"}"), 3);
+    let durations = "wallet_client_request_duration_seconds_count{method=\"health_check\"}";
+    assert_eq!(scrape.number(durations), 1);
+    assert_eq!(scrape.number("wallet_client_circuit_breaker_state{state=\"closed\"}"), 1);
+    assert!(call().await.is_err());
+    assert_eq!(scraped(&apart.exchange).await.number(calls), 2);
+    apart.stop().await;
+}
+
+#[tokio::test]
+async fn d34_a_wallet_alone_shows_money_in_whole_numbers() {
+    let apart = Apart::start().await;
+    apart.deposit("USDT", "75150.12345678").await;
+    apart.deposit("BTC", "0.1").await;
+    let scrape = scrape(apart.wallet.address()).await;
+    let deposited = |asset| format!("wallet_money_deposited_total{{asset=\"{asset}\"}}");
+    assert_eq!(scrape.value(&deposited("USDT")), "75150123456", "millionths, cut off");
+    assert_eq!(scrape.value(&deposited("BTC")), "100000");
+    for family in ["deposited", "withdrawn", "transferred"] {
+        let name = format!("wallet_money_{family}_total");
+        let values: Vec<_> = scrape.of(&name).map(|(_, value)| value).collect();
+        assert_eq!(values.len(), 4, "one for each asset");
+        let whole = |value: &&str| value.bytes().all(|b| b.is_ascii_digit());
+        assert!(values.iter().all(whole), "{values:?}");
+    }
+    assert_eq!(scrape.number("wallet_operations_deposits_total"), 2);
+    assert_eq!(scrape.number("wallet_operations_deposit_duration_seconds_count"), 2);
+    assert_eq!(scrape.number("wallet_operations_created_total"), 2);
+    assert_eq!(scrape.number("wallet_total_count"), 2);
+    apart.stop().await;
+}
+
+#[tokio::test]
+async fn every_family_is_documented_and_every_documented_one_is_shown() {
+    let (apart, embedded) = (Apart::start().await, Exchange::start().await);
+    let mut shown = BTreeSet::new();
+    let (alone, wallet) = (scraped(&apart.exchange).await, scrape(apart.wallet.address()).await);
+    for scrape in [alone, wallet, scraped(&embedded).await] {
+        shown.extend(scrape.kinds().iter().map(|(family, kind)| match kind.as_str() {
+            "counter" => format!("| `{family}_total` | counter |"),
+            kind => format!("| `{family}` | {kind} |"),
+        }));
+    }
+    let page = include_str!("../../../docs/metrics.md");
+    let documented: BTreeSet<_> = page
+        .lines()
+        .filter(|line| line.starts_with("| `"))
+        .map(|line| line.split_inclusive('|').take(3).collect::<String>())
+        .collect();
+    assert_eq!(documented, shown);
+    apart.stop().await;
+}
