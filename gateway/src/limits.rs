@@ -16,6 +16,8 @@ pub const REJECTED_ORDERS_PER_ACCOUNT_MAX: usize = 1_000;
 pub const TRANSFERS_MAX: usize = 100_000;
 /// Trades kept per instrument for the public.
 pub const RECENT_TRADES_MAX: usize = 500;
+/// Trades kept for their parties, over all orders; the oldest are forgotten first.
+pub const OWN_TRADES_MAX: usize = 100_000;
 /// Orders looked at under one lock while a list is put together.
 pub const ORDERS_PER_LOCK: usize = 1_024;
 /// Orders of an account, from the newest, that one list looks at.
@@ -26,6 +28,9 @@ pub const ORDERS_LIMIT_DEFAULT: u64 = 50;
 pub const ORDERS_LIMIT_MAX: u64 = 100;
 /// Orders that a page may skip.
 pub const ORDERS_OFFSET_MAX: u64 = 100_000;
+/// Own trades in one answer.
+pub const OWN_TRADES_LIMIT_DEFAULT: u64 = 50;
+pub const OWN_TRADES_LIMIT_MAX: u64 = 100;
 /// Levels of a book in one answer, per side.
 pub const DEPTH_DEFAULT: u64 = 50;
 pub const DEPTH_MAX: u64 = 100;

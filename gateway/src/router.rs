@@ -13,7 +13,8 @@ use wallet::traffic::Traffic;
 use crate::error::{ApiError, ErrorCode};
 use crate::request;
 use crate::routes::{
-    admin, balances, credits, health, market_data, order_changes, order_list, orders, settlements,
+    admin, balances, credits, health, market_data, order_changes, order_list, order_trades, orders,
+    settlements,
 };
 use crate::state::AppState;
 
@@ -28,6 +29,7 @@ pub fn public(state: AppState) -> Router {
             "/orders/{id}",
             get(orders::get).patch(order_changes::amend).delete(order_changes::cancel),
         )
+        .route("/orders/{id}/trades", get(order_trades::list))
         .route("/orders/by-client-id/{client_order_id}", get(orders::get_by_client_id))
         .route("/orderbook/{symbol}", get(market_data::order_book))
         .route("/trades/{symbol}/recent", get(market_data::recent_trades))

@@ -8,5 +8,6 @@ pub(crate) mod market_data;
 pub(crate) mod order_changes;
 pub(crate) mod order_list;
 pub(crate) mod order_request;
+pub(crate) mod order_trades;
 pub(crate) mod orders;
 pub(crate) mod settlements;

@@ -7,6 +7,7 @@ mod balances;
 mod history;
 mod market;
 mod orders;
+mod own_trades;
 mod products;
 mod state;
 mod transfers;
@@ -15,7 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use engine::balances::Balance;
-use engine::{AccountId, AssetId, Command, Engine, Event, Frame, OrderId, TransferId};
+use engine::{AccountId, AssetId, Command, Engine, Event, Frame, OrderId, TradeId, TransferId};
 use parking_lot::RwLock;
 use pipeline::Outlet;
 use tokio::sync::watch;
@@ -25,6 +26,7 @@ pub use accounts::Accounts;
 pub use balances::Balances;
 pub use market::{DepthLevel, Level, Market, PublicTrade};
 pub use orders::Orders;
+pub use own_trades::{OwnTrade, OwnTrades};
 pub use products::{Asset, Instrument, Products};
 pub use state::{Ended, Fill, OrderRecord, OrderState};
 pub use transfers::{AppliedTransfer, Transfers};
@@ -47,6 +49,7 @@ pub struct Views {
     products: RwLock<Arc<Products>>,
     accounts: RwLock<Accounts>,
     transfers: RwLock<Transfers>,
+    own_trades: RwLock<OwnTrades>,
     /// Every model shows at least this sequence.
     reflected: AtomicU64,
     /// The same for those who wait, moved once per batch.
@@ -62,6 +65,7 @@ impl Default for Views {
             products: RwLock::default(),
             accounts: RwLock::default(),
             transfers: RwLock::default(),
+            own_trades: RwLock::default(),
             reflected: AtomicU64::new(0),
             progress: watch::Sender::new(0),
         }
@@ -158,6 +162,18 @@ impl Views {
         self.read(&self.balances, Balances::sequence, |b| b.of(account).collect())
     }
 
+    /// Newest trades of an order before `before`, newest first, `max` at most.
+    #[must_use]
+    pub fn own_trades(
+        &self,
+        order: OrderId,
+        before: Option<TradeId>,
+        max: usize,
+    ) -> Read<Vec<OwnTrade>> {
+        let copy = |trades: &OwnTrades| trades.of_order(order, before, max);
+        self.read(&self.own_trades, OwnTrades::sequence, copy)
+    }
+
     /// Copies what `copy` picks out of the market data.
     pub fn market<T>(&self, copy: impl FnOnce(&Market) -> T) -> Read<T> {
         self.read(&self.market, Market::sequence, copy)
@@ -183,6 +199,9 @@ impl Views {
         if events.iter().any(|event| matches!(event, Event::TransferApplied { .. })) {
             let mut transfers = self.transfers.write();
             events.iter().for_each(|event| transfers.apply(frame.sequence, event));
+        }
+        if events.iter().any(|event| matches!(event, Event::Trade(_))) {
+            self.own_trades.write().apply(frame, events);
         }
         self.balances.write().apply(frame.sequence, events);
         self.market.write().apply(frame, events);

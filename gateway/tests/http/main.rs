@@ -8,6 +8,7 @@ mod market;
 mod metrics;
 mod money;
 mod overload;
+mod own_trades;
 mod per_order;
 mod restart;
 mod scrape;
