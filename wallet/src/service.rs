@@ -12,6 +12,7 @@ mod extract;
 mod fields;
 mod funding;
 mod history;
+mod keys;
 pub mod limits;
 mod lookups;
 mod movements;

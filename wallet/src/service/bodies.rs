@@ -24,8 +24,10 @@ pub(super) struct OpenWalletBody {
 pub(super) struct MoneyBody {
     #[schema(value_type = String, example = "100.00")]
     pub(super) amount: AmountText,
-    /// 1 to 100 of A-Z, a-z, 0-9, - and _; unique for each caller.
-    pub(super) reference_id: String,
+    /// 1 to 100 of A-Z, a-z, 0-9, - and _; unique for each caller. Required without an
+    /// `Idempotency-Key`.
+    #[serde(default)]
+    pub(super) reference_id: Option<String>,
     /// At most 500 bytes.
     #[serde(default)]
     pub(super) description: Option<String>,
@@ -42,7 +44,8 @@ pub(super) struct TransferBody {
     pub(super) to_wallet_id: Option<String>,
     #[schema(value_type = String, example = "25.00")]
     pub(super) amount: AmountText,
-    pub(super) reference_id: String,
+    #[serde(default)]
+    pub(super) reference_id: Option<String>,
     #[serde(default)]
     pub(super) description: Option<String>,
 }
@@ -83,7 +86,8 @@ pub(super) struct AdjustBody {
     pub(super) direction: Direction,
     #[schema(value_type = String, example = "0.01")]
     pub(super) amount: AmountText,
-    pub(super) reference_id: String,
+    #[serde(default)]
+    pub(super) reference_id: Option<String>,
     #[serde(default)]
     pub(super) description: Option<String>,
 }
@@ -120,7 +124,8 @@ pub(super) struct MovementItem {
 pub(super) struct MovementBatchBody {
     /// 1 to 8.
     pub(super) items: Vec<MovementItem>,
-    pub(super) reference_id: String,
+    #[serde(default)]
+    pub(super) reference_id: Option<String>,
     #[serde(default)]
     pub(super) description: Option<String>,
 }

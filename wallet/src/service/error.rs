@@ -77,6 +77,8 @@ error_codes! {
     ReservationSpent = 409 "RESERVATION_SPENT" "the reservation does not have this much left",
     ReservedShort = 409 "RESERVED_SHORT" "what the trade needs is not reserved yet",
     AlreadyConcluded = 409 "ALREADY_CONCLUDED" "the funding was concluded otherwise before",
+    RequestInProgress = 409 "REQUEST_IN_PROGRESS"
+        "the first request under this key has no outcome yet, send it again later",
     NotKept = 410 "NOT_KEPT" "this lies too far back to be looked up",
     PayloadTooLarge = 413 "PAYLOAD_TOO_LARGE" "request body is too large",
     UriTooLong = 414 "URI_TOO_LONG" "path and query are too long",

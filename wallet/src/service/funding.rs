@@ -10,6 +10,7 @@ use super::answers::Reply;
 use super::caller::{Operator, OperatorWriter};
 use super::error::{ApiError, ErrorCode};
 use super::extract::{JsonBody, NoQuery, PathId, PathText, QueryOf};
+use super::keys::NoKey;
 use super::state::ServiceState;
 use crate::bank::Answer;
 use crate::client::limits::FUNDING_WAIT_MAX;
@@ -75,6 +76,7 @@ pub(super) async fn freeze_withdrawals(
     _: OperatorWriter,
     PathText(asset): PathText,
     _: NoQuery,
+    _: NoKey,
     JsonBody(body): JsonBody<FreezeBody>,
 ) -> Result<Reply, ApiError> {
     let (asset, frozen) = (state.listed("asset", &asset)?.id, body.frozen);

@@ -20,6 +20,9 @@ pub const HEADERS_MAX: usize = 64;
 /// Characters of a request id that is taken over from the caller.
 pub const REQUEST_ID_CHARS_MAX: usize = 64;
 
+/// Characters of an `Idempotency-Key`.
+pub const IDEMPOTENCY_KEY_CHARS_MAX: usize = 255;
+
 /// Transactions on one page.
 pub const PAGE_DEFAULT: usize = 50;
 pub const PAGE_MAX: usize = 100;

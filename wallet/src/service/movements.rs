@@ -15,6 +15,7 @@ use super::caller::{Caller, OperatorWriter, Writer};
 use super::error::{ApiError, ErrorCode};
 use super::extract::{JsonBody, NoBody, NoQuery, PathId, QueryOf};
 use super::fields::{self, CORRECTABLE};
+use super::keys::{Name, NoKey, RequestKey};
 use super::postings;
 use super::state::ServiceState;
 use crate::bank::Answer;
@@ -28,11 +29,13 @@ pub(super) async fn deposit(
     OperatorWriter(caller): OperatorWriter,
     PathId(id): PathId,
     QueryOf(query): QueryOf<DryRunQuery>,
+    key: RequestKey,
     JsonBody(body): JsonBody<MoneyBody>,
 ) -> Result<Reply, ApiError> {
     let posting = postings::from_outside(&state, &caller, id, &body.amount)?;
-    let post = money_post(&state, &caller, TransactionKind::Deposit, posting, &body)?;
-    perform(&state, Post { dry_run: query.dry_run, ..post }).await
+    let name = key.name(body.reference_id.as_deref())?;
+    let post = money_post(&state, &caller, TransactionKind::Deposit, posting, &name, &body)?;
+    perform(&state, &name, Post { dry_run: query.dry_run, ..post }).await
 }
 
 pub(super) async fn withdraw(
@@ -40,11 +43,13 @@ pub(super) async fn withdraw(
     Writer(caller): Writer,
     PathId(id): PathId,
     QueryOf(query): QueryOf<DryRunQuery>,
+    key: RequestKey,
     JsonBody(body): JsonBody<MoneyBody>,
 ) -> Result<Reply, ApiError> {
     let posting = postings::to_outside(&state, &caller, id, &body.amount)?;
-    let post = money_post(&state, &caller, TransactionKind::Withdrawal, posting, &body)?;
-    perform(&state, Post { dry_run: query.dry_run, ..post }).await
+    let name = key.name(body.reference_id.as_deref())?;
+    let post = money_post(&state, &caller, TransactionKind::Withdrawal, posting, &name, &body)?;
+    perform(&state, &name, Post { dry_run: query.dry_run, ..post }).await
 }
 
 pub(super) async fn transfer(
@@ -52,13 +57,15 @@ pub(super) async fn transfer(
     Writer(caller): Writer,
     PathId(source): PathId,
     QueryOf(query): QueryOf<DryRunQuery>,
+    key: RequestKey,
     JsonBody(body): JsonBody<TransferBody>,
 ) -> Result<Reply, ApiError> {
     let to = destination(body.destination_wallet_id.as_deref(), body.to_wallet_id.as_deref())?;
     let posting = postings::between(&state, &caller, source, to, &body.amount)?;
-    let described = (&*body.reference_id, body.description.as_deref());
+    let name = key.name(body.reference_id.as_deref())?;
+    let described = (&name, body.description.as_deref());
     let post = post(&state, &caller, TransactionKind::Transfer, &[posting], described)?;
-    perform(&state, Post { dry_run: query.dry_run, ..post }).await
+    perform(&state, &name, Post { dry_run: query.dry_run, ..post }).await
 }
 
 pub(super) async fn adjust(
@@ -66,6 +73,7 @@ pub(super) async fn adjust(
     OperatorWriter(caller): OperatorWriter,
     PathId(id): PathId,
     QueryOf(query): QueryOf<DryRunQuery>,
+    key: RequestKey,
     JsonBody(body): JsonBody<AdjustBody>,
 ) -> Result<Reply, ApiError> {
     let wallet = state.wallet(&caller, id)?;
@@ -76,9 +84,10 @@ pub(super) async fn adjust(
         Direction::Credit => Posting { debit: outside, credit: inside, amount },
         Direction::Debit => Posting { debit: inside, credit: outside, amount },
     };
-    let described = (&*body.reference_id, body.description.as_deref());
+    let name = key.name(body.reference_id.as_deref())?;
+    let described = (&name, body.description.as_deref());
     let post = post(&state, &caller, TransactionKind::Adjustment, &[posting], described)?;
-    perform(&state, Post { dry_run: query.dry_run, ..post }).await
+    perform(&state, &name, Post { dry_run: query.dry_run, ..post }).await
 }
 
 /// Several movements, all or none.
@@ -86,6 +95,7 @@ pub(super) async fn batch(
     State(state): State<ServiceState>,
     Writer(caller): Writer,
     QueryOf(query): QueryOf<DryRunQuery>,
+    key: RequestKey,
     JsonBody(body): JsonBody<MovementBatchBody>,
 ) -> Result<Reply, ApiError> {
     if !(1..=POSTINGS_MAX).contains(&body.items.len()) {
@@ -97,9 +107,10 @@ pub(super) async fn batch(
         let posting = postings::of_item(&state, &caller, item);
         postings.push(posting.map_err(|error| error.with("item", index))?);
     }
-    let described = (&*body.reference_id, body.description.as_deref());
+    let name = key.name(body.reference_id.as_deref())?;
+    let described = (&name, body.description.as_deref());
     let post = post(&state, &caller, TransactionKind::Batch, &postings, described)?;
-    perform(&state, Post { dry_run: query.dry_run, ..post }).await
+    perform(&state, &name, Post { dry_run: query.dry_run, ..post }).await
 }
 
 /// Posts the movements of a transaction the other way round.
@@ -108,10 +119,11 @@ pub(super) async fn reverse(
     _: OperatorWriter,
     PathId(id): PathId,
     _: NoQuery,
+    _: NoKey,
     _: NoBody,
 ) -> Result<Reply, ApiError> {
     let transaction = state.transaction(id).ok_or(ErrorCode::TransactionNotFound)?;
-    carry_out(&state, Command::Reverse { transaction }).await
+    carry_out(&state, None, Command::Reverse { transaction }).await
 }
 
 fn money_post(
@@ -119,9 +131,10 @@ fn money_post(
     caller: &Caller,
     kind: TransactionKind,
     posting: Posting,
+    name: &Name,
     body: &MoneyBody,
 ) -> Result<Post, ApiError> {
-    post(state, caller, kind, &[posting], (&body.reference_id, body.description.as_deref()))
+    post(state, caller, kind, &[posting], (name, body.description.as_deref()))
 }
 
 fn post(
@@ -129,12 +142,12 @@ fn post(
     caller: &Caller,
     kind: TransactionKind,
     postings: &[Posting],
-    (reference, description): (&str, Option<&str>),
+    (name, description): (&Name, Option<&str>),
 ) -> Result<Post, ApiError> {
     Ok(Post {
         kind,
         caller: caller.id(),
-        reference: fields::reference(reference)?,
+        reference: name.reference,
         description: fields::description(description)?,
         postings: Postings::new(postings).ok_or(ErrorCode::ValidationError)?,
         fund: state.teller().funds_trading(),
@@ -142,18 +155,25 @@ fn post(
     })
 }
 
-async fn perform(state: &ServiceState, post: Post) -> Result<Reply, ApiError> {
-    carry_out(state, Command::Post(post)).await
+async fn perform(state: &ServiceState, name: &Name, post: Post) -> Result<Reply, ApiError> {
+    carry_out(state, Some(name), Command::Post(post)).await
 }
 
 /// Has the ledger do it, and waits for trading where it has to give money back first.
-async fn carry_out(state: &ServiceState, command: Command) -> Result<Reply, ApiError> {
+async fn carry_out(
+    state: &ServiceState,
+    name: Option<&Name>,
+    command: Command,
+) -> Result<Reply, ApiError> {
     let deadline = state.deadline();
     let answered = state.submit(command).await?;
     match answered.answer {
         Answer::Transaction { mut outcome, again } => {
             let mut sequence = answered.sequence;
             if outcome.status == TransactionStatus::Pending {
+                if again && name.is_some_and(|name| name.by_header) {
+                    return Err(ApiError::from(ErrorCode::RequestInProgress).at(sequence));
+                }
                 let rest = deadline.saturating_duration_since(tokio::time::Instant::now());
                 outcome = state.teller().concluded(outcome, rest).await;
                 sequence = sequence.max(state.views().sequence());
@@ -165,7 +185,10 @@ async fn carry_out(state: &ServiceState, command: Command) -> Result<Reply, ApiE
             let answer = DryRunAnswer { dry_run: true, wallet_id, new_balance };
             Ok(Reply::ok(&answer).at(answered.sequence))
         }
-        Answer::Rejected(reason) => Err(ApiError::from(reason).at(answered.sequence)),
+        Answer::Rejected(reason) => {
+            let refusal = name.map_or_else(|| reason.into(), |name| name.refusal(reason));
+            Err(refusal.at(answered.sequence))
+        }
         _ => Err(ErrorCode::InternalError.into()),
     }
 }

@@ -20,6 +20,7 @@ use utoipa::openapi::{
 use super::caller::Role;
 use super::error::{ApiError, ErrorCode};
 use super::extract::NoQuery;
+use super::keys::HEADER;
 use super::routes::{Route, all};
 use super::state::ServiceOptions;
 use crate::wire::ErrorBody;
@@ -142,11 +143,14 @@ fn one_of(schemas: &[&RefOr<Schema>]) -> OneOfBuilder {
     schemas.iter().fold(OneOfBuilder::new(), |one_of, schema| one_of.item((*schema).clone()))
 }
 
-/// A place in the path, or, if it is described, a parameter of the query.
-fn parameter(name: &str, query: Option<&str>) -> ParameterBuilder {
+/// A place in the path, or, if it is described, the key's header or a parameter of the query.
+fn parameter(name: &str, described: Option<&str>) -> ParameterBuilder {
     let text = Object::with_type(Type::String);
     let parameter = ParameterBuilder::new().name(name).schema(Some(text));
-    match query {
+    match described {
+        Some(what) if name == HEADER => {
+            parameter.parameter_in(ParameterIn::Header).description(Some(what))
+        }
         Some(what) => parameter.parameter_in(ParameterIn::Query).description(Some(what)),
         None => parameter.parameter_in(ParameterIn::Path).required(Required::True),
     }

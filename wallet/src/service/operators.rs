@@ -14,6 +14,7 @@ use super::bodies::ReadOnlyBody;
 use super::caller::{Operator, OperatorWriter};
 use super::error::{ApiError, ErrorCode};
 use super::extract::{JsonBody, NoQuery};
+use super::keys::NoKey;
 use super::limits::{SUM_TRIES, WALLETS_PER_READ};
 use super::state::ServiceState;
 use crate::bank::Answer;
@@ -48,6 +49,7 @@ pub(super) async fn set_read_only(
     State(state): State<ServiceState>,
     OperatorWriter(caller): OperatorWriter,
     _: NoQuery,
+    _: NoKey,
     JsonBody(body): JsonBody<ReadOnlyBody>,
 ) -> Reply {
     let read_only = body.read_only;

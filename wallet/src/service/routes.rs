@@ -15,6 +15,7 @@ use super::bodies::{
     AdjustBody, MoneyBody, MovementBatchBody, OpenWalletBody, ReadOnlyBody, TransferBody,
 };
 use super::caller::Role;
+use super::keys::HEADER;
 use super::openapi::{Described, described, described_results};
 use super::operators::{HealthAnswer, LedgerAnswer, StateHashAnswer};
 use super::state::{ServiceOptions, ServiceState};
@@ -90,7 +91,10 @@ impl Route {
     /// As a movement of money is: now, later, or only asked about.
     fn moves(self) -> Self {
         let what = "true only says what would happen";
+        let key =
+            "names the request where no referenceId does: 1 to 255 printable ASCII characters";
         self.asks("dryRun", what)
+            .asks(HEADER, key)
             .answers::<MovementAnswer>(200)
             .answers::<DryRunAnswer>(200)
             .answers::<MovementAnswer>(202)

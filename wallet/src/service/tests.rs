@@ -5,6 +5,7 @@ mod contract;
 mod funding;
 mod harness;
 mod history;
+mod keys;
 mod operators;
 mod parallel;
 mod parties;

@@ -11,6 +11,7 @@ use super::caller::{OperatorWriter, Reader, Writer};
 use super::error::{ApiError, ErrorCode};
 use super::extract::{JsonBody, NoBody, NoQuery, PathId, PathText, QueryOf};
 use super::fields;
+use super::keys::NoKey;
 use super::state::ServiceState;
 use crate::bank::Answer;
 use crate::ledger::Command;
@@ -94,6 +95,7 @@ pub(super) async fn freeze(
     operator: OperatorWriter,
     PathId(id): PathId,
     _: NoQuery,
+    _: NoKey,
     _: NoBody,
 ) -> Result<Reply, ApiError> {
     set_status(&state, operator, id, WalletStatus::Frozen).await
@@ -104,6 +106,7 @@ pub(super) async fn unfreeze(
     operator: OperatorWriter,
     PathId(id): PathId,
     _: NoQuery,
+    _: NoKey,
     _: NoBody,
 ) -> Result<Reply, ApiError> {
     set_status(&state, operator, id, WalletStatus::Active).await
@@ -114,6 +117,7 @@ pub(super) async fn close(
     operator: OperatorWriter,
     PathId(id): PathId,
     _: NoQuery,
+    _: NoKey,
     _: NoBody,
 ) -> Result<Reply, ApiError> {
     set_status(&state, operator, id, WalletStatus::Closed).await

@@ -70,6 +70,7 @@ pub(super) struct Service {
     pub(super) teller: Teller,
     pub(super) directory: TempDir,
     bank: Option<Bank>,
+    options: BankOptions,
 }
 
 /// One answer.
@@ -127,16 +128,27 @@ impl Service {
         let bank = Bank::open(&options(Duration::from_secs(20)), Arc::clone(&clock) as _).unwrap();
         bank.add_assets(&assets).await.unwrap();
         drop(bank.close());
-        let bank = Bank::open(&options(timeout), Arc::clone(&clock) as _).unwrap();
+        Self::over(directory, options(timeout), clock)
+    }
+
+    fn over(directory: TempDir, options: BankOptions, clock: Arc<TestClock>) -> Self {
+        let bank = Bank::open(&options, Arc::clone(&clock) as _).unwrap();
         let teller = bank.teller();
-        let options = ServiceOptions {
+        let service_options = ServiceOptions {
             default_currency: AssetCode::new("USDT"),
             min_seq_wait: Duration::from_millis(50),
             ..ServiceOptions::default()
         };
-        let state = ServiceState::new(bank.teller(), options, Arc::clone(&clock) as _);
+        let state = ServiceState::new(bank.teller(), service_options, Arc::clone(&clock) as _);
         let router = router(state.clone());
-        Self { clock, state, router, teller, directory, bank: Some(bank) }
+        Self { clock, state, router, teller, directory, bank: Some(bank), options }
+    }
+
+    /// The same ledger in a service that has just started.
+    pub(super) fn restarted(mut self) -> Self {
+        self.close();
+        let directory = std::mem::replace(&mut self.directory, tempfile::tempdir().unwrap());
+        Self::over(directory, self.options.clone(), Arc::clone(&self.clock))
     }
 
     pub(super) fn close(&mut self) {
