@@ -112,7 +112,8 @@ impl App {
             last_event,
         };
         let money = Money::start(&config, venue, bank, token).await?;
-        let bounds = Arc::new(RequestBounds { body_bytes: config.server.body_bytes_max });
+        let (body_bytes, rates) = (config.server.body_bytes_max, config.limits.rates);
+        let bounds = Arc::new(RequestBounds::new(body_bytes, rates, Arc::clone(&clock)));
         let handles = Arc::new(money.state());
         let metrics = Metrics::of_exchange(Sources {
             tally,

@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use axum::extract::FromRequestParts;
-use axum::http::header;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -63,7 +63,7 @@ struct Claims {
 }
 
 /// `"read trade"` or `["read", "trade"]`.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(untagged)]
 enum ScopeClaim {
     Text(String),
@@ -80,7 +80,7 @@ impl ScopeClaim {
 }
 
 /// Whoever sent a request.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Caller {
     /// Never nil.
     pub user: Uuid,
@@ -194,15 +194,18 @@ impl FromRequestParts<AppState> for Caller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
-        let header = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let token = header.and_then(|value| {
-            let (scheme, token) = value.split_once(' ')?;
-            scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
-        });
-        token
-            .and_then(|token| state.authenticator.verify(token, state.now_s()))
-            .ok_or_else(|| ErrorCode::Unauthorized.into())
+        let known = parts.extensions.get::<Self>().cloned();
+        let caller = known.or_else(|| caller_of(&parts.headers, state));
+        caller.ok_or_else(|| ErrorCode::Unauthorized.into())
     }
+}
+
+/// Whoever the request's token was signed for; a token that does not verify is as good as none.
+pub(crate) fn caller_of(headers: &HeaderMap, state: &AppState) -> Option<Caller> {
+    let header = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let (scheme, token) = header?.split_once(' ')?;
+    let token = scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())?;
+    state.authenticator.verify(token, state.now_s())
 }
 
 #[cfg(test)]

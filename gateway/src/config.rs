@@ -5,6 +5,7 @@
 //! Later sources win: defaults, file, environment (`MATCHRING__SECTION__KEY`), command line.
 
 mod file;
+mod limits;
 mod money;
 mod products;
 
@@ -26,6 +27,7 @@ use crate::limits::{
     WALLET_OUTPUT_SLOTS, WORKER_THREADS_MAX,
 };
 pub use file::{ConfigFile, FundingMode, Profile, WalletBackend};
+pub use limits::LimitsConfig;
 pub use money::WalletConfig;
 pub use products::ConfiguredProducts;
 use wallet::bank::BankOptions;
@@ -72,6 +74,7 @@ pub struct Config {
     pub wallet: WalletConfig,
     pub wallet_client: WalletClientOptions,
     pub settlement: SettlementOptions,
+    pub limits: LimitsConfig,
     pub log: LogConfig,
     pub products: ConfiguredProducts,
 }
@@ -170,6 +173,7 @@ impl Config {
             journal: check_journal(&file.journal, file.profile)?,
             pipeline: check_pipeline(&file.pipeline)?,
             auth: check_auth(file.auth)?,
+            limits: limits::check_limits(&file.limits, file.profile)?,
             log: LogConfig { json: file.log.json, filter: file.log.filter },
             products: products::check(file.assets, file.instruments)?,
         };

@@ -119,6 +119,7 @@ error_codes! {
     PayloadTooLarge = 413 "PAYLOAD_TOO_LARGE" "request body is too large",
     UnsupportedMediaType = 415 "UNSUPPORTED_MEDIA_TYPE" "content type must be application/json",
     IdempotencyMismatch = 422 "IDEMPOTENCY_MISMATCH" "reference was used for another transfer",
+    RateLimited = 429 "RATE_LIMITED" "too many requests, try again in a second",
     HeadersTooLarge = 431 "HEADERS_TOO_LARGE" "request headers are too many or too long",
     InternalError = 500 "INTERNAL_ERROR" "internal error",
     Overloaded = 503 "OVERLOADED" "too many requests in flight, try again later",
@@ -253,7 +254,7 @@ impl ApiError {
             let challenge = HeaderValue::from_static("Bearer realm=\"matchring\"");
             headers.insert(header::WWW_AUTHENTICATE, challenge);
         }
-        if status == StatusCode::SERVICE_UNAVAILABLE {
+        if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S));
         }
         response

@@ -27,6 +27,7 @@ pub mod limits;
 pub mod metrics;
 pub mod money;
 mod offline;
+mod rate_limit;
 pub mod replies;
 pub mod request;
 pub mod router;

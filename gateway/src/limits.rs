@@ -64,8 +64,17 @@ pub const CONNECTIONS_DEFAULT: usize = 1_024;
 pub const CONNECTIONS_MAX: usize = 65_536;
 /// Threads that run handlers.
 pub const WORKER_THREADS_MAX: usize = 64;
-/// Threads that may block: the start, saving cursors, comparing books.
-pub const BLOCKING_THREADS_MAX: usize = 4;
+/// Threads that may block: the start, saving cursors, comparing books, reports of the wallet.
+pub const BLOCKING_THREADS_MAX: usize = 8;
+
+/// Comparisons of the books that operators may ask for at once: each waits for the one before.
+pub const RECONCILE_REQUESTS_MAX: usize = 1;
+
+/// Requests a second that production takes unless told otherwise: of all callers, and of each.
+pub const RATE_OF_ALL_PRODUCTION: u32 = 50_000;
+pub const RATE_OF_ONE_PRODUCTION: u32 = 1_000;
+/// The most that can be configured.
+pub const RATE_MAX: u32 = 1_000_000;
 
 /// How long a request waits for the outcome of its command.
 pub const REQUEST_TIMEOUT_DEFAULT: Duration = Duration::from_secs(5);

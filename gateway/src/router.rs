@@ -11,6 +11,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use wallet::traffic::Traffic;
 
 use crate::error::{ApiError, ErrorCode};
+use crate::rate_limit::limited;
 use crate::request;
 use crate::routes::{
     admin, balances, credits, health, market_data, order_changes, order_list, order_trades, orders,
@@ -36,7 +37,8 @@ pub fn public(state: AppState) -> Router {
         .route("/symbols", get(market_data::symbols))
         .route("/balances", get(balances::list));
     let traffic = Arc::clone(&state.metrics.public);
-    finish(Router::new().nest("/api/v1", api), state, traffic)
+    let router = Router::new().nest("/api/v1", api);
+    finish(router, state, traffic, true)
 }
 
 /// What operators reach, on a listener of its own.
@@ -56,15 +58,25 @@ pub fn operators(state: AppState) -> Router {
         .route("/reconciliation/run", post(settlements::reconcile));
     let router = Router::new().nest("/api/v1/admin", api).route("/metrics", get(health::metrics));
     let traffic = Arc::clone(&state.metrics.admin);
-    finish(router, state, traffic)
+    finish(router, state, traffic, false)
 }
 
-fn finish(router: Router<AppState>, state: AppState, traffic: Arc<Traffic>) -> Router {
-    router
+fn finish(
+    router: Router<AppState>,
+    state: AppState,
+    traffic: Arc<Traffic>,
+    is_limited: bool,
+) -> Router {
+    let router = router
         .route("/health", get(health::health))
         .route("/ready", get(health::ready))
         .fallback(|| async { ApiError::new(ErrorCode::NotFound) })
-        .method_not_allowed_fallback(|| async { ApiError::new(ErrorCode::MethodNotAllowed) })
+        .method_not_allowed_fallback(|| async { ApiError::new(ErrorCode::MethodNotAllowed) });
+    let router = match is_limited {
+        true => router.layer(from_fn_with_state(state.clone(), limited)),
+        false => router,
+    };
+    router
         .layer(CatchPanicLayer::custom(request::panicked))
         .layer(from_fn_with_state((state.clone(), traffic), request::envelope))
         .with_state(state)

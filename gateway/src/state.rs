@@ -5,12 +5,15 @@ use std::sync::Arc;
 
 use pipeline::Clock;
 use settlement::Desk;
+use tokio::sync::Semaphore;
 use wallet::bank::Teller;
 use wallet::client::WalletClient;
+use wallet::rates::{RateOptions, Rates};
 
 use crate::auth::Authenticator;
 use crate::convert::NS_PER_S;
 use crate::exchange::Exchange;
+use crate::limits::RECONCILE_REQUESTS_MAX;
 use crate::metrics::Metrics;
 use crate::money::{Funds, Reconciliation};
 use crate::views::Views;
@@ -38,11 +41,23 @@ pub struct MoneyState {
     pub reconciliation: Arc<Reconciliation>,
 }
 
-/// What a request may cost.
-#[derive(Clone, Copy, Debug)]
+/// What requests may cost.
+#[derive(Debug)]
 pub struct RequestBounds {
     /// Longest body, bytes.
     pub body_bytes: usize,
+    /// Of the public listener.
+    pub rates: Rates,
+    /// Places for comparisons of the books that operators ask for.
+    pub reconciliations: Semaphore,
+}
+
+impl RequestBounds {
+    #[must_use]
+    pub fn new(body_bytes: usize, rates: RateOptions, clock: Arc<dyn Clock>) -> Self {
+        let reconciliations = Semaphore::new(RECONCILE_REQUESTS_MAX);
+        Self { body_bytes, rates: Rates::new(rates, clock), reconciliations }
+    }
 }
 
 impl AppState {

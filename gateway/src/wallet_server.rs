@@ -20,7 +20,7 @@ use wallet::service::{self, Caller, ServiceOptions, ServiceState};
 
 use crate::app::AppError;
 use crate::auth::{Authenticator, Scope};
-use crate::config::Config;
+use crate::config::{Config, LimitsConfig};
 use crate::convert::NS_PER_S;
 use crate::metrics::Metrics;
 use crate::money::{self, MoneyError};
@@ -53,7 +53,8 @@ pub(crate) async fn bind(
 ) -> Result<Server, ListenError> {
     let clock = Arc::clone(&door.clock);
     let body_bytes = config.server.body_bytes_max;
-    let options = ServiceOptions { body_bytes, ..ServiceOptions::default() };
+    let LimitsConfig { rates, reports } = config.limits;
+    let options = ServiceOptions { body_bytes, rates, reports, ..ServiceOptions::default() };
     let traffic = Arc::clone(&metrics.wallet);
     let service = ServiceState::new(teller, options, clock).counted_by(traffic);
     let own = if is_alone { scrapes(Arc::clone(metrics)) } else { Router::new() };

@@ -13,6 +13,7 @@ pub mod durations;
 pub mod ids;
 pub mod ledger;
 pub mod limits;
+pub mod rates;
 pub mod service;
 pub mod traffic;
 pub mod views;

@@ -45,6 +45,8 @@ pub const TRADING_KEPT_MAX: usize = 1 << 18;
 pub const SETTLEMENTS_KEPT_MAX: usize = 1 << 20;
 /// Funding events that a reader may be behind before it reads the log.
 pub const FUNDING_EVENTS_KEPT: usize = 1 << 16;
+/// Callers of one listener whose requests are limited apart; those beyond share one bucket.
+pub const RATED_CALLERS_MAX: usize = 65_536;
 /// Routes of one listener whose requests are counted apart, those of no route among them.
 pub const ROUTES_MAX: usize = 256;
 /// Funding events in one answer.

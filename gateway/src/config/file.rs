@@ -42,6 +42,8 @@ pub struct ConfigFile {
     #[serde(default)]
     pub settlement: SettlementSection,
     #[serde(default)]
+    pub limits: LimitsSection,
+    #[serde(default)]
     pub log: LogSection,
     pub assets: Option<Vec<AssetEntry>>,
     pub instruments: Option<Vec<InstrumentEntry>>,
@@ -79,6 +81,22 @@ impl Default for ServerSection {
             body_bytes_max: limits::BODY_BYTES_DEFAULT,
             worker_threads: None,
         }
+    }
+}
+
+/// A rate that is not given is that of the profile.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LimitsSection {
+    pub requests_per_second: Option<u32>,
+    pub requests_per_second_per_caller: Option<u32>,
+    pub reports: usize,
+}
+
+impl Default for LimitsSection {
+    fn default() -> Self {
+        let reports = wallet::service::limits::REPORTS_DEFAULT;
+        Self { requests_per_second: None, requests_per_second_per_caller: None, reports }
     }
 }
 

@@ -225,6 +225,9 @@ pub(crate) async fn reconcile(
     Operator(operator): Operator,
     NoQuery: NoQuery,
 ) -> Result<Response, ApiError> {
+    // Each holds a thread until the one before it is done, and those save cursors, too.
+    let place = state.bounds.reconciliations.try_acquire();
+    let _place = place.map_err(|_| ErrorCode::Overloaded)?;
     tracing::info!(operator = %operator.user, "the books are compared on request");
     Ok(Json(state.money.reconciliation.run().await).into_response())
 }

@@ -4,6 +4,7 @@ mod errors;
 mod harness;
 mod idempotency;
 mod lifecycle;
+mod limits;
 mod market;
 mod metrics;
 mod money;

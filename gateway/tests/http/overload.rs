@@ -22,6 +22,8 @@ use gateway::{genesis, ids, router};
 use pipeline::{Lane, Outlet, Stepped, SystemClock};
 use serde_json::{Value, json};
 
+use wallet::rates::RateOptions;
+
 use crate::harness::{Answer, answer, config, limit, request};
 
 /// The smallest ring; orders may fill 80 % of it.
@@ -93,10 +95,10 @@ impl Standing {
             exchange,
             views,
             authenticator: Arc::new(Authenticator::new(&[7; 32], config.auth)),
-            clock,
-            bounds: Arc::new(RequestBounds { body_bytes: 1024 }),
+            bounds: Arc::new(RequestBounds::new(1024, RateOptions::default(), clock.clone())),
             money,
             metrics: Arc::new(metrics),
+            clock,
         };
         let scopes = [Scope::Read, Scope::Trade];
         let hour = Duration::from_secs(3600);

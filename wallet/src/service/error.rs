@@ -84,6 +84,7 @@ error_codes! {
     UriTooLong = 414 "URI_TOO_LONG" "path and query are too long",
     UnsupportedMediaType = 415 "UNSUPPORTED_MEDIA_TYPE" "content type must be application/json",
     IdempotencyMismatch = 422 "IDEMPOTENCY_MISMATCH" "the key was used for another request",
+    RateLimited = 429 "RATE_LIMITED" "too many requests, try again in a second",
     HeadersTooLarge = 431 "HEADERS_TOO_LARGE" "request headers are too many or too long",
     InternalError = 500 "INTERNAL_ERROR" "internal error",
     Overloaded = 503 "OVERLOADED" "too many requests in flight, try again later",
@@ -219,7 +220,7 @@ impl ApiError {
             let challenge = HeaderValue::from_static("Bearer realm=\"matchring\"");
             headers.insert(header::WWW_AUTHENTICATE, challenge);
         }
-        if status == StatusCode::SERVICE_UNAVAILABLE {
+        if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S));
         }
         if self.replayed {
@@ -321,7 +322,9 @@ mod tests {
             ("WALLET_CLOSED", 409),
             ("ALREADY_REVERSED", 409),
             ("CAPTURE_PENDING", 409),
+            ("REQUEST_IN_PROGRESS", 409),
             ("IDEMPOTENCY_MISMATCH", 422),
+            ("RATE_LIMITED", 429),
             ("READ_ONLY_MODE_ACTIVE", 503),
             ("OVERLOADED", 503),
             ("OUTCOME_UNKNOWN", 504),

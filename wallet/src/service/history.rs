@@ -45,7 +45,7 @@ pub(super) async fn past_balance(
     let until = until(&state, &query)?;
     let wallet = state.wallet(&caller, id)?;
     let asset = state.asset_of(&wallet)?;
-    let read = state.views().past(wallet.id, until);
+    let read = state.report(move |state| Ok(state.views().past(wallet.id, until))).await?;
     let moment = kept(read.value.ok_or(ErrorCode::InternalError)?)?;
     let (available, reserved) = moment.map_or((0, 0), |moment| (moment.available, moment.reserved));
     let (timestamp, as_of_seq) = match until {

@@ -32,6 +32,12 @@ pub const MIN_SEQ_WAIT_DEFAULT: Duration = Duration::from_secs(2);
 /// What callers are told to wait before they try again, seconds.
 pub const RETRY_AFTER_S: u32 = 1;
 
+/// Reports made at once, unless configured otherwise, and the most that can be configured.
+pub const REPORTS_DEFAULT: usize = 2;
+pub const REPORTS_MAX: usize = 16;
+/// How long a report waits for its turn.
+pub const REPORT_WAIT_DEFAULT: Duration = Duration::from_secs(1);
+
 /// Wallets looked at under one lock while all money is added up.
 pub const WALLETS_PER_READ: usize = 1_024;
 /// How often all money is added up anew because it moved meanwhile.
@@ -40,3 +46,4 @@ pub const SUM_TRIES: usize = 5;
 const _: () = assert!(BATCH_MAX * TRADING_BODY_BYTES <= BATCH_BODY_BYTES_DEFAULT);
 const _: () = assert!(BODY_BYTES_DEFAULT <= BATCH_BODY_BYTES_DEFAULT);
 const _: () = assert!(PAGE_DEFAULT <= PAGE_MAX);
+const _: () = assert!(REPORTS_DEFAULT <= REPORTS_MAX);

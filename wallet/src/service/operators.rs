@@ -89,10 +89,8 @@ pub(super) async fn ledger(
     _: NoQuery,
 ) -> Result<Reply, ApiError> {
     let read_only = state.teller().is_read_only();
-    // There may be millions of wallets: nobody else on this thread is to wait for them.
-    let added =
-        tokio::task::spawn_blocking(move || (0..SUM_TRIES).find_map(|_| sums(state.views())));
-    let added = added.await.map_err(|_| ErrorCode::InternalError)?;
+    // There may be millions of wallets.
+    let added = state.report(|state| Ok((0..SUM_TRIES).find_map(|_| sums(state.views())))).await?;
     let text = "money moved while it was added up, try again later";
     let (sequence, assets) =
         added.ok_or_else(|| ApiError::saying(ErrorCode::ServiceUnavailable, text))?;

@@ -8,6 +8,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use super::envelope::{envelope, panicked};
 use super::error::{ApiError, ErrorCode};
+use super::limited::limited;
 use super::routes::all;
 use super::state::ServiceState;
 
@@ -32,6 +33,7 @@ pub(super) fn finished(router: Router<ServiceState>, state: ServiceState) -> Rou
         .fallback(|| async { ApiError::new(ErrorCode::NotFound) })
         .method_not_allowed_fallback(|| async { ApiError::new(ErrorCode::MethodNotAllowed) })
         .layer(DefaultBodyLimit::max(state.options().body_bytes))
+        .layer(from_fn_with_state(state.clone(), limited))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(state.clone(), envelope))
         .with_state(state)

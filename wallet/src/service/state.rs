@@ -13,11 +13,16 @@ use uuid::Uuid;
 
 use super::caller::Caller;
 use super::error::{ApiError, ErrorCode};
-use super::limits::{BATCH_BODY_BYTES_DEFAULT, BODY_BYTES_DEFAULT, MIN_SEQ_WAIT_DEFAULT};
+use super::limits::{
+    BATCH_BODY_BYTES_DEFAULT, BODY_BYTES_DEFAULT, MIN_SEQ_WAIT_DEFAULT, REPORT_WAIT_DEFAULT,
+    REPORTS_DEFAULT,
+};
+use super::reports::Reports;
 use crate::bank::{Answered, Teller};
 use crate::ids;
 use crate::ledger::Command;
 use crate::ledger::types::TransactionId;
+use crate::rates::{RateOptions, Rates};
 use crate::traffic::Traffic;
 use crate::views::{AssetView, Kept, Views, WalletView};
 use crate::wire::Assets;
@@ -31,6 +36,12 @@ pub struct ServiceOptions {
     pub batch_body_bytes: usize,
     /// How long a read waits for the sequence that it was asked to show.
     pub min_seq_wait: Duration,
+    /// How many requests a second are taken.
+    pub rates: RateOptions,
+    /// Reports made at once.
+    pub reports: usize,
+    /// How long another one waits.
+    pub report_wait: Duration,
     /// Currency of a wallet that is opened without naming one; without it, it must be named.
     pub default_currency: Option<AssetCode>,
 }
@@ -41,6 +52,9 @@ impl Default for ServiceOptions {
             body_bytes: BODY_BYTES_DEFAULT,
             batch_body_bytes: BATCH_BODY_BYTES_DEFAULT,
             min_seq_wait: MIN_SEQ_WAIT_DEFAULT,
+            rates: RateOptions::default(),
+            reports: REPORTS_DEFAULT,
+            report_wait: REPORT_WAIT_DEFAULT,
             default_currency: None,
         }
     }
@@ -54,6 +68,8 @@ pub struct ServiceState {
     clock: Arc<dyn Clock>,
     assets: Assets,
     traffic: Arc<Traffic>,
+    rates: Arc<Rates>,
+    reports: Reports,
 }
 
 impl ServiceState {
@@ -65,13 +81,23 @@ impl ServiceState {
         let assets = Assets::new(assets.iter().map(|asset| (asset.code, asset.scale)));
         // The ledger keeps one scale for each asset, within the bound.
         let (assets, traffic) = (assets.unwrap_or_default(), Arc::default());
-        Self { teller, options, clock, assets, traffic }
+        let rates = Arc::new(Rates::new(options.rates, Arc::clone(&clock)));
+        let reports = Reports::new(options.reports, options.report_wait);
+        Self { teller, options, clock, assets, traffic, rates, reports }
     }
 
     /// The same, counting its requests there.
     #[must_use]
     pub fn counted_by(self, traffic: Arc<Traffic>) -> Self {
         Self { traffic, ..self }
+    }
+
+    pub(super) fn rates(&self) -> &Rates {
+        &self.rates
+    }
+
+    pub(super) fn reports(&self) -> &Reports {
+        &self.reports
     }
 
     pub(super) fn traffic(&self) -> &Traffic {

@@ -6,6 +6,7 @@ mod funding;
 mod harness;
 mod history;
 mod keys;
+mod limits;
 mod operators;
 mod parallel;
 mod parties;

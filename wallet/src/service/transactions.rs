@@ -17,7 +17,7 @@ use super::limits::{PAGE_DEFAULT, PAGE_MAX};
 use super::state::ServiceState;
 use crate::ids;
 use crate::ledger::Posted;
-use crate::ledger::types::{Account, TransactionKind, UserId, WalletId};
+use crate::ledger::types::{Account, TransactionId, TransactionKind, UserId, WalletId};
 use crate::views::{Kept, TransactionView, WalletView};
 
 /// One end of a movement.
@@ -119,12 +119,22 @@ pub(super) async fn list(
         None => None,
     };
     state.reach(query.min_seq).await?;
-    let wallet = state.wallet(&caller, id)?;
+    let wallet = state.wallet(&caller, id)?.id;
+    state.report(move |state| page(state, caller, wallet, before, limit)).await
+}
+
+fn page(
+    state: &ServiceState,
+    caller: Caller,
+    wallet: WalletId,
+    before: Option<TransactionId>,
+    limit: usize,
+) -> Result<Reply, ApiError> {
     // One more than asked for tells whether there is another page.
-    let mut read = state.views().transactions_of(wallet.id, before, limit + 1);
+    let mut read = state.views().transactions_of(wallet, before, limit + 1);
     let more = read.value.len() > limit;
     read.value.truncate(limit);
-    let onlooker = Onlooker { state: &state, caller };
+    let onlooker = Onlooker { state, caller };
     let answers = read.value.iter().map(|transaction| onlooker.answer(transaction));
     let answers = answers.collect::<Result<Vec<_>, ApiError>>()?;
     let reply = Reply::ok(&answers).at(read.sequence);

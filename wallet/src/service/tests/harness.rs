@@ -17,6 +17,7 @@ use uuid::Uuid;
 
 use crate::bank::{AssetTerms, Bank, BankOptions, Teller};
 use crate::ids;
+use crate::rates::RateOptions;
 use crate::service::{Caller, ServiceOptions, ServiceState, router};
 
 /// 2024-01-01T00:00:00Z, where all tests begin.
@@ -27,7 +28,7 @@ pub(super) const SECOND_NS: u64 = 1_000_000_000;
 #[derive(Debug)]
 pub(super) struct TestClock {
     wall_ns: AtomicU64,
-    machine: SystemClock,
+    machine: Option<SystemClock>,
 }
 
 impl TestClock {
@@ -43,7 +44,7 @@ impl Clock for TestClock {
     }
 
     fn monotonic_ns(&self) -> u64 {
-        self.machine.monotonic_ns()
+        self.machine.as_ref().map_or_else(|| self.wall_ns(), Clock::monotonic_ns)
     }
 }
 
@@ -53,11 +54,22 @@ pub(super) struct Setup {
     pub(super) fund: bool,
     pub(super) timeout: Duration,
     pub(super) replies_max: usize,
+    pub(super) rates: RateOptions,
+    pub(super) report_wait: Duration,
+    /// Whether time as such stands still, too, until it is set.
+    pub(super) stands_still: bool,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { fund: false, timeout: Duration::from_secs(20), replies_max: 2_048 }
+        Self {
+            fund: false,
+            timeout: Duration::from_secs(20),
+            replies_max: 2_048,
+            rates: RateOptions::default(),
+            report_wait: Duration::from_millis(50),
+            stands_still: false,
+        }
     }
 }
 
@@ -71,6 +83,7 @@ pub(super) struct Service {
     pub(super) directory: TempDir,
     bank: Option<Bank>,
     options: BankOptions,
+    setup: Setup,
 }
 
 /// One answer.
@@ -114,9 +127,10 @@ impl Service {
             amount_max: 100_000_000_000_000,
         };
         let assets: Vec<_> = [(1, "BTC"), (2, "USDT")].map(terms).into();
-        let Setup { fund, timeout, replies_max } = setup;
+        let Setup { fund, timeout, replies_max, stands_still, .. } = setup;
         pipeline.replies_max = replies_max;
-        let (wall_ns, machine) = (AtomicU64::new(START_NS), SystemClock::new());
+        let machine = (!stands_still).then(SystemClock::new);
+        let wall_ns = AtomicU64::new(START_NS);
         let clock = Arc::new(TestClock { wall_ns, machine });
         let options = |timeout| BankOptions {
             pipeline: pipeline.clone(),
@@ -128,27 +142,29 @@ impl Service {
         let bank = Bank::open(&options(Duration::from_secs(20)), Arc::clone(&clock) as _).unwrap();
         bank.add_assets(&assets).await.unwrap();
         drop(bank.close());
-        Self::over(directory, options(timeout), clock)
+        Self::over(directory, options(timeout), clock, setup)
     }
 
-    fn over(directory: TempDir, options: BankOptions, clock: Arc<TestClock>) -> Self {
+    fn over(directory: TempDir, options: BankOptions, clock: Arc<TestClock>, setup: Setup) -> Self {
         let bank = Bank::open(&options, Arc::clone(&clock) as _).unwrap();
         let teller = bank.teller();
         let service_options = ServiceOptions {
             default_currency: AssetCode::new("USDT"),
             min_seq_wait: Duration::from_millis(50),
+            rates: setup.rates,
+            report_wait: setup.report_wait,
             ..ServiceOptions::default()
         };
         let state = ServiceState::new(bank.teller(), service_options, Arc::clone(&clock) as _);
         let router = router(state.clone());
-        Self { clock, state, router, teller, directory, bank: Some(bank), options }
+        Self { clock, state, router, teller, directory, bank: Some(bank), options, setup }
     }
 
     /// The same ledger in a service that has just started.
     pub(super) fn restarted(mut self) -> Self {
         self.close();
         let directory = std::mem::replace(&mut self.directory, tempfile::tempdir().unwrap());
-        Self::over(directory, self.options.clone(), Arc::clone(&self.clock))
+        Self::over(directory, self.options.clone(), Arc::clone(&self.clock), self.setup)
     }
 
     pub(super) fn close(&mut self) {
