@@ -27,6 +27,8 @@ mod dedup;
 pub mod engine;
 pub mod event;
 pub mod event_buffer;
+#[cfg(feature = "faults")]
+mod faults;
 pub mod fees;
 mod funding;
 mod hash_index;

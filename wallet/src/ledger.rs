@@ -11,6 +11,8 @@ pub mod books;
 pub mod chain;
 pub mod command;
 pub mod event;
+#[cfg(feature = "faults")]
+mod faults;
 mod funding;
 mod invariants;
 mod post;

@@ -1,5 +1,6 @@
 //! The gateway as its clients meet it, in process: one binary, one module per concern.
 
+mod consumers;
 mod errors;
 mod harness;
 mod idempotency;

@@ -31,6 +31,36 @@ fn rules(report: &Report) -> Vec<&'static str> {
     report.breaches.iter().map(|breach| breach.rule).collect()
 }
 
+/// A unit that came from nowhere: the asset does not add up, and whose it is has no movement.
+#[test]
+fn a_unit_in_the_sum_of_the_ledger_is_rec1() {
+    let mut world = world();
+    assert!(world.settle(TradeId(3)));
+    let before = world.check();
+    assert!(before.unbalanced.values().all(|units| *units == 0), "{before:?}");
+    assert!(world.ledger.plant_unit(wallet_of(2, BTC)));
+    let report = world.check();
+    assert_eq!(rules(&report), ["REC1", "REC1"]);
+    let said = report.breaches.iter().map(|breach| breach.what.as_str()).collect::<Vec<_>>();
+    assert!(said[0].contains("BTC adds up to 1 units"), "{said:?}");
+    assert!(said[1].contains("has 1 units, but its movements sum to 0"), "{said:?}");
+    let off: Vec<_> = report.unbalanced.iter().filter(|(_, units)| **units != 0).collect();
+    assert_eq!(off, [(&"BTC".to_owned(), &1)]);
+}
+
+#[test]
+fn a_unit_in_the_hold_of_an_order_is_rec3() {
+    let mut world = world();
+    assert!(world.settle(TradeId(3)));
+    let order = world.engine.last_sequence() + 1;
+    world.order(1, 1, Side::Buy, 10, 1_000);
+    assert_eq!(world.check().breaches, []);
+    assert!(world.shadow.plant_hold(engine::OrderId(order)));
+    let report = world.check();
+    assert_eq!(rules(&report), ["REC3"]);
+    assert!(report.breaches[0].what.contains(&format!("hold of {order}")), "{report:?}");
+}
+
 #[test]
 fn a_unit_in_the_engine_is_rec2() {
     let mut world = world();

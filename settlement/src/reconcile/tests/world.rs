@@ -39,7 +39,7 @@ pub(super) struct World {
     pub(super) engine: Engine,
     log: Vec<(Frame<Command>, Vec<Event>)>,
     /// Follows the engine up to the settled point.
-    shadow: Engine,
+    pub(super) shadow: Engine,
     shown: usize,
     events: u64,
     pub(super) newest: TradeId,
