@@ -12,6 +12,7 @@ use rust_decimal::Decimal;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use self::metrics::MetricsSnapshot;
 use crate::ledger::types::{CreditTo, FundingDirection, ReleaseReason, ReserveReason};
 
 #[cfg(test)]
@@ -284,9 +285,7 @@ pub trait WalletClient: Send + Sync + fmt::Debug {
     async fn health_check(&self, context: CallContext) -> Result<(), WalletError>;
 
     /// What was counted, where calls can fail on their way.
-    fn counted(&self) -> Option<metrics::MetricsSnapshot> {
-        None
-    }
+    fn counted(&self) -> Option<MetricsSnapshot>;
 
     /// Waits for the calls in flight; every later call is refused with [`WalletError::Closed`].
     async fn close(&self);

@@ -45,6 +45,11 @@ pub const TRADING_KEPT_MAX: usize = 1 << 18;
 pub const SETTLEMENTS_KEPT_MAX: usize = 1 << 20;
 /// Funding events that a reader may be behind before it reads the log.
 pub const FUNDING_EVENTS_KEPT: usize = 1 << 16;
+/// Upper bounds of the buckets of request durations, microseconds.
+pub const REQUEST_BOUNDS_US: [u64; 15] = [
+    100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000,
+    1_000_000, 2_500_000, 5_000_000,
+];
 /// Callers of one listener whose requests are limited apart; those beyond share one bucket.
 pub const RATED_CALLERS_MAX: usize = 65_536;
 /// Routes of one listener whose requests are counted apart, those of no route among them.

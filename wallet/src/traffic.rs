@@ -10,9 +10,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use axum::http::{Method, StatusCode};
 use parking_lot::RwLock;
 
-use crate::client::metrics::DURATION_BOUNDS_US;
 use crate::durations::{Durations, DurationsSnapshot};
-use crate::limits::ROUTES_MAX;
+use crate::limits::{REQUEST_BOUNDS_US, ROUTES_MAX};
 
 /// Methods that are told apart; all others are the last one.
 const METHODS: [&str; 5] = ["GET", "POST", "PATCH", "DELETE", "other"];
@@ -30,7 +29,7 @@ struct Requests {
 impl Default for Requests {
     fn default() -> Self {
         let by_class = Default::default();
-        Self { by_class, durations: Durations::new(&DURATION_BOUNDS_US) }
+        Self { by_class, durations: Durations::new(&REQUEST_BOUNDS_US) }
     }
 }
 

@@ -9,9 +9,9 @@ use engine::Amount;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 use wallet::bank::Teller;
-use wallet::client::metrics::DURATION_BOUNDS_US;
 use wallet::durations::{Durations, DurationsSnapshot};
 use wallet::ledger::types::TransactionKind;
+use wallet::limits::REQUEST_BOUNDS_US;
 use wallet::traffic::{RouteSnapshot, Traffic};
 use wallet::views::{Moved, Tally};
 
@@ -115,7 +115,7 @@ fn durations(page: &mut Page<'_>, routes: &[RouteSnapshot]) -> fmt::Result {
 }
 
 fn of(routes: &[RouteSnapshot], selects: Selects) -> DurationsSnapshot {
-    let mut all = Durations::new(&DURATION_BOUNDS_US).snapshot();
+    let mut all = Durations::new(&REQUEST_BOUNDS_US).snapshot();
     routes.iter().filter(|route| selects(route)).for_each(|route| all.add(&route.durations));
     all
 }

@@ -27,7 +27,7 @@ pub(crate) async fn ready(
     Ok(Json(body).into_response())
 }
 
-/// What the process counts. Without a token, as scrapers have none: on the operators' listener only.
+/// What the process counts. Without a token, as scrapers have none: only where operators ask.
 pub(crate) async fn metrics(
     State(state): State<AppState>,
     NoQuery: NoQuery,

@@ -196,8 +196,9 @@ impl Apart {
     async fn post(&self, path: &str, body: Value) -> Value {
         let (body, token) = (body.to_string(), &self.token);
         let head = format!(
-            "POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: Bearer {token}\r\n\
-             content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            "POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\
+             authorization: Bearer {token}\r\ncontent-type: application/json\r\n\
+             content-length: {}\r\n\r\n{body}",
             body.len()
         );
         let answer = say(self.wallet.address(), &head).await;

@@ -10,6 +10,7 @@ use engine::AssetCode;
 use tokio::sync::{RwLock, oneshot};
 use uuid::Uuid;
 
+use super::metrics::MetricsSnapshot;
 use super::{
     CallContext, Concluded, FundingEvent, ReleaseRequest, Released, Reservation, ReserveRequest,
     Reserved, SettleRequest, Settlement, WalletBalance, WalletClient, WalletError,
@@ -311,6 +312,10 @@ impl WalletClient for EmbeddedWallet {
     async fn health_check(&self, _: CallContext) -> Result<(), WalletError> {
         let _call = self.enter().await?;
         if self.teller.is_read_only() { Err(WalletError::ReadOnly) } else { Ok(()) }
+    }
+
+    fn counted(&self) -> Option<MetricsSnapshot> {
+        None
     }
 
     async fn close(&self) {

@@ -11,6 +11,7 @@ use engine::AssetCode;
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
+use wallet::client::metrics::MetricsSnapshot;
 use wallet::client::{
     CallContext, Concluded, FundingEvent, MockWallet, ReleaseRequest, Released, Reservation,
     ReserveRequest, Reserved, SettleRequest, Settlement, WalletBalance, WalletClient, WalletError,
@@ -237,6 +238,10 @@ impl WalletClient for Line {
 
     async fn health_check(&self, context: CallContext) -> Answer<()> {
         self.mock.health_check(context).await
+    }
+
+    fn counted(&self) -> Option<MetricsSnapshot> {
+        self.mock.counted()
     }
 
     async fn close(&self) {

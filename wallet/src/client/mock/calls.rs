@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::{Answer, MockWallet, State};
 use crate::client::limits::BATCH_MAX;
-use crate::client::metrics::Method;
+use crate::client::metrics::{Method, MetricsSnapshot};
 use crate::client::{
     CallContext, Concluded, FundingEvent, ReleaseRequest, Released, Reservation, ReserveRequest,
     Reserved, SettleRequest, Settlement, WalletBalance, WalletClient, WalletError,
@@ -151,6 +151,10 @@ impl WalletClient for MockWallet {
 
     async fn health_check(&self, context: CallContext) -> Answer<()> {
         self.run(Method::HealthCheck, context, &[], |_| Ok(())).await
+    }
+
+    fn counted(&self) -> Option<MetricsSnapshot> {
+        Some(self.metrics.snapshot())
     }
 
     async fn close(&self) {
