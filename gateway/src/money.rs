@@ -150,10 +150,10 @@ impl Money {
         token: String,
     ) -> Result<Self, MoneyError> {
         let client = connect_wallet(config, &bank, &token).await?;
-        let one_only = bank.is_some() || config.wallet_client.use_mock;
-        let orders = match one_only {
-            true => Arc::clone(&client),
-            false => connect_wallet(config, &bank, &token).await?,
+        let is_remote = bank.is_none() && !config.wallet_client.use_mock;
+        let orders = match config.wallet.funding {
+            FundingMode::PerOrder if is_remote => connect_wallet(config, &bank, &token).await?,
+            _ => Arc::clone(&client),
         };
         let (mode, directory) = (config.wallet.funding, venue.data_dir.join(SETTLEMENT_DIR));
         Funds::check_mode(mode, &venue, &directory)?;
@@ -192,6 +192,7 @@ impl Money {
     pub fn state(&self) -> MoneyState {
         MoneyState {
             client: Arc::clone(&self.client),
+            orders: (!Arc::ptr_eq(&self.client, &self.orders)).then(|| Arc::clone(&self.orders)),
             teller: self.teller(),
             desk: Arc::clone(&self.desk),
             funds: Arc::clone(&self.funds),

@@ -34,6 +34,8 @@ pub struct AppState {
 #[derive(Debug)]
 pub struct MoneyState {
     pub client: Arc<dyn WalletClient>,
+    /// What reserves for orders, if it has connections of its own.
+    pub orders: Option<Arc<dyn WalletClient>>,
     /// The wallet's ledger, if it is in this process.
     pub teller: Option<Teller>,
     pub desk: Arc<Desk>,

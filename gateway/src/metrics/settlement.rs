@@ -35,16 +35,14 @@ impl Collector for MoneySide {
             "Time from a trade to its settlement, seconds.",
             &board.delays(),
         )?;
-        page.gauge(
-            "settlement_funding_cursor",
-            "Sequence of the wallet up to which trading accounts were funded.",
-            self.money.funding.cursor(),
-        )?;
+        self.funds(&mut page)?;
         self.reconciliation(&mut page)?;
-        match self.money.client.counted() {
-            Some(counted) => client(&mut page, &counted),
-            None => Ok(()),
-        }
+        let clients =
+            [("settlement", Some(&self.money.client)), ("orders", self.money.orders.as_ref())];
+        let counted =
+            clients.into_iter().filter_map(|(name, client)| Some((name, client?.counted()?)));
+        let counted: Vec<_> = counted.collect();
+        if counted.is_empty() { Ok(()) } else { wallet_clients(&mut page, &counted) }
     }
 }
 
@@ -107,6 +105,35 @@ impl MoneySide {
         )
     }
 
+    fn funds(&self, page: &mut Page<'_>) -> fmt::Result {
+        if let Some(funding) = self.money.funds.funding() {
+            page.gauge(
+                "settlement_funding_cursor",
+                "Sequence of the wallet up to which trading accounts were funded.",
+                funding.cursor(),
+            )?;
+        }
+        let Some(releases) = self.money.funds.releases() else { return Ok(()) };
+        let status = releases.status();
+        page.counter("settlement_releases", "Orders whose rest was given back.", status.released)?;
+        for (name, help, n) in [
+            ("settlement_releases_cursor", "Event up to which ends were read.", status.cursor),
+            (
+                "settlement_releases_owed",
+                "Ends that the wallet has not heard of.",
+                status.owed as u64,
+            ),
+            (
+                "settlement_releases_halted",
+                "1 if nothing is given back any more.",
+                status.halted.is_some().into(),
+            ),
+        ] {
+            page.gauge(name, help, n)?;
+        }
+        Ok(())
+    }
+
     fn reconciliation(&self, page: &mut Page<'_>) -> fmt::Result {
         let status = self.money.reconciliation.status();
         page.counter("ledger_reconcile_runs", "Comparisons of the books.", status.runs)?;
@@ -141,24 +168,36 @@ fn within_i64(units: i128) -> i64 {
     i64::try_from(units).unwrap_or(if units < 0 { i64::MIN } else { i64::MAX })
 }
 
-fn client(page: &mut Page<'_>, counted: &MetricsSnapshot) -> fmt::Result {
+/// Every client by its name: what settles, and, to a wallet elsewhere, what reserves for orders.
+fn wallet_clients<'a>(
+    page: &mut Page<'_>,
+    clients: &'a [(&'static str, MetricsSnapshot)],
+) -> fmt::Result {
+    let of = |(name, counted): &'a (&'static str, MetricsSnapshot)| {
+        let name = *name;
+        counted.methods.iter().map(move |method| (name, method))
+    };
+    let methods = || clients.iter().flat_map(of);
     page.counters(
         "wallet_client_requests",
         "Calls to the wallet, by how they ended.",
-        counted.methods.iter().flat_map(|method| {
+        methods().flat_map(|(client, method)| {
             let of = method.requests.iter().filter(|(status, n)| *n > 0 || *status == "ok");
-            of.map(|(status, n)| ([("method", method.method.name()), ("status", *status)], *n))
+            of.map(move |(status, n)| {
+                let method = method.method.name();
+                ([("client", client), ("method", method), ("status", *status)], *n)
+            })
         }),
     )?;
     page.counters(
         "wallet_client_retries",
         "Tries after the first.",
-        counted.methods.iter().map(|m| ([("method", m.method.name())], m.retries)),
+        methods().map(|(client, m)| ([("client", client), ("method", m.method.name())], m.retries)),
     )?;
-    let durations = counted.methods.iter().map(|method| {
+    let durations = methods().map(|(client, method)| {
         let (buckets, sum_us) = (method.duration_buckets.clone(), method.duration_us_sum);
         let durations = DurationsSnapshot { bounds_us: &DURATION_BOUNDS_US, buckets, sum_us };
-        ([("method", method.method.name())], durations)
+        ([("client", client), ("method", method.method.name())], durations)
     });
     let durations: Vec<_> = durations.collect();
     page.durations_by(
@@ -166,26 +205,41 @@ fn client(page: &mut Page<'_>, counted: &MetricsSnapshot) -> fmt::Result {
         "Time of a call with its pauses and tries, seconds.",
         durations.iter().map(|(labels, durations)| (*labels, durations)),
     )?;
+    connections(page, clients)
+}
+
+fn connections(page: &mut Page<'_>, clients: &[(&'static str, MetricsSnapshot)]) -> fmt::Result {
     let states = [BreakerState::Closed, BreakerState::Open, BreakerState::HalfOpen];
     page.gauges(
         "wallet_client_circuit_breaker_state",
         "1 for the state that the breaker is in.",
-        states.map(|state| ([("state", state.name())], u64::from(state == counted.breaker_state))),
+        clients.iter().flat_map(|(client, counted)| {
+            states.map(|state| {
+                let labels = [("client", *client), ("state", state.name())];
+                (labels, u64::from(state == counted.breaker_state))
+            })
+        }),
     )?;
-    page.counter(
+    page.counters(
         "wallet_client_circuit_breaker_openings",
         "Times that the breaker opened.",
-        counted.breaker_openings,
+        clients.iter().map(|(client, n)| ([("client", *client)], n.breaker_openings)),
     )?;
     page.gauges(
         "wallet_client_pool_connections",
         "Connections that carry a request.",
-        [([("state", "active")], counted.connections_active)],
+        clients.iter().map(|(client, counted)| {
+            ([("client", *client), ("state", "active")], counted.connections_active)
+        }),
     )?;
-    page.gauge("wallet_client_in_flight", "Calls under way.", counted.in_flight)?;
-    page.gauge(
+    page.gauges(
+        "wallet_client_in_flight",
+        "Calls under way.",
+        clients.iter().map(|(client, counted)| ([("client", *client)], counted.in_flight)),
+    )?;
+    page.gauges(
         "wallet_client_in_flight_max",
         "Calls that may be under way at once; further ones wait.",
-        counted.in_flight_max,
+        clients.iter().map(|(client, counted)| ([("client", *client)], counted.in_flight_max)),
     )
 }

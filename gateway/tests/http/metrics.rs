@@ -227,12 +227,19 @@ async fn a_wallet_that_is_not_there_shows_in_calls_and_retries() {
     let call = || client.health_check(CallContext::within(Duration::from_secs(20)));
     assert!(call().await.is_err());
     let scrape = scraped(&apart.exchange).await;
-    let calls = "wallet_client_requests_total{method=\"health_check\",status=\"service_down\"}";
+    let calls = "wallet_client_requests_total{client=\"settlement\",method=\"health_check\",status=\"service_down\"}";
     assert_eq!(scrape.number(calls), 1);
-    assert_eq!(scrape.number("wallet_client_retries_total{method=\"health_check\"}"), 3);
-    let durations = "wallet_client_request_duration_seconds_count{method=\"health_check\"}";
+    assert_eq!(
+        scrape.number("wallet_client_retries_total{client=\"settlement\",method=\"health_check\"}"),
+        3
+    );
+    let durations = "wallet_client_request_duration_seconds_count{client=\"settlement\",method=\"health_check\"}";
     assert_eq!(scrape.number(durations), 1);
-    assert_eq!(scrape.number("wallet_client_circuit_breaker_state{state=\"closed\"}"), 1);
+    assert_eq!(
+        scrape
+            .number("wallet_client_circuit_breaker_state{client=\"settlement\",state=\"closed\"}"),
+        1
+    );
     assert!(call().await.is_err());
     assert_eq!(scraped(&apart.exchange).await.number(calls), 2);
     apart.stop().await;
@@ -266,7 +273,10 @@ async fn every_family_is_documented_and_every_documented_one_is_shown() {
     let (apart, embedded) = (Apart::start().await, Exchange::start().await);
     let mut shown = BTreeSet::new();
     let (alone, wallet) = (scraped(&apart.exchange).await, scrape(apart.wallet.address()).await);
-    for scrape in [alone, wallet, scraped(&embedded).await] {
+    let directory = tempfile::tempdir().unwrap();
+    let per_order = crate::per_order::start_in(directory.path()).await;
+    let pages = [alone, wallet, scraped(&embedded).await, scraped(&per_order).await];
+    for scrape in pages {
         shown.extend(scrape.kinds().iter().map(|(family, kind)| match kind.as_str() {
             "counter" => format!("| `{family}_total` | counter |"),
             kind => format!("| `{family}` | {kind} |"),

@@ -17,7 +17,7 @@ use crate::money::PATIENCE;
 const PER_ORDER: &str = "funding = \"per_order\"\n";
 
 /// As the harness configures it, but with orders that are paid from the wallet.
-async fn start_in(directory: &Path) -> Exchange {
+pub(crate) async fn start_in(directory: &Path) -> Exchange {
     Exchange::start_in(directory, PER_ORDER).await.unwrap()
 }
 
