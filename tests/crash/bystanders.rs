@@ -6,6 +6,7 @@ use std::thread;
 
 use serde_json::Value;
 use tests::app::{App, Settings};
+use tests::trading::venue::SetOnDrop;
 
 use crate::desk::{self, Customer, settled_files};
 
@@ -13,15 +14,6 @@ const COMMANDS: [&[&str]; 4] =
     [&["journal", "stat"], &["journal", "verify"], &["journal", "dump"], &["replay", "--json"]];
 /// Segments that the log has to reach while all commands are run again and again.
 const SEGMENTS: u64 = 4;
-
-/// Ends the trading, also when the test fails.
-struct SetOnDrop<'a>(&'a AtomicBool);
-
-impl Drop for SetOnDrop<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
 
 fn lines(output: &Output) -> Vec<Value> {
     assert!(output.status.success(), "{output:?}");

@@ -3,6 +3,7 @@
 //! waits here is woken by progress or by failure, so nothing waits for a thread that is gone.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard};
 use std::thread;
 use std::time::Duration;
@@ -176,5 +177,15 @@ impl Drop for Alarm<'_> {
         if thread::panicking() {
             self.0.change(|state| state.door = Door::Over);
         }
+    }
+}
+
+/// Says that it is over, also when the test fails.
+#[derive(Debug)]
+pub struct SetOnDrop<'a>(pub &'a AtomicBool);
+
+impl Drop for SetOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
