@@ -1,0 +1,236 @@
+//! Owns an exchange and the wallet that it uses, each in a process of its own, both on one data
+//! directory, and the users with their money. Knows nothing of faults. Invariant: the verdict is
+//! given on files that nobody writes to, after both processes ended in order.
+
+use std::collections::BTreeMap;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use engine::decimal::parse;
+use engine::{AssetCode, SignedAmount};
+use serde_json::{Value, json};
+use tests::app::wallet::{WalletProcess, lasting_port};
+use tests::app::{App, Settings};
+use tests::http_client::{HttpClient, Request};
+use tests::proxy::Proxy;
+use tests::trading::books::{self, Parties};
+use tests::trading::desk::{Bound, text};
+use tests::trading::trader::Identity;
+use tests::trading::truth::Truth;
+
+use crate::load::Evidence;
+use crate::payer::{Payment, Till};
+
+pub(crate) const TRADERS: usize = 8;
+/// Decimal places of the assets used here.
+pub(crate) const SCALE: u8 = 8;
+const FUNDS: [(&str, &str); 3] = [("BTC", "10"), ("ETH", "200"), ("USDT", "600000")];
+const PATIENCE: Duration = Duration::from_secs(60);
+const POLL: Duration = Duration::from_millis(5);
+
+/// Both processes, and what their users have.
+#[derive(Debug)]
+pub(crate) struct Pair {
+    pub(crate) app: App,
+    pub(crate) wallet: WalletProcess,
+    /// Between them, if anything is.
+    pub(crate) proxy: Option<Proxy>,
+    pub(crate) parties: Parties,
+    /// Of an operator, for the wallet.
+    pub(crate) token: String,
+    pub(crate) tills: Vec<Till>,
+    /// What everybody had before trading began.
+    funds: Vec<Payment>,
+}
+
+/// Settings under which a wallet that is back is called again within a second.
+pub(crate) fn settings() -> Settings {
+    Settings::default()
+        .with("wallet", "backend", "\"http\"")
+        .with("wallet_client", "circuit_breaker_timeout", "\"500ms\"")
+        .with("settlement", "retry_wait_max_ms", "500")
+}
+
+impl Pair {
+    /// Starts both, and gives everybody money. With `proxied`, the exchange speaks to the wallet
+    /// through a proxy.
+    pub(crate) fn open(settings: Settings, proxied: bool) -> Self {
+        let address = lasting_port();
+        let proxy = proxied.then(|| Proxy::start(lasting_port(), address));
+        let base = proxy.as_ref().map_or(address, Proxy::address);
+        let settings = settings.with("wallet_client", "base_url", &format!("\"http://{base}\""));
+        let app = App::prepare(&settings);
+        let wallet = WalletProcess::of(&app, address);
+        let identity = |number: usize| {
+            let user = format!("trader-{number}");
+            let token = app.token(&user, "read,trade");
+            Identity { user, token, admin_token: None }
+        };
+        let identities = (1..=TRADERS).map(identity).collect();
+        let operator = app.token("operator", "admin");
+        let token = app.token("cashier", "wallet,admin");
+        let parties = Parties { identities, users: BTreeMap::new(), operator };
+        let (tills, funds) = (Vec::new(), Vec::new());
+        let mut pair = Self { app, wallet, proxy, parties, token, tills, funds };
+        pair.wallet.spawn();
+        pair.app.restart();
+        pair.wallet.wait_until_ready();
+        pair.fund();
+        pair
+    }
+
+    pub(crate) fn proxy(&self) -> &Proxy {
+        self.proxy.as_ref().expect("there is a proxy")
+    }
+
+    /// A connection to the wallet itself.
+    pub(crate) fn cashier(&self) -> HttpClient {
+        HttpClient::new(self.wallet.address())
+    }
+
+    pub(crate) fn operator(&self) -> HttpClient {
+        HttpClient::new(self.app.admin())
+    }
+
+    /// What an operator of the exchange is shown.
+    pub(crate) fn admin_get(&self, path: &str) -> Value {
+        let request = Request::get(path).with_token(&self.parties.operator);
+        let answer = self.operator().ask(&request);
+        assert_eq!(answer.status, 200, "{path}: {:?}", answer.json());
+        answer.json()
+    }
+
+    /// What the wallet answers an operator.
+    pub(crate) fn wallet_post(&self, path: &str, body: &Value) -> Value {
+        let body = body.to_string();
+        let answer = self.cashier().ask(&Request::post(path, &body).with_token(&self.token));
+        assert!([200, 201].contains(&answer.status), "{path} {body}: {:?}", answer.json());
+        answer.json()
+    }
+
+    pub(crate) fn wallet_get(&self, path: &str) -> Value {
+        let answer = self.cashier().ask(&Request::get(path).with_token(&self.token));
+        assert_eq!(answer.status, 200, "{path}: {:?}", answer.json());
+        answer.json()
+    }
+
+    /// Opens a user's wallet; its id, and that of the user.
+    pub(crate) fn open_wallet(&self, user: &str, asset: &str) -> (String, String) {
+        let opened =
+            self.wallet_post("/api/v1/wallets", &json!({"userId": user, "currency": asset}));
+        (text(&opened, "walletId").to_owned(), text(&opened, "userId").to_owned())
+    }
+
+    fn fund(&mut self) {
+        let names: Vec<_> = self.parties.identities.iter().map(|i| i.user.clone()).collect();
+        for name in names {
+            for (asset, amount) in FUNDS {
+                let (wallet, user) = self.open_wallet(&name, asset);
+                self.parties.users.insert(name.clone(), user);
+                let till = Till { asset, wallet };
+                let reference = format!("funds-{name}-{asset}");
+                let mut payment = Payment::deposit(&till, amount, &reference);
+                let answer = payment.insist(&mut self.cashier(), &self.token);
+                assert_eq!(answer.0, 200, "{answer:?}");
+                self.funds.push(payment);
+                self.tills.push(till);
+            }
+        }
+        self.wait_for_funds();
+    }
+
+    /// Waits until trading has what everybody was given.
+    fn wait_for_funds(&self) {
+        let mut public = HttpClient::new(self.app.public());
+        for identity in &self.parties.identities {
+            self.wait_until("the money reaches the traders", || {
+                let request = Request::get("/api/v1/balances").with_token(&identity.token);
+                let answer = public.ask(&request);
+                // Somebody who was never given money is unknown.
+                let balances = if answer.status == 200 { answer.json() } else { json!([]) };
+                let shown = balances.as_array().expect("a list");
+                shown.iter().filter(|balance| text(balance, "available") != "0").count() >= 3
+            });
+        }
+    }
+
+    /// Waits until it is so.
+    pub(crate) fn wait_until(&self, what: &str, mut so: impl FnMut() -> bool) {
+        let started = Instant::now();
+        while !so() {
+            assert!(
+                started.elapsed() < PATIENCE,
+                "waited too long until {what}: {}",
+                self.admin_get("/api/v1/admin/settlements")
+            );
+            thread::sleep(POLL);
+        }
+    }
+
+    /// Waits until no trade is left to be settled and no letter is dead.
+    pub(crate) fn wait_until_drained(&self) {
+        self.wait_until("all is settled", || {
+            let status = self.admin_get("/api/v1/admin/settlements");
+            assert_eq!(status["halted"], json!(null), "{status}");
+            status["window"] == json!(0)
+                && status["lag"] == json!(0)
+                && status["dead_letters"] == json!(0)
+        });
+    }
+
+    /// Holds everything against everything; both processes must be running. Returns the trades.
+    pub(crate) fn verdict(&mut self, evidence: &Evidence) -> usize {
+        self.repeat_everything(evidence);
+        let truth = self.parties.check_exchange(&mut self.app, &evidence.ledgers);
+        let trades = truth.trades.len();
+        self.app.restart();
+        self.parties.wait_for_settlement(&self.app, trades);
+        self.wait_until_drained();
+        self.check_sums(&truth, &evidence.payments);
+        let ended = self.app.terminate();
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        let ended = self.wallet.terminate();
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        books::check_books(&self.app, trades);
+        let letters = self.app.run(&["settlement", "dlq"]);
+        assert!(letters.status.success() && letters.stdout.is_empty(), "{letters:?}");
+        trades
+    }
+
+    /// Every key and every reference once more: the first answers, and nothing else.
+    fn repeat_everything(&self, evidence: &Evidence) {
+        let (public, token) = (self.app.public(), &self.token);
+        let (mut cashier, payments) = (self.cashier(), self.funds.iter().chain(&evidence.payments));
+        thread::scope(|scope| {
+            for (identity, ledger) in self.parties.identities.iter().zip(&evidence.ledgers) {
+                scope.spawn(move || books::repeat_orders(public, identity, ledger));
+            }
+            scope.spawn(move || {
+                for payment in payments {
+                    let Payment { path, body, .. } = payment;
+                    let answer = cashier.ask(&Request::post(path, body).with_token(token));
+                    let first = payment.answer.clone().expect("answered");
+                    Bound { body: body.clone(), first }.check_repeat(&answer);
+                }
+            });
+        });
+    }
+
+    /// All the money there is was paid in and not paid out, to the unit, in both books.
+    fn check_sums(&self, truth: &Truth, payments: &[Payment]) {
+        let mut inside: BTreeMap<&str, SignedAmount> = BTreeMap::new();
+        for payment in self.funds.iter().chain(payments) {
+            *inside.entry(payment.asset).or_default() += payment.effect();
+        }
+        let ledger = self.wallet_get("/api/v1/ledger");
+        assert_eq!(ledger["zeroSum"], json!(true), "{ledger}");
+        let assets = ledger["assets"].as_array().expect("a list");
+        for (code, sum) in inside {
+            let sums = assets.iter().find(|asset| asset["currency"] == code).expect("listed");
+            let external = parse(text(sums, "external"), SCALE).expect("an amount");
+            assert_eq!(external, -sum, "{code}: {ledger}");
+            let asset = AssetCode::new(code).and_then(|code| truth.engine.assets().find(code));
+            assert_eq!(asset.map(|asset| asset.supply), Some(sum), "{code} in trading");
+        }
+    }
+}
