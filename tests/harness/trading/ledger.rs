@@ -28,6 +28,10 @@ const REFUSALS: [&str; 8] = [
     "BUDGET_TOO_SMALL",
 ];
 
+/// Refused orders of one account that the exchange can still show, and closed ones.
+pub const REFUSED_SHOWN: usize = 1_000;
+const CLOSED_SHOWN: usize = 10_000;
+
 /// An order that the trader was told of.
 #[derive(Debug)]
 pub struct Order {
@@ -126,6 +130,19 @@ impl Ledger {
         };
         let places = 0..self.orders.len();
         places.rev().take(400).filter(|place| may_be_open(&self.orders[*place])).collect()
+    }
+
+    /// Whether the exchange still shows every order of this trader, however old it is.
+    #[must_use]
+    pub fn is_shown(&self) -> bool {
+        let refused = self.orders.iter().filter(|order| order.request.first.0 != 201).count();
+        refused <= REFUSED_SHOWN && self.orders.len() - refused <= CLOSED_SHOWN
+    }
+
+    /// Orders that the exchange shows in any case.
+    #[must_use]
+    pub fn latest(&self) -> &[Order] {
+        &self.orders[self.orders.len().saturating_sub(REFUSED_SHOWN)..]
     }
 
     /// Counts a repeat of a bound request.

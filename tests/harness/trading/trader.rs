@@ -206,13 +206,14 @@ impl<'a> Trader<'a> {
         Some(())
     }
 
-    /// One of the orders that `wanted` takes.
+    /// One of the orders that `wanted` takes; none so old that it may be forgotten.
     fn pick(&mut self, wanted: impl Fn(&Ledger, usize) -> bool) -> Option<usize> {
-        let count = self.ledger.orders.len() as u64;
-        if count == 0 {
+        let latest = self.ledger.latest().len();
+        if latest == 0 {
             return None;
         }
-        let place = usize::try_from(self.random.below(count)).expect("an index");
+        let back = usize::try_from(self.random.below(latest as u64)).expect("an index");
+        let place = self.ledger.orders.len() - 1 - back;
         wanted(&self.ledger, place).then_some(place)
     }
 
