@@ -189,9 +189,13 @@ impl Pair {
         self.check_sums(&truth, &evidence.payments);
         let ended = self.app.terminate();
         assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        let live = self.wallet_get("/api/v1/ledger/state-hash");
         let ended = self.wallet.terminate();
         assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-        books::check_books(&self.app, trades);
+        let audit = books::check_books(&self.app, trades);
+        for (shown, replayed) in [("sequence", "last_sequence"), ("stateHash", "state_hash")] {
+            assert_eq!(live[shown], audit[replayed], "{live} {audit}");
+        }
         let letters = self.app.run(&["settlement", "dlq"]);
         assert!(letters.status.success() && letters.stdout.is_empty(), "{letters:?}");
         trades
