@@ -4,6 +4,7 @@
 
 use engine::{
     AccountId, Amount, AssetId, CloseReason, Command, Engine, Event, Frame, OrderId, RejectReason,
+    TransferKind,
 };
 use pipeline::{Outcome, Reply};
 use tokio::sync::oneshot;
@@ -87,7 +88,12 @@ fn answer_of(frame: &Frame<Command>, events: &[Event]) -> Answer {
             Event::OrderDuplicate { order_id, reason, .. } => {
                 return Answer::OrderDuplicate { order_id: *order_id, reason: *reason };
             }
-            Event::TransferApplied { available, .. } => {
+            // Other movements follow from what happens to orders.
+            Event::TransferApplied {
+                kind: TransferKind::Credit | TransferKind::Debit,
+                available,
+                ..
+            } => {
                 return Answer::Transferred { available: *available };
             }
             Event::TransferDuplicate { reason, .. } => {

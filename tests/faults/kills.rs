@@ -11,10 +11,12 @@ use tests::report::say;
 use crate::load::Scene;
 use crate::pair::{Pair, TRADERS, settings};
 
-/// Kills of each process.
+/// Kills of each process; half of them hit both at once, or one while the other is away.
 const KILLS: usize = 100;
-/// Kills that hit both at once, or one while the other is away.
-const OF_BOTH: usize = 50;
+/// The same where orders wait for the wallet and everything takes longer, unless the environment
+/// says how many.
+const KILLS_PER_ORDER: usize = 30;
+const KILLS_VARIABLE: &str = "MATCHRING_KILLS";
 /// Answers of the exchange between two kills.
 const ANSWERS_PER_LIFE: (i64, i64) = (10, 100);
 /// Requests that must be under way when the exchange is killed.
@@ -31,15 +33,25 @@ enum Victim {
 
 #[test]
 fn no_kill_of_either_process_loses_or_repeats_anything() {
-    prove("prefunded", settings());
+    prove("prefunded", settings(), KILLS);
 }
 
-/// Kills, and holds everything against everything; `settings` say how orders get their funds.
-fn prove(funding: &str, settings: Settings) {
+/// Each order has a reservation of its own: announced, reserved, placed, released, and either side
+/// may die between any two of them.
+#[test]
+fn no_kill_loses_or_repeats_anything_where_each_order_is_reserved_for() {
+    let kills = std::env::var(KILLS_VARIABLE).ok().and_then(|text| text.parse().ok());
+    let settings = settings().with("wallet", "funding", "\"per_order\"");
+    prove("per_order", settings, kills.unwrap_or(KILLS_PER_ORDER));
+}
+
+/// Kills each process so often, and holds everything against everything; `settings` say how orders
+/// get their funds.
+fn prove(funding: &str, settings: Settings, kills: usize) {
     let mut pair = Pair::open(settings, false);
     let mut starts_killed = 0;
     let evidence = pair.under_load(|scene| {
-        for victim in victims(&mut scene.random) {
+        for victim in victims(&mut scene.random, kills) {
             live(scene);
             match victim {
                 Victim::Exchange => {
@@ -66,18 +78,19 @@ fn prove(funding: &str, settings: Settings) {
     let doubts: u64 = payments.iter().map(|payment| payment.doubts).sum();
     let orders_done: u64 = evidence.ledgers.iter().map(|ledger| ledger.done_unanswered).sum();
     let tally = evidence.tally;
-    say(&format!("{funding}: {KILLS} kills of each, {starts_killed} of starts, {tally:?}"));
+    say(&format!("{funding}: {kills} kills of each, {starts_killed} of starts, {tally:?}"));
     say(&format!("{trades} trades, {} payments, {doubts} tries unanswered", payments.len()));
     say(&format!("{done} payments and {orders_done} orders done unanswered"));
-    assert!(trades > 1_000, "hardly anything traded");
-    assert!(evidence.tally.unknown >= KILLS as u64, "the kills of the exchange hit nobody");
+    assert!(trades > kills, "hardly anything traded");
+    assert!(evidence.tally.unknown >= kills as u64, "the kills of the exchange hit nobody");
     assert!(doubts > 0, "the kills of the wallet hit nobody");
 }
 
 /// Who is to be killed, one after the other.
-fn victims(random: &mut Random) -> Vec<Victim> {
-    let alone = KILLS - OF_BOTH;
-    let mut victims = vec![Victim::Both; OF_BOTH];
+fn victims(random: &mut Random, kills: usize) -> Vec<Victim> {
+    let of_both = kills / 2;
+    let alone = kills - of_both;
+    let mut victims = vec![Victim::Both; of_both];
     victims.extend(vec![Victim::Exchange; alone]);
     victims.extend(vec![Victim::Wallet; alone]);
     for last in (1..victims.len()).rev() {

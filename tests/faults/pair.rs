@@ -7,6 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use engine::decimal::parse;
+use engine::fees::signed;
 use engine::{AssetCode, SignedAmount};
 use serde_json::{Value, json};
 use tests::app::wallet::{WalletProcess, lasting_port};
@@ -172,9 +173,12 @@ impl Pair {
         self.wait_until("all is settled", || {
             let status = self.admin_get("/api/v1/admin/settlements");
             assert_eq!(status["halted"], json!(null), "{status}");
+            let releases = &status["releases"];
+            let released = releases["owed"] == json!(0) && releases["cursor"] == status["head"];
             status["window"] == json!(0)
                 && status["lag"] == json!(0)
                 && status["dead_letters"] == json!(0)
+                && (releases == &json!(null) || released)
         });
     }
 
@@ -234,7 +238,32 @@ impl Pair {
             let external = parse(text(sums, "external"), SCALE).expect("an amount");
             assert_eq!(external, -sum, "{code}: {ledger}");
             let asset = AssetCode::new(code).and_then(|code| truth.engine.assets().find(code));
-            assert_eq!(asset.map(|asset| asset.supply), Some(sum), "{code} in trading");
+            if truth.reserves == 0 {
+                assert_eq!(asset.map(|asset| asset.supply), Some(sum), "{code} in trading");
+            }
+        }
+        if truth.reserves > 0 {
+            self.check_wallets(truth, payments);
+        }
+    }
+
+    /// Where orders are paid from the wallet: everybody has what he paid in, less what he took out,
+    /// and what his trades brought and cost; reserved is what his open orders hold.
+    fn check_wallets(&self, truth: &Truth, payments: &[Payment]) {
+        let accounts = self.parties.accounts(truth);
+        let names = self.parties.identities.iter().map(|identity| &identity.user);
+        let tills = names.flat_map(|name| FUNDS.map(|(code, _)| (name, code))).zip(&self.tills);
+        for ((name, code), till) in tills {
+            let paid = self.funds.iter().chain(payments).filter(|payment| payment.is_of(till));
+            let paid: SignedAmount = paid.map(Payment::effect).sum();
+            let account = accounts[name];
+            let asset = AssetCode::new(code).and_then(|code| truth.engine.assets().find(code));
+            let asset = asset.expect("listed").id;
+            let shown = self.wallet_get(&format!("/api/v1/wallets/{}/balance", till.wallet));
+            let units = |field| parse(text(&shown, field), SCALE).expect("an amount");
+            assert_eq!(units("balance"), paid + truth.gained(account, asset), "{name}: {shown}");
+            let held = truth.engine.balance(account, asset).held;
+            assert_eq!(units("reserved"), signed(held), "{name}: {shown}");
         }
     }
 }

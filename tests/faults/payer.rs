@@ -65,6 +65,11 @@ impl Payment {
         }
     }
 
+    /// Whether it is into or out of this wallet.
+    pub(crate) fn is_of(&self, till: &Till) -> bool {
+        self.path.split('/').nth(4) == Some(&till.wallet)
+    }
+
     /// What it has changed.
     pub(crate) fn effect(&self) -> SignedAmount {
         match &self.answer {

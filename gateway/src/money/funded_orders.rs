@@ -22,6 +22,7 @@ use super::under_way::UnderWay;
 use crate::error::{ErrorCode, code_of};
 use crate::limits::BALANCE_CALLS_MAX;
 use crate::replies::{Answer, Answered};
+use crate::views::OrderRecord;
 
 /// Pause before the end of an announced order is submitted again.
 const ASK_AGAIN: Duration = Duration::from_millis(10);
@@ -138,30 +139,56 @@ impl Shared {
         // Time is left to answer when the wallet does not.
         let context = CallContext::within(exchange.timeout() * 4 / 5);
         let answered = exchange.see_through(Command::ReserveOrder(order)).await?;
-        let order_id = match answered.answer {
-            Answer::Announced { order_id, asset, amount } => {
-                let needed = Needed { order_id, account: order.account, asset, amount };
-                let end = match self.reserve(&needed, context).await {
-                    Ok(()) => Command::PlaceReserved { order_id },
-                    Err(reason) => Command::AbandonReserved { order_id, reason },
-                };
-                self.end(end).await;
-                order_id
-            }
-            // Somebody else's request may still be at it.
+        let (order_id, asset, amount) = match answered.answer {
+            Answer::Announced { order_id, asset, amount } => (order_id, asset, amount),
             Answer::OrderDuplicate { order_id, .. } => {
-                let decided = tokio::time::timeout(exchange.timeout(), self.decided(order_id));
-                return decided.await.map(|()| answered).map_err(|_| ErrorCode::OutcomeUnknown);
+                return self.duplicate(order_id, answered).await;
             }
             _ => return Ok(answered),
         };
+        let needed = Needed { order_id, account: order.account, asset, amount };
+        let reserved = self.reserve(&needed, context).await;
+        self.end(match reserved {
+            Ok(()) => Command::PlaceReserved { order_id },
+            Err(reason) => Command::AbandonReserved { order_id, reason },
+        })
+        .await;
         let record = views.orders(|orders| orders.get(order_id).cloned()).value;
-        let record = record.ok_or(ErrorCode::OrderNotKept)?.first_answer();
-        if record.waits() {
-            return Err(ErrorCode::ServiceUnavailable);
+        match (record, reserved) {
+            (Some(record), _) if record.waits() => Err(ErrorCode::ServiceUnavailable),
+            // Whatever came first decided: the wallet's answer, or a cancel.
+            (Some(record), _) => {
+                let record = Box::new(record.first_answer());
+                Ok(Answered { sequence: record.decided, answer: Answer::Placed(record) })
+            }
+            (None, Err(reason)) => {
+                Ok(Answered { sequence: order_id.0, answer: Answer::Rejected(reason) })
+            }
+            (None, Ok(())) => Err(ErrorCode::OrderNotKept),
         }
-        let (sequence, answer) = (record.decided, Answer::Placed(Box::new(record)));
-        Ok(Answered { sequence, answer })
+    }
+
+    /// The answer to a request that was made before: another one may still be at it.
+    async fn duplicate(
+        &self,
+        order_id: OrderId,
+        answered: Answered,
+    ) -> Result<Answered, ErrorCode> {
+        let Venue { exchange, views, .. } = &self.venue;
+        let waits = || views.orders(|orders| orders.get(order_id).map(OrderRecord::waits)).value;
+        if waits() != Some(true) {
+            return Ok(answered);
+        }
+        let decided = tokio::time::timeout(exchange.timeout(), self.decided(order_id)).await;
+        match (decided, waits()) {
+            (Err(_), _) => Err(ErrorCode::OutcomeUnknown),
+            // It was given up, and nobody has decided about it.
+            (Ok(()), None) => {
+                let answer = Answer::Rejected(RejectReason::FundsUnavailable);
+                Ok(Answered { sequence: order_id.0, answer })
+            }
+            (Ok(()), Some(_)) => Ok(answered),
+        }
     }
 
     /// Has the wallet set the funds of an order aside, under the order's key.

@@ -153,8 +153,11 @@ impl Orders {
                 };
                 record.decide(frame, events);
                 let (account, ended) = (record.account, record.state.ended);
-                if let Some(ended) = ended {
-                    self.end(account, *id, ended);
+                match ended {
+                    // As if it had never been: whoever asked was told that nothing happened.
+                    Some(Ended::Rejected(reason)) if reason.is_undecided() => self.forget(*id),
+                    Some(ended) => self.end(account, *id, ended),
+                    None => {}
                 }
                 *id
             }

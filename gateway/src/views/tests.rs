@@ -254,6 +254,12 @@ fn an_order_that_waits_for_its_funds_keeps_its_id_and_its_time() {
     let reason = RejectReason::FundsOwnerUnknown;
     both.apply(Command::AbandonReserved { order_id, reason });
     assert_eq!(look(&both, order_id).state.ended, Some(Ended::Rejected(reason)));
+    both.apply(Command::ReserveOrder(order));
+    let order_id = OrderId(both.sequence);
+    let reason = RejectReason::FundsDegraded;
+    both.apply(Command::AbandonReserved { order_id, reason });
+    let found = both.feed.0.orders(|orders| orders.get(order_id).cloned()).value;
+    assert_eq!(found, None, "nobody has decided about it");
 }
 
 #[test]

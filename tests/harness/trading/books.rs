@@ -60,7 +60,12 @@ impl Parties {
             // The question is a command itself.
             if now.sequence == live.sequence + 1 {
                 assert_eq!(replayed.hash(), live);
-                return check_balances(&replayed.engine, &balances);
+                replayed.engine.assert_invariants();
+                // Money that stays in the wallet is not the engine's to know.
+                if replayed.reserves == 0 {
+                    check_balances(&replayed.engine, &balances);
+                }
+                return;
             }
             assert!(started.elapsed() < PATIENCE, "nobody trades and the state keeps changing");
             live = now;

@@ -29,7 +29,7 @@ const REFUSALS: [&str; 8] = [
 ];
 
 /// Refused orders of one account that the exchange can still show, and closed ones.
-pub const REFUSED_SHOWN: usize = 1_000;
+const REFUSED_SHOWN: usize = 1_000;
 const CLOSED_SHOWN: usize = 10_000;
 
 /// An order that the trader was told of.

@@ -2,6 +2,9 @@
 //! nothing of kills but that connections break. Invariant: a request whose outcome is unknown is
 //! repeated, under its key where it has one, before anything else is asked.
 
+use std::thread;
+use std::time::Duration;
+
 use crate::http_client::{Answer, HttpClient, Outcome, Request};
 use crate::random::Random;
 use serde_json::{Value, json};
@@ -12,7 +15,9 @@ use super::ledger::{Ledger, MassCancel, has_ended};
 use super::venue::{Opening, Venue};
 
 /// Tries of one request. The exchange is killed less often than that.
-const TRIES_MAX: u32 = 100;
+const TRIES_MAX: u32 = 400;
+/// Pause after an exchange, or its wallet, was not there for a request.
+const PAUSE: Duration = Duration::from_millis(50);
 /// Orders looked at again after each start of the exchange, besides what is unresolved.
 const LOOKS_BACK: usize = 4;
 
@@ -60,14 +65,26 @@ pub struct Trader<'a> {
     generation: u64,
     dead: u64,
     next_key: u64,
+    /// The last answer that said to come back later.
+    last_refusal: String,
 }
 
 impl<'a> Trader<'a> {
     pub fn new(venue: &'a Venue, identity: Identity, random: Random) -> Self {
         let ledger = Ledger::default();
         let (generation, dead, next_key) = (0, 0, 0);
-        let connections = None;
-        Self { venue, identity, random, connections, ledger, generation, dead, next_key }
+        let (connections, last_refusal) = (None, String::new());
+        Self {
+            venue,
+            identity,
+            random,
+            connections,
+            ledger,
+            generation,
+            dead,
+            next_key,
+            last_refusal,
+        }
     }
 
     /// Trades until the exchange opens for the last time, or until somebody has failed.
@@ -136,7 +153,11 @@ impl<'a> Trader<'a> {
             Outcome::Answered(answer) => {
                 self.venue.end(|tally| tally.answered += 1);
                 match answer.status {
-                    503 => Try::Again,
+                    503 => {
+                        self.last_refusal = answer.json().to_string();
+                        thread::sleep(PAUSE);
+                        Try::Again
+                    }
                     504 => {
                         *doubtful = true;
                         Try::Again
@@ -168,7 +189,10 @@ impl<'a> Trader<'a> {
                 Try::Over => return None,
             }
         }
-        panic!("{} {}: no answer in {TRIES_MAX} tries", request.method, request.path);
+        panic!(
+            "{} {}: no answer in {TRIES_MAX} tries, the last one: {}",
+            request.method, request.path, self.last_refusal
+        );
     }
 
     fn fresh_key(&mut self) -> String {

@@ -6,9 +6,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
+use engine::fees::signed;
 use engine::{
-    AccountId, ClientOrderId, CloseReason, Command, Engine, EngineOptions, Event, EventBuffer,
-    Frame, NewOrder, OrderId, Price, Quantity, RejectReason, StateMachine, Trade, TradeId,
+    AccountId, AssetId, ClientOrderId, CloseReason, Command, Engine, EngineOptions, Event,
+    EventBuffer, Frame, NewOrder, OrderId, Price, Quantity, RejectReason, Side, SignedAmount,
+    StateMachine, Trade, TradeId,
 };
 use pipeline::{EventLogReader, ReplaySummary};
 
@@ -34,9 +36,19 @@ pub struct Progress {
 pub struct Order {
     pub request: NewOrder,
     pub created_ns: u64,
-    /// After its own command, and at the end of the journal.
+    /// Whether it is placed, refused, or ended before: an order may wait for its funds.
+    pub decided: bool,
+    /// After the command that decided it, and at the end of the journal.
     pub first: Progress,
     pub now: Progress,
+}
+
+impl Order {
+    /// Given up without anybody having decided: it counts as never made, and nobody was told of it.
+    #[must_use]
+    pub fn is_undecided(&self) -> bool {
+        matches!(self.first.end, Some((_, End::Refused(reason))) if reason.is_undecided())
+    }
 }
 
 /// What one event log record must say.
@@ -58,6 +70,8 @@ pub struct Truth {
     /// Every trade with its time.
     pub trades: Vec<(Trade, u64)>,
     /// Orders closed by each mass cancel.
+    /// Orders that waited for their funds.
+    pub reserves: u64,
     pub mass_cancels: BTreeMap<u64, Vec<u64>>,
     pub events: Vec<Said>,
 }
@@ -98,9 +112,35 @@ impl Truth {
             orders: BTreeMap::new(),
             by_key: HashMap::new(),
             trades: Vec::new(),
+            reserves: 0,
             mass_cancels: BTreeMap::new(),
             events: Vec::new(),
         }
+    }
+
+    /// What an account's trades brought it of an asset, less what they cost.
+    #[must_use]
+    pub fn gained(&self, account: AccountId, asset: AssetId) -> SignedAmount {
+        let mut gained = 0;
+        for (trade, _) in &self.trades {
+            let instrument = self.engine.instrument(trade.instrument).expect("it is listed");
+            let maker = (trade.maker_account, trade.maker_fee);
+            let taker = (trade.taker_account, trade.taker_fee);
+            let (buyer, seller) =
+                if trade.taker_side == Side::Buy { (taker, maker) } else { (maker, taker) };
+            let (base, quote) = (signed(trade.base), signed(trade.quote));
+            for (party, of, amount) in [
+                (buyer.0, instrument.spec.base_asset, base),
+                (buyer.0, instrument.spec.quote_asset, -(quote + buyer.1)),
+                (seller.0, instrument.spec.base_asset, -base),
+                (seller.0, instrument.spec.quote_asset, quote - seller.1),
+            ] {
+                if (party, of) == (account, asset) {
+                    gained += amount;
+                }
+            }
+        }
+        gained
     }
 
     /// Where and what the state is.
@@ -113,8 +153,28 @@ impl Truth {
         let sequence = frame.sequence;
         match event {
             Event::OrderAccepted(accepted) => self.create(frame, accepted.order_id, None),
-            Event::CommandRejected { reason, .. } if makes_order(*reason) => {
-                self.create(frame, OrderId(sequence), Some((sequence, End::Refused(*reason))));
+            Event::OrderReserving { order_id, .. } => {
+                self.reserves += 1;
+                self.create(frame, *order_id, None);
+            }
+            Event::OrderAbandoned { order_id, reason, .. } => {
+                self.now(*order_id).end = Some((sequence, End::Refused(*reason)));
+                // Nobody has decided: the key may make another order.
+                if reason.is_undecided() {
+                    let made = self.by_key.values_mut().find(|made| made.contains(&order_id.0));
+                    made.expect("made under a key, or none").retain(|made| *made != order_id.0);
+                }
+            }
+            Event::CommandRejected { reason, target, .. } if makes_order(*reason) => {
+                match frame.command {
+                    Command::PlaceReserved { .. } => {
+                        self.now(*target).end = Some((sequence, End::Refused(*reason)));
+                    }
+                    _ => {
+                        let end = Some((sequence, End::Refused(*reason)));
+                        self.create(frame, OrderId(sequence), end);
+                    }
+                }
             }
             Event::Trade(trade) => self.trade(trade, frame.timestamp_ns),
             Event::OrderAmended { order_id, price, quantity, .. } => {
@@ -139,14 +199,42 @@ impl Truth {
 
     /// Only new orders create; other commands may be refused as well.
     fn create(&mut self, frame: &Frame<Command>, id: OrderId, end: Option<(u64, End)>) {
-        let Command::NewOrder(request) = frame.command else { return };
+        let (Command::NewOrder(request) | Command::ReserveOrder(request)) = frame.command else {
+            return;
+        };
         assert_eq!(id.0, frame.sequence, "an order is named after its command");
         let NewOrder { price, quantity, account, client_order_id, .. } = request;
         let progress = Progress { price, quantity, filled: Quantity(0), end };
         let created_ns = frame.timestamp_ns;
-        let order = Order { request, created_ns, first: progress, now: progress };
+        let decided = false;
+        let order = Order { request, created_ns, decided, first: progress, now: progress };
         self.orders.insert(id.0, order);
         self.by_key.entry((account, client_order_id)).or_default().push(id.0);
+    }
+
+    /// Orders whose first answer is known with this command: what it placed, refused, or ended
+    /// before it was placed.
+    fn decide(&mut self, frame: &Frame<Command>, events: &[Event]) {
+        let closed = |event: &Event| match event {
+            Event::OrderClosed { order_id, .. } => Some(order_id.0),
+            _ => None,
+        };
+        let decided = match frame.command {
+            Command::NewOrder(_) => Some(frame.sequence),
+            Command::ReserveOrder(_) => {
+                let refused = |order: &&Order| order.now.end.is_some();
+                self.orders.get(&frame.sequence).filter(refused).map(|_| frame.sequence)
+            }
+            Command::PlaceReserved { order_id } | Command::AbandonReserved { order_id, .. } => {
+                Some(order_id.0)
+            }
+            _ => None,
+        };
+        for id in events.iter().filter_map(closed).chain(decided) {
+            if let Some(order) = self.orders.get_mut(&id).filter(|order| !order.decided) {
+                (order.decided, order.first) = (true, order.now);
+            }
+        }
     }
 
     fn trade(&mut self, trade: &Trade, timestamp_ns: u64) {
@@ -167,7 +255,12 @@ impl Truth {
 }
 
 fn makes_order(reason: RejectReason) -> bool {
-    !matches!(reason, RejectReason::IdempotencyConflict | RejectReason::UnknownAccount)
+    !matches!(
+        reason,
+        RejectReason::IdempotencyConflict
+            | RejectReason::UnknownAccount
+            | RejectReason::UnknownOrder
+    )
 }
 
 impl StateMachine for Truth {
@@ -187,9 +280,7 @@ impl StateMachine for Truth {
             self.note(frame, event);
             self.events.push(Said { sequence, index, timestamp_ns, event: *event });
         }
-        if let Some(order) = self.orders.get_mut(&sequence) {
-            order.first = order.now;
-        }
+        self.decide(frame, events.as_slice());
     }
 
     fn last_sequence(&self) -> u64 {

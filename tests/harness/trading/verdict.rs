@@ -22,7 +22,9 @@ pub fn check_ledger(ledger: &Ledger, account: AccountId, truth: &Truth) {
         assert_eq!(made, None, "a refused body made an order under {key}");
     }
     let keyed = |key: &ClientOrderId| !key.is_empty();
-    let made = truth.orders.values().filter(|order| order.request.account == account);
+    // What nobody decided about was asked for again.
+    let own = truth.orders.values().filter(|order| order.request.account == account);
+    let made = own.filter(|order| !order.is_undecided());
     let (with_key, without): (Vec<_>, Vec<_>) =
         made.map(|order| order.request.client_order_id).partition(keyed);
     let told_with_key = ledger.orders.iter().filter(|order| order.key.is_some()).count();
