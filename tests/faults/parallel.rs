@@ -25,7 +25,7 @@ struct Wallet {
 
 impl Wallet {
     fn start() -> Self {
-        let app = App::prepare(&Settings::default().with("wallet", "fund_trading", "false"));
+        let app = App::prepare(&Settings::default().with("wallet", "funding", "\"per_order\""));
         let mut process = WalletProcess::of(&app, lasting_port());
         process.restart();
         let token = app.token("cashier", "wallet,admin");
