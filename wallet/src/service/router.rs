@@ -5,12 +5,16 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use tower_http::catch_panic::CatchPanicLayer;
+use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use super::envelope::{envelope, panicked};
 use super::error::{ApiError, ErrorCode};
 use super::limited::limited;
-use super::routes::all;
+use super::routes::{DOCUMENT, all};
 use super::state::ServiceState;
+
+/// Where people read the document.
+const PAGE: &str = "/q/swagger-ui";
 
 /// Everything that the service answers. Whoever serves it puts a [`super::Caller`] into the
 /// extensions of each request that has a valid token; a request without one is refused with 401,
@@ -24,7 +28,9 @@ pub fn router_with(state: ServiceState, mut router: Router<ServiceState>) -> Rou
     for route in all(state.options()) {
         router = router.route(&route.path, route.handler);
     }
-    finished(router, state)
+    // A page to read the document in, with nothing from elsewhere.
+    let page = SwaggerUi::new(PAGE).config(Config::from(DOCUMENT));
+    finished(router.merge(page), state)
 }
 
 /// Puts the layers around all paths.

@@ -277,6 +277,9 @@ fn funding_routes() -> Vec<Route> {
     routes
 }
 
+/// Where the document is.
+pub(super) const DOCUMENT: &str = "/openapi.json";
+
 fn operator_routes() -> Vec<Route> {
     use Role::{Anyone, Operator, OperatorWriter};
     vec![
@@ -289,7 +292,9 @@ fn operator_routes() -> Vec<Route> {
             .answers::<StateHashAnswer>(200),
         get(paths::HEALTH, Anyone, "Whether the process answers", operators::health)
             .answers::<HealthAnswer>(200),
-        get("/openapi.json", Anyone, "This document", openapi::serve),
+        get("/q/health", Anyone, "Whether it takes writes", operators::ready)
+            .answers::<HealthAnswer>(200),
+        get(DOCUMENT, Anyone, "This document", openapi::serve),
         get("/ready", Anyone, "Whether it takes writes", operators::ready)
             .answers::<HealthAnswer>(200),
     ]

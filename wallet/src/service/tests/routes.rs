@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, to_bytes};
 use axum::http::{Method, Request, header};
 use axum::routing::get;
 use futures_util::stream;
 use serde_json::{Value, json};
+use tower::ServiceExt;
 
 use super::harness::{Answer, Service, Setup, operator, request, send, user};
 use crate::service::caller::Role;
@@ -34,6 +35,23 @@ async fn document(service: &Service) -> Value {
     let answer = service.send(None, request(Method::GET, "/openapi.json", None)).await.expect(200);
     assert_eq!(answer.header("content-type"), Some("application/json"));
     answer.body
+}
+
+/// A person without a token can read what there is, and nothing comes from elsewhere.
+#[tokio::test]
+async fn the_document_can_be_read_in_a_browser() {
+    let service = Service::start().await;
+    let read = async |path: &str| {
+        let asked = service.router.clone().oneshot(request(Method::GET, path, None)).await.unwrap();
+        assert_eq!(asked.status(), 200, "{path}");
+        let bytes = to_bytes(asked.into_body(), 1 << 24).await.unwrap();
+        String::from_utf8_lossy(&bytes).into_owned()
+    };
+    let page = read("/q/swagger-ui/").await;
+    assert!(page.contains("swagger-ui") && !page.contains("https://"), "{page}");
+    let script = read("/q/swagger-ui/swagger-initializer.js").await;
+    assert!(script.contains("/openapi.json"), "{script}");
+    assert!(read("/q/swagger-ui/swagger-ui-bundle.js").await.len() > 100_000);
 }
 
 #[tokio::test]
