@@ -25,6 +25,7 @@ pub mod limits;
 pub mod metrics;
 mod mock;
 mod options;
+mod outcomes;
 mod resilience;
 
 pub use embedded::EmbeddedWallet;

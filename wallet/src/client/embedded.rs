@@ -226,17 +226,8 @@ impl WalletClient for EmbeddedWallet {
         let asset = views.asset(wallet.asset);
         let asset = asset.ok_or_else(|| WalletError::InvalidResponse("no asset".to_owned()))?;
         let begun_ns = views.begun_ns(state.reservation).unwrap_or(0);
-        Ok(Some(Reservation {
-            reservation_id: ids::transaction(state.reservation, begun_ns),
-            order_id,
-            user_id: Uuid::from_u128(wallet.user.0),
-            asset: asset.code,
-            original: state.original,
-            remaining: state.remaining,
-            captured: state.original - state.remaining - state.released,
-            released: state.released,
-            ended: state.ended,
-        }))
+        let id = ids::transaction(state.reservation, begun_ns);
+        Ok(Some(Reservation::of(&state, &wallet, asset.code, id)))
     }
 
     async fn settlement_of_trade(
@@ -247,12 +238,7 @@ impl WalletClient for EmbeddedWallet {
         let _call = self.enter().await?;
         match self.teller.views().settlement(trade_id.as_u128()) {
             Settled::No => Ok(None),
-            Settled::Yes(view) => Ok(Some(Settlement {
-                settlement_id: ids::transaction(view.transaction, view.settled_ns),
-                settled_at_ns: view.settled_ns,
-                buyer_reservation_released: view.used_up.buyer,
-                seller_reservation_released: view.used_up.seller,
-            })),
+            Settled::Yes(view) => Ok(Some(Settlement::from(&view))),
             Settled::Forgotten => {
                 Err(WalletError::InvalidResponse("too old to be looked up".to_owned()))
             }
@@ -354,26 +340,13 @@ fn outcome(answered: &Answered) -> Result<Outcome, WalletError> {
 }
 
 fn reserved(answered: Answered) -> Result<Reserved, WalletError> {
-    let outcome = outcome(&answered)?;
-    Ok(Reserved {
-        reservation_id: ids::transaction(outcome.transaction, outcome.timestamp_ns),
-        balance: WalletBalance {
-            available: outcome.available,
-            reserved: outcome.new_balance - outcome.available,
-        },
-    })
+    Ok(Reserved::from(&outcome(&answered)?))
 }
 
 fn released(answered: Answered) -> Result<Released, WalletError> {
-    Ok(Released { released: outcome(&answered)?.amount })
+    Ok(Released::from(&outcome(&answered)?))
 }
 
 fn settled(answered: Answered) -> Result<Settlement, WalletError> {
-    let outcome = outcome(&answered)?;
-    Ok(Settlement {
-        settlement_id: ids::transaction(outcome.transaction, outcome.timestamp_ns),
-        settled_at_ns: outcome.timestamp_ns,
-        buyer_reservation_released: outcome.used_up.buyer,
-        seller_reservation_released: outcome.used_up.seller,
-    })
+    Ok(Settlement::from(&outcome(&answered)?))
 }

@@ -72,18 +72,8 @@ fn reservation_reply(
     (reservation, wallet): &(ReservationState, WalletView),
     sequence: u64,
 ) -> Result<Reply, ApiError> {
-    let ReservationState { original, remaining, released, .. } = *reservation;
-    let reservation = Reservation {
-        reservation_id,
-        order_id: Uuid::from_u128(reservation.order),
-        user_id: Uuid::from_u128(wallet.user.0),
-        asset: state.asset_of(wallet)?.code,
-        original,
-        remaining,
-        captured: original.saturating_sub(remaining).saturating_sub(released),
-        released,
-        ended: reservation.ended,
-    };
+    let asset = state.asset_of(wallet)?.code;
+    let reservation = Reservation::of(reservation, wallet, asset, reservation_id);
     let answer = ReservationAnswer::new(&reservation, state.assets());
     Ok(Reply::ok(&answer.map_err(|_| ErrorCode::InternalError)?).at(sequence))
 }
@@ -97,12 +87,7 @@ pub(super) async fn settlement(
     let sequence = state.views().sequence();
     match state.views().settlement(trade.as_u128()) {
         Settled::Yes(view) => {
-            let answer = SettleAnswer::new(&Settlement {
-                settlement_id: ids::transaction(view.transaction, view.settled_ns),
-                settled_at_ns: view.settled_ns,
-                buyer_reservation_released: view.used_up.buyer,
-                seller_reservation_released: view.used_up.seller,
-            });
+            let answer = SettleAnswer::new(&Settlement::from(&view));
             Ok(Reply::ok(&answer).at(sequence))
         }
         Settled::No => Err(ApiError::new(ErrorCode::SettlementNotFound).at(sequence)),

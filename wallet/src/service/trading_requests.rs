@@ -10,8 +10,7 @@ use uuid::Uuid;
 use super::error::{ApiError, ErrorCode};
 use super::fields::named;
 use super::state::ServiceState;
-use crate::client::{Released, Reserved, SettleRequest, Settlement, WalletBalance};
-use crate::ids;
+use crate::client::{Released, Reserved, SettleRequest, Settlement};
 use crate::ledger::types::{CreditTo, TransactionId, UserId};
 use crate::ledger::{Command, Outcome, Release, ReservationState, Reserve, Settle};
 use crate::views::{AssetView, WalletView};
@@ -52,12 +51,8 @@ impl TradingRequest for ReserveBody {
     }
 
     fn answer(state: &ServiceState, outcome: &Outcome) -> Result<ReserveAnswer, ApiError> {
-        let reservation_id = ids::transaction(outcome.transaction, outcome.timestamp_ns);
-        let reserved = outcome.new_balance.saturating_sub(outcome.available);
-        let balance = WalletBalance { available: outcome.available, reserved };
         let asset = state.asset_of(&wallet_of(state, outcome)?)?.code;
-        let answer =
-            ReserveAnswer::new(&Reserved { reservation_id, balance }, asset, state.assets());
+        let answer = ReserveAnswer::new(&Reserved::from(outcome), asset, state.assets());
         answer.map_err(|_| ErrorCode::InternalError.into())
     }
 }
@@ -87,8 +82,7 @@ impl TradingRequest for ReleaseBody {
 
     fn answer(state: &ServiceState, outcome: &Outcome) -> Result<ReleaseAnswer, ApiError> {
         let asset = state.asset_of(&wallet_of(state, outcome)?)?.code;
-        let released = Released { released: outcome.amount };
-        let answer = ReleaseAnswer::new(&released, asset, state.assets());
+        let answer = ReleaseAnswer::new(&Released::from(outcome), asset, state.assets());
         answer.map_err(|_| ErrorCode::InternalError.into())
     }
 }
@@ -167,12 +161,7 @@ impl TradingRequest for SettleBody {
     }
 
     fn answer(_: &ServiceState, outcome: &Outcome) -> Result<SettleAnswer, ApiError> {
-        Ok(SettleAnswer::new(&Settlement {
-            settlement_id: ids::transaction(outcome.transaction, outcome.timestamp_ns),
-            settled_at_ns: outcome.timestamp_ns,
-            buyer_reservation_released: outcome.used_up.buyer,
-            seller_reservation_released: outcome.used_up.seller,
-        }))
+        Ok(SettleAnswer::new(&Settlement::from(outcome)))
     }
 }
 
