@@ -201,7 +201,8 @@ fn deposit(user: &mut User, round: u64, due: Instant) -> Result<[Duration; 2]> {
 
 /// An order that finds nobody to trade with, and closes at once.
 fn order(user: &mut User, _: u64, due: Instant) -> Result<[Duration; 1]> {
-    const ORDER: &str = r#"{"symbol":"BTC/USDT","side":"BUY","type":"LIMIT","time_in_force":"IOC","quantity":"0.01","price":"50000"}"#;
+    const ORDER: &str = r#"{"symbol":"BTC/USDT","side":"BUY","type":"LIMIT",
+        "time_in_force":"IOC","quantity":"0.01","price":"50000"}"#;
     let (status, answer) = user.public.send("/api/v1/orders", Some(ORDER))?;
     let taken = due.elapsed();
     ensure!(status == 201 && answer.contains("IOC_REMAINDER"), "an order: {status}, {answer}");

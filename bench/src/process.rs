@@ -1,6 +1,6 @@
-//! Owns a process of the exchange or of the wallet alone: its configuration, its start, its end, the
-//! audit of its logs. Knows nothing of requests. Invariant: the process ends with the benchmark,
-//! however that ends.
+//! Owns a process of the exchange or of the wallet alone: its configuration, its start, its end,
+//! the audit of its logs. Knows nothing of requests. Invariant: the process ends with the
+//! benchmark, however that ends.
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;

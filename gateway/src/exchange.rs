@@ -57,7 +57,7 @@ impl Exchange {
     /// As [`Self::submit`]; `OUTCOME_UNKNOWN` only when the exchange ends.
     pub async fn see_through(&self, command: Command) -> Result<Answered, ErrorCode> {
         let lane = match command {
-            // What was announced is under way: it goes before new load, and leaves room for operators.
+            // What was announced goes before new load, and leaves room for operators.
             Command::CancelOrder { .. }
             | Command::MassCancel { .. }
             | Command::PlaceReserved { .. }

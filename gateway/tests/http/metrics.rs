@@ -227,13 +227,15 @@ async fn a_wallet_that_is_not_there_shows_in_calls_and_retries() {
     let call = || client.health_check(CallContext::within(Duration::from_secs(20)));
     assert!(call().await.is_err());
     let scrape = scraped(&apart.exchange).await;
-    let calls = "wallet_client_requests_total{client=\"settlement\",method=\"health_check\",status=\"service_down\"}";
+    let calls = "wallet_client_requests_total{client=\"settlement\",\
+                 method=\"health_check\",status=\"service_down\"}";
     assert_eq!(scrape.number(calls), 1);
     assert_eq!(
         scrape.number("wallet_client_retries_total{client=\"settlement\",method=\"health_check\"}"),
         3
     );
-    let durations = "wallet_client_request_duration_seconds_count{client=\"settlement\",method=\"health_check\"}";
+    let durations = "wallet_client_request_duration_seconds_count{client=\"settlement\",\
+                     method=\"health_check\"}";
     assert_eq!(scrape.number(durations), 1);
     assert_eq!(
         scrape
