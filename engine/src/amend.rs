@@ -181,6 +181,7 @@ fn amended(amend: &AmendOrder, order: &Order, money: &OrderMoney) -> Amended {
     let price = if amend.new_price == Price(0) { order.price } else { amend.new_price };
     let quantity =
         if amend.new_quantity == Quantity(0) { money.quantity } else { amend.new_quantity };
-    let open = Quantity(quantity.0.saturating_sub(money.filled.0));
+    let gone = money.filled.0 + money.prevented(order.open).0;
+    let open = Quantity(quantity.0.saturating_sub(gone));
     Amended { price, quantity, open, in_place: price == order.price && open < order.open }
 }

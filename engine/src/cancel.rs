@@ -127,7 +127,7 @@ impl Engine {
             reason,
             filled: money.filled,
             open: order.open,
-            prevented: Quantity(0),
+            prevented: money.prevented(order.open),
             released: money.hold,
         });
         if order.funded {

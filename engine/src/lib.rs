@@ -45,6 +45,7 @@ mod price_ladder;
 mod reference_data;
 pub mod reject;
 mod risk;
+mod self_trade;
 mod snapshot;
 pub mod state_machine;
 mod transfers;

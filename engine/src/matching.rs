@@ -60,6 +60,12 @@ impl Engine {
                 return Some(CloseReason::MatchLimit);
             }
             steps += 1;
+            if self.must_prevent(&taker.order, self.orders.get(maker).account) {
+                if let Some(reason) = self.prevent(taker, maker, quantity, events) {
+                    return Some(reason);
+                }
+                continue;
+            }
             self.trade(taker, maker, quantity, events);
         }
     }

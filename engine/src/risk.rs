@@ -10,6 +10,7 @@ use crate::intents::Intent;
 use crate::limits::ORDER_VALUE_MAX;
 use crate::matching::hold_for;
 use crate::new_order::client_order_key;
+use crate::order::Order;
 use crate::reject::RejectReason;
 use crate::types::{
     AccountStatus, Amount, OrderType, Price, Quantity, SelfTradePolicy, Side, TimeInForce,
@@ -26,6 +27,16 @@ pub(crate) struct Admission {
     pub(crate) hold: Amount,
     pub(crate) maker_fee_ppm: i32,
     pub(crate) taker_fee_ppm: i32,
+}
+
+/// What a level has for an order that must fill completely.
+#[derive(Clone, Copy, Debug)]
+struct Offered {
+    quantity: u128,
+    /// Makers that it would meet.
+    steps: u32,
+    /// It would meet an order of its own owner here, which ends its way.
+    ends_here: bool,
 }
 
 /// Where the money comes from that an order will hold.
@@ -192,11 +203,39 @@ impl Engine {
             if quantity >= wanted || !is_within(order.side, limit, level.price) {
                 break;
             }
-            quantity += level.quantity;
-            steps = steps.saturating_add(level.orders);
+            let offered = self.offered(order, instrument, level);
+            quantity += offered.quantity;
+            steps = steps.saturating_add(offered.steps);
+            if offered.ends_here {
+                break;
+            }
         }
         let fillable = quantity >= wanted && steps <= self.config.max_steps_per_order;
         if fillable { Ok(()) } else { Err(RejectReason::FokUnfillable) }
+    }
+
+    /// What a level has for a FOK order, as its policy on orders of its own owner counts it.
+    fn offered(&self, order: &NewOrder, instrument: &Instrument, level: &PriceLevel) -> Offered {
+        let whole = Offered { quantity: level.quantity, steps: level.orders, ends_here: false };
+        if order.self_trade_policy == SelfTradePolicy::None {
+            return whole;
+        }
+        let mut queue = instrument.book.queue(&self.orders, level).map(|(_, maker)| maker);
+        let is_own = |maker: &Order| self.same_owner(order.account, maker.account);
+        if order.self_trade_policy == SelfTradePolicy::CancelMaker {
+            // An own order is met, too, and costs a step.
+            let others = queue.filter(|maker| !is_own(maker));
+            return Offered { quantity: others.map(|m| u128::from(m.open.0)).sum(), ..whole };
+        }
+        let mut before = Offered { quantity: 0, steps: 0, ends_here: true };
+        for maker in &mut queue {
+            if is_own(maker) {
+                return before;
+            }
+            before.quantity += u128::from(maker.open.0);
+            before.steps += 1;
+        }
+        whole
     }
 }
 
@@ -263,7 +302,7 @@ fn check_shape(
         return Err(RejectReason::InvalidAmount);
     }
     let rests_until = matches!(order.time_in_force, TimeInForce::Gtd | TimeInForce::Day);
-    if rests_until || display > 0 || order.self_trade_policy != SelfTradePolicy::None {
+    if rests_until || display > 0 {
         return Err(RejectReason::Unsupported);
     }
     Ok(())

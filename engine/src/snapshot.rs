@@ -92,7 +92,7 @@ fn append_order(order: &Order, money: &OrderMoney, out: &mut Vec<u8>) {
     put(&(order.self_trade_policy, order.post_only, RESTING), out);
     let (trigger, trail_ticks, trail_bps, trail_reference) = (no_price, 0i64, 0u32, no_price);
     put(&(order.price, trigger, order.price, trail_ticks, trail_bps, trail_reference), out);
-    let (visible, display, prevented) = (order.open, none, none);
+    let (visible, display, prevented) = (order.open, none, money.prevented(order.open));
     put(&(money.quantity, order.open, visible, display, money.filled, prevented), out);
     let (quote_budget, budget_left) = (0u128, 0u128);
     put(&(quote_budget, budget_left, money.fee_basis), out);
