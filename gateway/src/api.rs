@@ -4,6 +4,7 @@
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use engine::SelfTradePolicy;
 use engine::decimal::Decimal;
 use engine::fees::signed;
 use serde::{Serialize, Serializer};
@@ -36,6 +37,9 @@ pub struct OrderBody {
     pub status: &'static str,
     pub quantity: DecimalText,
     pub filled_quantity: DecimalText,
+    /// What self-trade prevention took, if anything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prevented_quantity: Option<DecimalText>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quote_quantity: Option<DecimalText>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -44,6 +48,8 @@ pub struct OrderBody {
     pub average_price: Option<String>,
     pub time_in_force: &'static str,
     pub post_only: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stp: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_order_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -77,11 +83,17 @@ impl OrderBody {
             status,
             quantity: DecimalText(instrument.quantity(quantity)),
             filled_quantity: DecimalText(instrument.quantity(state.filled)),
+            prevented_quantity: (state.prevented.0 > 0)
+                .then(|| DecimalText(instrument.quantity(state.prevented))),
             quote_quantity: by_budget.then_some(DecimalText(budget)),
             price: (state.price.0 > 0).then(|| DecimalText(instrument.price(state.price))),
             average_price: convert::average_price(instrument, state.filled, state.quote_filled),
             time_in_force: convert::time_in_force_word(record.time_in_force),
             post_only: record.post_only,
+            stp: match record.self_trade_policy {
+                SelfTradePolicy::None => None,
+                policy => Some(convert::self_trade_word(policy)),
+            },
             client_order_id: client_order_id(record),
             status_reason: state.ended.map(reason_word),
             created_at: convert::time(record.created_ns),

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use engine::decimal::{Decimal, DecimalError, parse};
 use engine::limits::{ORDER_VALUE_MAX, PRICE_TICKS_MAX, QUANTITY_LOTS_MAX, SUPPLY_MAX};
 use engine::{
-    AccountStatus, Amount, ClientOrderId, CloseReason, OrderType, Price, Quantity, Side,
-    TimeInForce, TradingStatus,
+    AccountStatus, Amount, ClientOrderId, CloseReason, OrderType, Price, Quantity, SelfTradePolicy,
+    Side, TimeInForce, TradingStatus,
 };
 
 use crate::error::{ApiError, ErrorCode};
@@ -251,6 +251,11 @@ words! {
     /// The API's word for a time in force.
     time_in_force_word(TimeInForce) {
         Gtc => "GTC", Ioc => "IOC", Fok => "FOK", Gtd => "GTD", Day => "DAY",
+    }
+    /// The API's word for what happens between orders of one owner.
+    self_trade_word(SelfTradePolicy) {
+        None => "NONE", CancelTaker => "CANCEL_TAKER", CancelMaker => "CANCEL_MAKER",
+        CancelBoth => "CANCEL_BOTH", Decrement => "DECREMENT",
     }
     /// The API's word for a trading status.
     trading_status_word(TradingStatus) {

@@ -47,6 +47,7 @@ pub fn operators(state: AppState) -> Router {
         .route("/credits", post(credits::credit))
         .route("/state-hash", get(admin::state_hash))
         .route("/symbols/{symbol}/status", post(admin::symbol_status))
+        .route("/accounts", post(admin::open_account))
         .route("/accounts/{user}/status", post(admin::account_status))
         .route("/settlements", get(settlements::status))
         .route("/settlements/trades/{trade_id}", get(settlements::trade))

@@ -4,6 +4,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use engine::{AccountStatus, Command, RejectReason, TradingStatus};
 use serde_json::json;
@@ -84,6 +85,31 @@ pub(crate) async fn symbol_status(
     set(&state, Command::SetTradingStatus { instrument, status }).await?;
     let status = convert::trading_status_word(status);
     Ok(Json(json!({"symbol": listed.symbol, "status": status})).into_response())
+}
+
+/// Opens an account in a group whose orders count as one owner's. Others open by themselves.
+pub(crate) async fn open_account(
+    State(state): State<AppState>,
+    _: Operator,
+    NoQuery: NoQuery,
+    JsonFields(mut fields): JsonFields,
+) -> Result<Response, ApiError> {
+    let user = read_user(&fields.required("user", ErrorCode::InvalidUser)?)?;
+    let code = ErrorCode::ValidationError;
+    let text = fields.required("stp_group", code)?;
+    fields.finish()?;
+    let number = text.parse::<u32>().ok().filter(|group| *group > 0);
+    let text = "stp_group must be the text of a whole number from 1 to 4294967295";
+    let stp_group = number.ok_or_else(|| ApiError::field(code, "stp_group", text))?;
+    let command = Command::RegisterAccount { uuid: user.as_u128(), stp_group };
+    match state.exchange.submit(command).await?.answer {
+        Answer::Registered(_) => {
+            let body = json!({"user": user, "stp_group": stp_group.to_string()});
+            Ok((StatusCode::CREATED, Json(body)).into_response())
+        }
+        Answer::Rejected(reason) => Err(ApiError::rejected(reason)),
+        _ => Err(ErrorCode::InternalError.into()),
+    }
 }
 
 pub(crate) async fn account_status(

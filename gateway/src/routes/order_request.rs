@@ -5,8 +5,8 @@
 use std::sync::Arc;
 
 use engine::{
-    AccountId, AmendOrder, ClientOrderId, NewOrder, OrderId, OrderType, Price, Quantity, Side,
-    TimeInForce,
+    AccountId, AmendOrder, ClientOrderId, NewOrder, OrderId, OrderType, Price, Quantity,
+    SelfTradePolicy, Side, TimeInForce,
 };
 
 use crate::convert;
@@ -54,6 +54,7 @@ impl OrderRequest {
         let time_in_force = read_time_in_force(&mut fields, order_type, &size)?;
         let price = read_price(&mut fields, order_type, &instrument)?;
         let post_only = read_post_only(&mut fields, order_type, time_in_force)?;
+        let self_trade_policy = read_self_trade_policy(&mut fields, size.quote_budget > 0)?;
         let client_order_id = read_client_order_id(&mut fields)?;
         let response_type = read_response_type(&mut fields)?;
         fields.finish()?;
@@ -61,6 +62,7 @@ impl OrderRequest {
             order_type,
             time_in_force,
             post_only,
+            self_trade_policy,
             quote_budget: size.quote_budget,
             client_order_id,
             ..NewOrder::limit(account, instrument.spec.instrument, side, size.quantity, price)
@@ -109,7 +111,6 @@ fn read_type(fields: &mut Fields) -> Result<OrderType, ApiError> {
 fn refuse_unsupported(fields: &mut Fields) -> Result<(), ApiError> {
     for (field, code) in [
         ("stop_price", ErrorCode::OrderTypeNotSupported),
-        ("stp", ErrorCode::FieldNotSupported),
         ("expires_at", ErrorCode::FieldNotSupported),
     ] {
         if fields.is_given(field) {
@@ -221,6 +222,24 @@ fn read_post_only(
         return Err(refuse("post-only cannot be combined with IOC or FOK"));
     }
     Ok(post_only)
+}
+
+fn read_self_trade_policy(
+    fields: &mut Fields,
+    by_budget: bool,
+) -> Result<SelfTradePolicy, ApiError> {
+    let refuse = |text: &'static str| ApiError::field(ErrorCode::ValidationError, "stp", text);
+    let unknown =
+        || refuse("stp must be NONE, CANCEL_TAKER, CANCEL_MAKER, CANCEL_BOTH or DECREMENT");
+    let policy = match fields.text_or("stp", unknown())? {
+        None => SelfTradePolicy::None,
+        Some(text) => convert::member(&text, SelfTradePolicy::ALL, convert::self_trade_word)
+            .ok_or_else(unknown)?,
+    };
+    if by_budget && policy == SelfTradePolicy::Decrement {
+        return Err(refuse("DECREMENT needs an order by quantity"));
+    }
+    Ok(policy)
 }
 
 fn read_client_order_id(fields: &mut Fields) -> Result<ClientOrderId, ApiError> {

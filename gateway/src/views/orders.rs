@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use engine::{AccountId, ClientOrderId, Command, Event, Frame, OrderId};
+use engine::{AccountId, ClientOrderId, Command, Event, Frame, OrderId, SelfTradePolicy};
 
 use crate::limits::{
     CLOSED_ORDERS_MAX, CLOSED_ORDERS_PER_ACCOUNT_MAX, REJECTED_ORDERS_MAX,
@@ -110,6 +110,17 @@ impl Orders {
                 Event::Trade(trade) => {
                     for id in [trade.maker_order_id, trade.taker_order_id] {
                         self.change(id, own, |record| record.state.fill(trade, now_ns));
+                    }
+                }
+                Event::SelfTradePrevented {
+                    mode: SelfTradePolicy::Decrement,
+                    maker_order_id,
+                    taker_order_id,
+                    maker_quantity: quantity,
+                    ..
+                } => {
+                    for id in [maker_order_id, taker_order_id] {
+                        self.change(*id, own, |record| record.state.prevent(*quantity, now_ns));
                     }
                 }
                 Event::OrderAmended { order_id, price, quantity, .. } => {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use engine::{
     AccountId, Amount, ClientOrderId, CloseReason, Event, Frame, InstrumentId, NewOrder, OrderId,
-    OrderType, Price, Quantity, RejectReason, Side, SignedAmount, TimeInForce, Trade, TradeId,
+    OrderType, Price, Quantity, RejectReason, SelfTradePolicy, Side, SignedAmount, TimeInForce,
+    Trade, TradeId,
 };
 
 /// How an order ended.
@@ -22,6 +23,8 @@ pub struct OrderState {
     /// Total quantity in lots; 0 for an order by budget.
     pub quantity: Quantity,
     pub filled: Quantity,
+    /// Lots that self-trade prevention took: neither filled nor open.
+    pub prevented: Quantity,
     /// Quote units of all fills, without fees.
     pub quote_filled: Amount,
     pub ended: Option<Ended>,
@@ -50,6 +53,7 @@ pub struct OrderRecord {
     pub order_type: OrderType,
     pub time_in_force: TimeInForce,
     pub post_only: bool,
+    pub self_trade_policy: SelfTradePolicy,
     /// Quote units that a MARKET buy may spend; 0 for an order by quantity.
     pub quote_budget: Amount,
     pub client_order_id: ClientOrderId,
@@ -73,6 +77,7 @@ impl OrderState {
             price: order.price,
             quantity: order.quantity,
             filled: Quantity(0),
+            prevented: Quantity(0),
             quote_filled: 0,
             ended: None,
             updated_ns: now_ns,
@@ -83,6 +88,12 @@ impl OrderState {
     pub(super) fn fill(&mut self, trade: &Trade, now_ns: u64) {
         self.filled.0 += trade.quantity.0;
         self.quote_filled += trade.quote;
+        self.updated_ns = now_ns;
+    }
+
+    /// Gives up lots that would have traded with the same owner.
+    pub(super) fn prevent(&mut self, quantity: Quantity, now_ns: u64) {
+        self.prevented.0 += quantity.0;
         self.updated_ns = now_ns;
     }
 
@@ -110,6 +121,7 @@ impl OrderRecord {
             order_type: order.order_type,
             time_in_force: order.time_in_force,
             post_only: order.post_only,
+            self_trade_policy: order.self_trade_policy,
             quote_budget: order.quote_budget,
             client_order_id: order.client_order_id,
             created_ns: now_ns,
@@ -145,6 +157,12 @@ impl OrderRecord {
                     self.state.fill(trade, now_ns);
                     fills.push(Fill::of_taker(trade));
                 }
+                Event::SelfTradePrevented {
+                    mode: SelfTradePolicy::Decrement,
+                    taker_order_id,
+                    taker_quantity,
+                    ..
+                } if *taker_order_id == id => self.state.prevent(*taker_quantity, now_ns),
                 Event::OrderClosed { order_id, reason, .. } if *order_id == id => {
                     self.state.end(Ended::Closed(*reason), now_ns);
                 }

@@ -2,8 +2,8 @@
 
 use engine::{
     AccountStatus, AmendOrder, AssetCode, ClientOrderId, EngineOptions, EventBuffer, InstrumentId,
-    InstrumentSpec, NewOrder, Price, Quantity, RejectReason, Side, StateMachine, TimeInForce,
-    TradingStatus, TransferId,
+    InstrumentSpec, NewOrder, Price, Quantity, RejectReason, SelfTradePolicy, Side, StateMachine,
+    TimeInForce, TradingStatus, TransferId,
 };
 
 use super::*;
@@ -108,7 +108,7 @@ impl Both {
                 for (id, price, open) in engine.resting_orders(instrument, side) {
                     let record = views.orders(|orders| orders.get(id).cloned()).value.unwrap();
                     let state = record.state;
-                    let left = state.quantity.0 - state.filled.0;
+                    let left = state.quantity.0 - state.filled.0 - state.prevented.0;
                     assert_eq!((state.price, left, state.ended), (price, open.0, None));
                     resting += 1;
                 }
@@ -153,6 +153,7 @@ fn order(numbers: &mut Numbers) -> NewOrder {
             order.quote_budget = u128::from(numbers.below(5_000));
         }
     }
+    order.self_trade_policy = numbers.one_of(SelfTradePolicy::ALL);
     if numbers.below(8) == 0 {
         let key = numbers.below(500).to_string();
         order.client_order_id = ClientOrderId::new(key.as_bytes()).unwrap();
@@ -207,7 +208,7 @@ fn views_equal_the_engine_after_every_command() {
     for seed in 1..=4 {
         let mut numbers = Numbers(0x9E37_79B9_7F4A_7C15 ^ seed);
         let mut both = Both::new();
-        for _ in 0..12_000 {
+        for _ in 0..16_000 {
             let next = command(&mut numbers, both.sequence);
             both.apply(next);
             both.assert_equal();

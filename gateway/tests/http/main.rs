@@ -14,5 +14,6 @@ mod own_trades;
 mod per_order;
 mod restart;
 mod scrape;
+mod self_trade;
 mod shapes;
 mod sockets;

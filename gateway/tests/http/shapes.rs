@@ -43,7 +43,7 @@ fn field_rows() -> Vec<Row> {
         (with("type", json!("ICEBERG")), 400, "INVALID_ORDER_TYPE", "type", ""),
         (with("type", json!("STOP")), 400, "ORDER_TYPE_NOT_SUPPORTED", "type", ""),
         (with("stop_price", json!("1")), 400, "ORDER_TYPE_NOT_SUPPORTED", "stop_price", ""),
-        (with("stp", json!("NONE")), 400, "FIELD_NOT_SUPPORTED", "stp", ""),
+        (with("stp", json!("BOTH")), 400, "VALIDATION_ERROR", "stp", ""),
         (with("expires_at", json!("2030")), 400, "FIELD_NOT_SUPPORTED", "expires_at", ""),
         (with("time_in_force", json!("DAY")), 400, "INVALID_TIME_IN_FORCE", "time_in_force", ""),
         (with("time_in_force", json!(1)), 400, "INVALID_TIME_IN_FORCE", "time_in_force", ""),
