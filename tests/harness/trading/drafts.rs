@@ -94,6 +94,13 @@ pub fn sound(random: &mut Random, key: Option<&str>) -> String {
         26..40 => fields.insert("time_in_force".into(), "GTC".into()),
         _ => None,
     };
+    // Mostly met by other people's orders; a trader's own are met often enough.
+    let policy = random.below(8);
+    if policy < 4 && !(policy == 3 && by_budget) {
+        let policies = ["CANCEL_TAKER", "CANCEL_MAKER", "CANCEL_BOTH", "DECREMENT"];
+        let policy = policies[usize::try_from(policy).expect("an index")];
+        fields.insert("stp".into(), policy.into());
+    }
     match random.below(20) {
         0..3 => fields.insert("response_type".into(), "FULL".into()),
         3..5 => fields.insert("response_type".into(), "ACK".into()),

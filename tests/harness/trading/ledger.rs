@@ -73,6 +73,11 @@ pub fn lots(order: &Value, field: &str) -> i128 {
     parse(text(order, field), LOT_SCALE).unwrap_or_else(|e| panic!("{field} of {order}: {e:?}"))
 }
 
+/// Lots that self-trade prevention took.
+pub fn prevented(order: &Value) -> i128 {
+    if order.get("prevented_quantity").is_some() { lots(order, "prevented_quantity") } else { 0 }
+}
+
 /// Whether the order can change no more.
 pub fn has_ended(order: &Value) -> bool {
     matches!(text(order, "status"), "FILLED" | "CANCELLED" | "REJECTED")
@@ -195,15 +200,16 @@ fn check_progress(before: &Value, after: &Value) {
 /// Status and quantities of one view must fit together.
 fn check_whole(view: &Value) {
     let (filled, quantity) = (lots(view, "filled_quantity"), lots(view, "quantity"));
+    let gone = filled + prevented(view);
     let fits = match text(view, "status") {
-        "OPEN" => filled == 0,
-        "PARTIALLY_FILLED" => 0 < filled && filled < quantity,
-        "FILLED" => filled == quantity && filled > 0,
+        "OPEN" => filled == 0 && gone < quantity,
+        "PARTIALLY_FILLED" => 0 < filled && gone < quantity,
+        "FILLED" => gone == quantity && filled > 0,
         "CANCELLED" => !text(view, "status_reason").is_empty(),
         "REJECTED" => filled == 0,
         _ => false,
     };
-    assert!(fits && filled <= quantity, "{view}");
+    assert!(fits && gone <= quantity, "{view}");
 }
 
 /// The trades of a full answer must add up to its order.

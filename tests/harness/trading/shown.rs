@@ -11,7 +11,7 @@ use engine::{AccountId, AssetCode, CloseReason, Engine, InstrumentId, Side};
 use serde_json::Value;
 
 use super::drafts::{LOT_SCALE, MARKETS, TICK_SCALE};
-use super::ledger::lots;
+use super::ledger::{lots, prevented};
 use super::trader::Identity;
 
 use super::desk::text;
@@ -105,7 +105,8 @@ impl Shown {
     fn check_open_orders(&self, truth: &Truth) {
         let open = |order: &Value| {
             let price = parse(text(order, "price"), TICK_SCALE).expect("a price");
-            let left = lots(order, "quantity") - lots(order, "filled_quantity");
+            let gone = lots(order, "filled_quantity") + prevented(order);
+            let left = lots(order, "quantity") - gone;
             (number(text(order, "id")).0, price, left)
         };
         let shown: Vec<_> = self.accounts.iter().flat_map(|a| a.open.iter().map(open)).collect();
@@ -188,6 +189,7 @@ pub fn check_view(view: &Value, order: &Order, progress: &Progress) {
     let reason = match progress.end {
         None => String::new(),
         Some((_, End::Refused(reason))) => reason.name().to_owned(),
+        Some((_, End::Closed(CloseReason::SelfTrade))) => "STP".to_owned(),
         Some((_, End::Closed(reason))) => upper_snake(&format!("{reason:?}")),
     };
     let by_budget = order.request.quote_budget > 0;
@@ -199,6 +201,7 @@ pub fn check_view(view: &Value, order: &Order, progress: &Progress) {
     assert_eq!(text(view, "status"), status, "{view} {progress:?}");
     assert_eq!(text(view, "status_reason"), reason, "{view} {progress:?}");
     assert_eq!(lots(view, "filled_quantity"), filled.0.into(), "{view} {progress:?}");
+    assert_eq!(prevented(view), progress.prevented.0.into(), "{view} {progress:?}");
     assert_eq!(lots(view, "quantity"), quantity.0.into(), "{view} {progress:?}");
     assert_eq!(text(view, "price"), price, "{view} {progress:?}");
     let key = order.request.client_order_id;

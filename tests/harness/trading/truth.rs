@@ -9,8 +9,8 @@ use std::path::Path;
 use engine::fees::signed;
 use engine::{
     AccountId, AssetId, ClientOrderId, CloseReason, Command, Engine, EngineOptions, Event,
-    EventBuffer, Frame, NewOrder, OrderId, Price, Quantity, RejectReason, Side, SignedAmount,
-    StateMachine, Trade, TradeId,
+    EventBuffer, Frame, NewOrder, OrderId, Price, Quantity, RejectReason, SelfTradePolicy, Side,
+    SignedAmount, StateMachine, Trade, TradeId,
 };
 use pipeline::{EventLogReader, ReplaySummary};
 
@@ -27,6 +27,7 @@ pub struct Progress {
     pub price: Price,
     pub quantity: Quantity,
     pub filled: Quantity,
+    pub prevented: Quantity,
     /// With the sequence that ended it.
     pub end: Option<(u64, End)>,
 }
@@ -177,6 +178,17 @@ impl Truth {
                 }
             }
             Event::Trade(trade) => self.trade(trade, frame.timestamp_ns),
+            Event::SelfTradePrevented {
+                mode: SelfTradePolicy::Decrement,
+                maker_order_id,
+                taker_order_id,
+                maker_quantity: taken,
+                ..
+            } => {
+                for id in [maker_order_id, taker_order_id] {
+                    self.now(*id).prevented.0 += taken.0;
+                }
+            }
             Event::OrderAmended { order_id, price, quantity, .. } => {
                 let now = self.now(*order_id);
                 (now.price, now.quantity) = (*price, *quantity);
@@ -204,7 +216,8 @@ impl Truth {
         };
         assert_eq!(id.0, frame.sequence, "an order is named after its command");
         let NewOrder { price, quantity, account, client_order_id, .. } = request;
-        let progress = Progress { price, quantity, filled: Quantity(0), end };
+        let (filled, prevented) = (Quantity(0), Quantity(0));
+        let progress = Progress { price, quantity, filled, prevented, end };
         let created_ns = frame.timestamp_ns;
         let decided = false;
         let order = Order { request, created_ns, decided, first: progress, now: progress };
