@@ -49,6 +49,15 @@ struct Needed {
     amount: Amount,
 }
 
+/// What an announcement came to.
+enum Announced {
+    New(Needed),
+    /// Decided, now or before.
+    Known(Answered),
+    /// It was made before, and is not kept: given up, or older than what is.
+    Gone(Answered),
+}
+
 impl FundedOrders {
     pub(super) fn new(venue: Venue, client: Arc<dyn WalletClient>) -> Self {
         Self { shared: Arc::new(Shared { venue, client }), under_way: UnderWay::default() }
@@ -138,15 +147,16 @@ impl Shared {
         let Venue { exchange, views, .. } = &self.venue;
         // Time is left to answer when the wallet does not.
         let context = CallContext::within(exchange.timeout() * 4 / 5);
-        let answered = exchange.see_through(Command::ReserveOrder(order)).await?;
-        let (order_id, asset, amount) = match answered.answer {
-            Answer::Announced { order_id, asset, amount } => (order_id, asset, amount),
-            Answer::OrderDuplicate { order_id, .. } => {
-                return self.duplicate(order_id, answered).await;
-            }
-            _ => return Ok(answered),
+        let announced = match self.announce(order).await? {
+            // Given up before anybody could look at it: its key is free again.
+            Announced::Gone(_) => self.announce(order).await?,
+            announced => announced,
         };
-        let needed = Needed { order_id, account: order.account, asset, amount };
+        let needed = match announced {
+            Announced::New(needed) => needed,
+            Announced::Known(answered) | Announced::Gone(answered) => return Ok(answered),
+        };
+        let order_id = needed.order_id;
         let reserved = self.reserve(&needed, context).await;
         self.end(match reserved {
             Ok(()) => Command::PlaceReserved { order_id },
@@ -168,27 +178,32 @@ impl Shared {
         }
     }
 
-    /// The answer to a request that was made before: another one may still be at it.
-    async fn duplicate(
-        &self,
-        order_id: OrderId,
-        answered: Answered,
-    ) -> Result<Answered, ErrorCode> {
+    /// Announces an order; if it was announced before, waits until that one is decided.
+    async fn announce(&self, order: NewOrder) -> Result<Announced, ErrorCode> {
         let Venue { exchange, views, .. } = &self.venue;
-        let waits = || views.orders(|orders| orders.get(order_id).map(OrderRecord::waits)).value;
-        if waits() != Some(true) {
-            return Ok(answered);
-        }
-        let decided = tokio::time::timeout(exchange.timeout(), self.decided(order_id)).await;
-        match (decided, waits()) {
-            (Err(_), _) => Err(ErrorCode::OutcomeUnknown),
-            // It was given up, and nobody has decided about it.
-            (Ok(()), None) => {
-                let answer = Answer::Rejected(RejectReason::FundsUnavailable);
-                Ok(Answered { sequence: order_id.0, answer })
+        let answered = exchange.see_through(Command::ReserveOrder(order)).await?;
+        let order_id = match answered.answer {
+            Answer::Announced { order_id, asset, amount } => {
+                let account = order.account;
+                return Ok(Announced::New(Needed { order_id, account, asset, amount }));
             }
-            (Ok(()), Some(_)) => Ok(answered),
+            Answer::OrderDuplicate { order_id, .. } => order_id,
+            _ => return Ok(Announced::Known(answered)),
+        };
+        let waits = || views.orders(|orders| orders.get(order_id).map(OrderRecord::waits)).value;
+        match waits() {
+            None => return Ok(Announced::Gone(answered)),
+            Some(false) => return Ok(Announced::Known(answered)),
+            Some(true) => {}
         }
+        let decided = tokio::time::timeout(exchange.timeout(), self.decided(order_id));
+        decided.await.map_err(|_| ErrorCode::OutcomeUnknown)?;
+        // Given up, and nobody has decided about it: so is this request.
+        let answer = match waits() {
+            None => Answer::Rejected(RejectReason::FundsUnavailable),
+            Some(_) => answered.answer,
+        };
+        Ok(Announced::Known(Answered { answer, ..answered }))
     }
 
     /// Has the wallet set the funds of an order aside, under the order's key.
