@@ -11,6 +11,7 @@ mod idempotency;
 mod matching;
 mod order;
 mod reference;
+mod self_trade;
 mod views;
 
 use engine::command::EngineConfig;
@@ -36,6 +37,10 @@ pub enum Defect {
     RefusalsForgotten,
     /// The base that a funded buy gets stays in the account.
     ProceedsStay,
+    /// Orders of two accounts are never of one owner.
+    GroupsIgnored,
+    /// An amended order gets back what it was kept from trading with its owner.
+    PreventedComesBack,
 }
 
 /// The slow exchange: same commands in, same events out.
@@ -72,6 +77,8 @@ struct Asset {
 #[derive(Clone, Debug)]
 struct Account {
     uuid: u128,
+    /// Accounts of one group do not trade with each other; 0 is no group.
+    stp_group: u32,
     status: AccountStatus,
     /// Only assets that were ever touched.
     available: Vec<(AssetId, Amount)>,

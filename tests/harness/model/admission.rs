@@ -12,6 +12,7 @@ use super::arithmetic::{
     ORDER_VALUE_MAX, band, base_value, cap, cost, exact_quote_value, quote_value,
 };
 use super::funding::{Intent, ORDER_INTENTS_MAX};
+use super::order::Order;
 use super::{Instrument, Model, Verdict, hold_asset, is_key};
 
 /// The first code that an idempotency key remembers.
@@ -116,8 +117,7 @@ impl Model {
             RejectReason::InvalidAmount,
         )?;
         let reserved = matches!(order.time_in_force, TimeInForce::Gtd | TimeInForce::Day)
-            || order.display.0 != 0
-            || order.self_trade_policy != SelfTradePolicy::None;
+            || order.display.0 != 0;
         refuse_if(reserved, RejectReason::Unsupported)
     }
 
@@ -229,18 +229,29 @@ impl Model {
         }
     }
 
-    /// Whether all of the order can trade at once, whole levels counted, within the step bound.
+    /// Whether all of the order can trade at once within the step bound. Whole levels are counted,
+    /// up to the one that suffices; an order that ends at its owner's counts no further than that.
     fn can_fill(&self, order: &NewOrder, limit: i64) -> bool {
+        use SelfTradePolicy::{CancelBoth, CancelMaker, CancelTaker, Decrement};
+        let mode = order.self_trade_policy;
+        let own = |maker: &Order| self.same_owner(maker.account, order.account);
         let mut makers = self.queue(order.instrument, order.side.opposite());
         makers.retain(|maker| maker.is_met_by(order.side, limit));
-        let (mut got, mut steps, mut level) = (0, 0, None);
-        for maker in makers {
-            if got >= order.quantity.0 && level != Some(maker.price) {
+        let (mut got, mut steps) = (0, 0);
+        for level in makers.chunk_by(|left, right| left.price == right.price) {
+            let end = match mode {
+                CancelTaker | CancelBoth | Decrement => level.iter().position(own),
+                SelfTradePolicy::None | CancelMaker => None,
+            };
+            for maker in &level[..end.unwrap_or(level.len())] {
+                // An own order in the way gives nothing, but it takes a step to remove.
+                let removed = mode == CancelMaker && own(maker);
+                got += if removed { 0 } else { maker.open.0 };
+                steps += 1;
+            }
+            if got >= order.quantity.0 || end.is_some() {
                 break;
             }
-            level = Some(maker.price);
-            got += maker.open.0;
-            steps += 1;
         }
         got >= order.quantity.0 && steps <= self.config.max_steps_per_order
     }

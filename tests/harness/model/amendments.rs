@@ -98,8 +98,13 @@ impl Model {
         if price == order.price && quantity == order.quantity {
             return Err(RejectReason::NoChange);
         }
-        let away = quantity <= order.filled;
-        let open = Quantity(quantity.0.saturating_sub(order.filled.0));
+        let prevented = match self.defect {
+            Some(Defect::PreventedComesBack) => 0,
+            _ => order.prevented.0,
+        };
+        let done = order.filled.0 + prevented;
+        let away = quantity.0 <= done;
+        let open = Quantity(quantity.0.saturating_sub(done));
         let in_place = price == order.price && open < order.open;
         if self.account(amend.account)?.status == AccountStatus::Suspended {
             return Err(RejectReason::AccountSuspended);

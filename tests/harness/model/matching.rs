@@ -5,8 +5,8 @@
 use engine::command::NewOrder;
 use engine::event::{OrderAccepted, Trade};
 use engine::{
-    Amount, CloseReason, Event, InstrumentId, OrderId, OrderType, Price, Quantity, Side,
-    SignedAmount, TimeInForce, TradeId,
+    Amount, CloseReason, Event, InstrumentId, OrderId, OrderType, Price, Quantity, SelfTradePolicy,
+    Side, SignedAmount, TimeInForce, TradeId,
 };
 
 use super::admission::{Terms, is_by_budget};
@@ -61,10 +61,12 @@ impl Model {
             side: new.side,
             order_type: new.order_type,
             time_in_force: new.time_in_force,
+            self_trade_policy: new.self_trade_policy,
             post_only: new.post_only,
             price: limit,
             quantity: new.quantity,
             filled: Quantity(0),
+            prevented: Quantity(0),
             open: new.quantity,
             budget_left: is_by_budget(new).then_some(new.quote_budget),
             fee_basis: 0,
@@ -130,7 +132,16 @@ impl Model {
             if step == self.config.max_steps_per_order {
                 return Some(CloseReason::MatchLimit);
             }
-            self.trade(&taker, &maker, Quantity(quantity));
+            let quantity = Quantity(quantity);
+            let refuses = taker.self_trade_policy != SelfTradePolicy::None;
+            if refuses && self.same_owner(taker.account, maker.account) {
+                let end = self.prevent(&taker, &maker, quantity);
+                if end.is_some() {
+                    return end;
+                }
+            } else {
+                self.trade(&taker, &maker, quantity);
+            }
         }
         unreachable!("the step bound ends the walk")
     }
@@ -244,7 +255,7 @@ impl Model {
             reason,
             filled: order.filled,
             open: order.open,
-            prevented: Quantity(0),
+            prevented: order.prevented,
             released,
         });
         if let Some(funds) = order.funds {

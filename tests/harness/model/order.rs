@@ -2,8 +2,8 @@
 //! Knows nothing of other orders. Invariant: the hold is never stored, it follows from the rest.
 
 use engine::{
-    AccountId, Amount, InstrumentId, InstrumentSpec, OrderId, OrderType, Price, Quantity, Side,
-    SignedAmount, TimeInForce,
+    AccountId, Amount, InstrumentId, InstrumentSpec, OrderId, OrderType, Price, Quantity,
+    SelfTradePolicy, Side, SignedAmount, TimeInForce,
 };
 
 use super::arithmetic::{base_value, cost, quote_value};
@@ -17,11 +17,15 @@ pub(super) struct Order {
     pub(super) side: Side,
     pub(super) order_type: OrderType,
     pub(super) time_in_force: TimeInForce,
+    /// What happens when it meets an order of its owner.
+    pub(super) self_trade_policy: SelfTradePolicy,
     pub(super) post_only: bool,
     /// Its limit, or the cap of a MARKET order.
     pub(super) price: i64,
     pub(super) quantity: Quantity,
     pub(super) filled: Quantity,
+    /// Lots that it did not trade with its owner and lost.
+    pub(super) prevented: Quantity,
     pub(super) open: Quantity,
     /// What an order by budget may still spend; `None` for an order by quantity.
     pub(super) budget_left: Option<Amount>,

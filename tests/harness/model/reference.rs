@@ -113,7 +113,7 @@ impl Model {
             return Err(RejectReason::AlreadyExists);
         }
         let status = AccountStatus::Active;
-        self.accounts.push(Account { uuid, status, available: Vec::new() });
+        self.accounts.push(Account { uuid, stp_group, status, available: Vec::new() });
         let account = AccountId(u32::try_from(self.accounts.len()).expect("few accounts"));
         self.emit(Event::AccountRegistered { account, uuid, stp_group });
         Ok(())

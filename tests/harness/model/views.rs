@@ -65,7 +65,8 @@ impl Model {
             assert!(bid.is_none() || ask.is_none() || bid < ask, "crossed book");
         }
         for order in &self.orders {
-            assert_eq!(order.quantity.0, order.filled.0 + order.open.0, "order {}", order.id);
+            let sum = order.filled.0 + order.prevented.0 + order.open.0;
+            assert_eq!(order.quantity.0, sum, "order {}", order.id);
             assert!(order.place.is_some() && order.open.0 >= 1, "order {} does not rest", order.id);
             let spec = self.spec(order.instrument);
             assert!(order.required_hold(&spec) <= order.hold(&spec), "funds of {}", order.id);
