@@ -9,6 +9,7 @@
 //! |---|---|
 //! | `a B 5@100`, `a S 5@mkt`, `a B $700@mkt` | LIMIT GTC; MARKET; MARKET by quote budget |
 //! | ... `ioc` `fok` `po` `id=k` `cr7:500` | IOC; FOK; post only; client id; funded by credit 7 |
+//! | ... `ct` `cm` `cb` `dc` | meeting its owner's: cancel taker, maker, both; decrement |
 //! | `a x3`, `a xid=k`, `a x*`, `a x*S` | cancel order 3; by client order id; all; all sells |
 //! | `a m3 p101 q5` | amend order 3: new price, new total quantity |
 //! | `dep a Q5`, `wd a B5` | credit of quote units; debit of base units |
@@ -18,7 +19,8 @@
 //!
 //! Settings: `money` (show amounts), `k` and `bpl` (units per tick and lot), `fee 10/20` (maker and
 //! taker, basis points), `collar`, `band`, `ref`, `steps`, `keys`, `max_open`, `max_book`,
-//! `min_qty`, `max_qty`, `min_not`, `max_not`, and `a Q5 B6` (exactly what account a owns).
+//! `min_qty`, `max_qty`, `min_not`, `max_not`, `grp a b` (accounts of one group), and `a Q5 B6`
+//! (exactly what account a owns).
 
 mod orders;
 mod parse;

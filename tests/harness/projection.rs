@@ -1,7 +1,7 @@
 //! Owns the books as somebody sees them who only reads events.
 //! Knows nothing of any exchange's state. Invariant: the events alone determine every queue.
 
-use engine::{Event, InstrumentId, OrderId, Price, Quantity, Side};
+use engine::{Event, InstrumentId, OrderId, Price, Quantity, SelfTradePolicy, Side};
 
 /// All books, rebuilt from events.
 #[derive(Clone, Debug, Default)]
@@ -9,6 +9,8 @@ pub struct Books {
     /// In the order in which they came to rest.
     resting: Vec<Resting>,
     last_prices: Vec<(InstrumentId, Price)>,
+    /// Lots that live orders lost instead of trading with their owner.
+    prevented: Vec<(OrderId, Quantity)>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +24,9 @@ struct Resting {
 
 impl Books {
     /// Takes over what one event says.
+    ///
+    /// # Panics
+    /// If the event contradicts the ones before.
     pub fn apply(&mut self, event: &Event) {
         match *event {
             Event::OrderRested { order_id: id, instrument, side, price, open, .. } => {
@@ -32,12 +37,30 @@ impl Books {
                 self.last_prices.retain(|(id, _)| *id != trade.instrument);
                 self.last_prices.push((trade.instrument, trade.price));
             }
+            Event::SelfTradePrevented {
+                maker_order_id,
+                taker_order_id,
+                mode: SelfTradePolicy::Decrement,
+                maker_quantity,
+                taker_quantity,
+                ..
+            } => {
+                let maker = self.resting.iter().find(|o| o.id == maker_order_id);
+                let open = maker.expect("makers rest").open.0 - maker_quantity.0;
+                self.set_open(maker_order_id, Quantity(open));
+                self.add_prevented(maker_order_id, maker_quantity);
+                self.add_prevented(taker_order_id, taker_quantity);
+            }
             Event::OrderAmended { order_id, open, kept: true, .. } => {
                 self.set_open(order_id, open);
             }
-            Event::OrderAmended { order_id, kept: false, .. }
-            | Event::OrderClosed { order_id, .. } => {
+            Event::OrderAmended { order_id, kept: false, .. } => {
                 self.resting.retain(|o| o.id != order_id);
+            }
+            Event::OrderClosed { order_id, prevented, .. } => {
+                self.resting.retain(|o| o.id != order_id);
+                assert_eq!(self.prevented(order_id), prevented, "order {order_id} lost");
+                self.prevented.retain(|(id, _)| *id != order_id);
             }
             _ => {}
         }
@@ -46,6 +69,17 @@ impl Books {
     fn set_open(&mut self, id: OrderId, open: Quantity) {
         let order = self.resting.iter_mut().find(|o| o.id == id);
         order.expect("trades and amends in place name resting orders").open = open;
+    }
+
+    fn prevented(&self, id: OrderId) -> Quantity {
+        let found = self.prevented.iter().find(|(order, _)| *order == id);
+        found.map_or(Quantity(0), |(_, quantity)| *quantity)
+    }
+
+    fn add_prevented(&mut self, id: OrderId, more: Quantity) {
+        let sum = Quantity(self.prevented(id).0 + more.0);
+        self.prevented.retain(|(order, _)| *order != id);
+        self.prevented.push((id, sum));
     }
 
     /// Id, price and open quantity of the resting orders of one side, first to trade first.

@@ -107,8 +107,9 @@ impl Workload {
             self.add(Command::AddInstrument(spec));
             self.add(Command::SetTradingStatus { instrument, status: TradingStatus::Trading });
         }
-        for account in 1..=self.market.accounts {
-            self.add(Command::RegisterAccount { uuid: account.into(), stp_group: 0 });
+        let groups = self.market.groups.clone();
+        for (account, stp_group) in (1..=self.market.accounts).zip(groups) {
+            self.add(Command::RegisterAccount { uuid: account.into(), stp_group });
             for asset in 1..=self.market.assets {
                 let transfer_id = self.fresh_transfer();
                 let (account, asset) = (AccountId(account), AssetId(asset));
@@ -323,7 +324,8 @@ impl Workload {
             }
             1 => {
                 let uuid = u128::from(self.random.below(12));
-                Command::RegisterAccount { uuid, stp_group: 0 }
+                let stp_group = self.random.pick(&[0, 1]);
+                Command::RegisterAccount { uuid, stp_group }
             }
             _ => {
                 let mut spec = self.changed_spec();

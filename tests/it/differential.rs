@@ -36,6 +36,7 @@ impl Coverage {
             Event::FundsReturned { captured: 0, .. } => "FundsReturned whole".to_owned(),
             Event::FundsReturned { returned: 0, .. } => "FundsReturned nothing".to_owned(),
             Event::FundsReturned { .. } => "FundsReturned rest".to_owned(),
+            Event::SelfTradePrevented { mode, .. } => format!("SelfTradePrevented {mode:?}"),
             Event::Trade(trade) if trade.maker_account == trade.taker_account => {
                 "Trade with oneself".to_owned()
             }
@@ -118,6 +119,7 @@ fn assert_coverage(coverage: &Coverage) {
         CloseReason::IocRemainder,
         CloseReason::NoLiquidity,
         CloseReason::PriceCollar,
+        CloseReason::SelfTrade,
         CloseReason::UserCancel,
         CloseReason::MassCancel,
         CloseReason::AmendedAway,
@@ -141,6 +143,10 @@ fn assert_coverage(coverage: &Coverage) {
         "FundsReturned whole",
         "FundsReturned nothing",
         "FundsReturned rest",
+        "SelfTradePrevented CancelTaker",
+        "SelfTradePrevented CancelMaker",
+        "SelfTradePrevented CancelBoth",
+        "SelfTradePrevented Decrement",
         "Trade with oneself",
         "Trade with rebate",
     ];
@@ -157,6 +163,8 @@ fn a_mistake_is_noticed_and_told_in_few_commands() {
         (Defect::GrowthKeepsPlace, 14),
         (Defect::RefusalsForgotten, 9),
         (Defect::ProceedsStay, 12),
+        (Defect::GroupsIgnored, 12),
+        (Defect::PreventedComesBack, 14),
     ] {
         let wrong = |steps: &[Step]| compare(steps, Some(defect), 1);
         let found = (0..SEEDS).map(|seed| workload(seed, 500)).find(|s| wrong(s).is_some());

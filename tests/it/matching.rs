@@ -21,12 +21,12 @@ fn check_file(text: &str) -> usize {
 
 #[test]
 fn scenarios_shared_with_other_exchanges_hold() {
-    assert_eq!(check_file(include_str!("vectors/shared.txt")), 59);
+    assert_eq!(check_file(include_str!("vectors/shared.txt")), 69);
 }
 
 #[test]
 fn scenarios_of_this_exchange_hold() {
-    assert_eq!(check_file(include_str!("vectors/own.txt")), 30);
+    assert_eq!(check_file(include_str!("vectors/own.txt")), 62);
 }
 
 #[test]

@@ -3,8 +3,8 @@
 
 use engine::command::{AmendOrder, NewOrder};
 use engine::{
-    AccountId, AccountStatus, ClientOrderId, Command, InstrumentId, OrderId, Price, Quantity, Side,
-    TimeInForce, TradingStatus, TransferId,
+    AccountId, AccountStatus, ClientOrderId, Command, InstrumentId, OrderId, Price, Quantity,
+    SelfTradePolicy, Side, TimeInForce, TradingStatus, TransferId,
 };
 
 use super::parse::{implied_transfer, letter, number, order_id, read_amount};
@@ -76,6 +76,10 @@ fn order(account: AccountId, side: Side, words: &[&str]) -> NewOrder {
             ("ioc", ..) => order.time_in_force = TimeInForce::Ioc,
             ("fok", ..) => order.time_in_force = TimeInForce::Fok,
             ("po", ..) => order.post_only = true,
+            ("ct", ..) => order.self_trade_policy = SelfTradePolicy::CancelTaker,
+            ("cm", ..) => order.self_trade_policy = SelfTradePolicy::CancelMaker,
+            ("cb", ..) => order.self_trade_policy = SelfTradePolicy::CancelBoth,
+            ("dc", ..) => order.self_trade_policy = SelfTradePolicy::Decrement,
             (_, Some(("id", id)), _) => order.client_order_id = client_order_id(id),
             (_, _, Some((key, amount))) => {
                 let key = key.strip_prefix("cr").expect("a credit is cr<key>:<amount>");

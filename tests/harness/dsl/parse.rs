@@ -24,6 +24,8 @@ struct Settings {
     money: bool,
     /// Letter, quote units, base units.
     funds: Vec<(char, Amount, Amount)>,
+    /// Letters of each group; the first is group 1.
+    groups: Vec<Vec<char>>,
 }
 
 /// The number that `text` is, all of it.
@@ -51,6 +53,7 @@ pub(super) fn scenario(text: &str) -> Scenario {
     let texts: Vec<String> = setup.into_iter().chain(split_commands(tested)).collect();
 
     let mut letters: Vec<char> = settings.funds.iter().map(|(letter, ..)| *letter).collect();
+    letters.extend(settings.groups.iter().flatten());
     letters.extend(texts.iter().filter_map(|text| orders::account_letter(text)));
     letters.sort_unstable();
     letters.dedup();
@@ -95,11 +98,15 @@ fn read_settings(text: &str) -> Settings {
         config: EngineConfig::default(),
         money: false,
         funds: Vec::new(),
+        groups: Vec::new(),
     };
     for setting in text.split(',').map(str::trim).filter(|s| !s.is_empty()) {
         let words: Vec<&str> = setting.split_whitespace().collect();
         match words[..] {
             ["money"] => settings.money = true,
+            ["grp", ref accounts @ ..] => {
+                settings.groups.push(accounts.iter().map(|account| letter(account)).collect());
+            }
             [name, value] if value.starts_with(|c: char| c == '-' || c.is_ascii_digit()) => {
                 set_one(&mut settings, name, value);
             }
@@ -163,7 +170,9 @@ fn implied_commands(settings: &Settings, letters: &[char]) -> Vec<Command> {
         Command::SetTradingStatus { instrument: INSTRUMENT, status: TradingStatus::Trading },
     ];
     for (letter, account) in letters.iter().zip(1..) {
-        commands.push(Command::RegisterAccount { uuid: u128::from(account), stp_group: 0 });
+        let grouped = settings.groups.iter().zip(1..).find(|(group, _)| group.contains(letter));
+        let (uuid, stp_group) = (u128::from(account), grouped.map_or(0, |(_, number)| number));
+        commands.push(Command::RegisterAccount { uuid, stp_group });
         let listed = settings.funds.iter().find(|(l, ..)| l == letter);
         let (_, quote, base) = listed.copied().unwrap_or((*letter, DEFAULT_FUNDS, DEFAULT_FUNDS));
         for (asset, amount) in [(QUOTE, quote), (BASE, base)] {

@@ -39,6 +39,16 @@ fn render_event(scenario: &Scenario, sequence: u64, event: &Event) -> Option<Str
             let amounts = money(format!(" f{maker_fee}/{taker_fee} r{}", trade.buyer_released));
             format!("T{taker}/{maker} {}@{}{amounts}", trade.quantity, trade.price)
         }
+        Event::SelfTradePrevented {
+            maker_order_id,
+            taker_order_id,
+            maker_quantity,
+            taker_quantity,
+            ..
+        } => {
+            let (taker, maker) = (number(*taker_order_id), number(*maker_order_id));
+            format!("P{taker}/{maker} {maker_quantity}:{taker_quantity}")
+        }
         Event::OrderAmended { order_id, price, open, kept, .. } => {
             let place = if *kept { "kept" } else { "lost" };
             format!("M{} {open}@{price} {place}", number(*order_id))
@@ -53,7 +63,6 @@ fn render_event(scenario: &Scenario, sequence: u64, event: &Event) -> Option<Str
         }
         Event::TransferDuplicate { transfer_id, .. } => format!("KD{transfer_id}"),
         Event::IcebergRefreshed { .. }
-        | Event::SelfTradePrevented { .. }
         | Event::OrderTriggered { .. }
         | Event::KillSwitchChanged { .. }
         | Event::OrderReserving { .. }
@@ -80,12 +89,12 @@ fn close_word(reason: CloseReason) -> &'static str {
         CloseReason::IocRemainder => "ioc",
         CloseReason::NoLiquidity => "liq",
         CloseReason::PriceCollar => "collar",
+        CloseReason::SelfTrade => "stp",
         CloseReason::UserCancel => "user",
         CloseReason::MassCancel => "mass",
         CloseReason::AmendedAway => "amend",
         CloseReason::MatchLimit => "limit",
         CloseReason::Filled
-        | CloseReason::SelfTrade
         | CloseReason::Expired
         | CloseReason::SessionEnd
         | CloseReason::KillSwitch

@@ -9,6 +9,8 @@ use crate::random::Random;
 #[derive(Clone, Debug)]
 pub(super) struct Market {
     pub(super) accounts: u32,
+    /// Group of each account, 0 for none.
+    pub(super) groups: Vec<u32>,
     pub(super) assets: u32,
     pub(super) specs: Vec<InstrumentSpec>,
     /// Prices lie around this one, all but few within `spread` of it.
@@ -30,8 +32,10 @@ impl Market {
             let center = random.pick(&[3, 8, 40, 100, 10_000]);
             (center, random.between(1, (center - 1).min(5)), random.pick(&[1, 4, 12, 1_000]))
         };
+        let accounts = random.pick(&[1, 2, 3, 4]);
         let mut market = Self {
-            accounts: random.pick(&[1, 2, 3, 4]),
+            accounts,
+            groups: (0..accounts).map(|_| random.pick(&[0, 0, 1, 1, 2])).collect(),
             assets,
             specs: Vec::new(),
             center,

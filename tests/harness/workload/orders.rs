@@ -38,6 +38,7 @@ impl Workload {
             }
             order
         };
+        order.self_trade_policy = self.self_trade_policy(order.quote_budget != 0);
         if self.random.chance(50) {
             order.client_order_id = self.client_order_id();
         }
@@ -57,6 +58,13 @@ impl Workload {
             return order;
         }
         NewOrder { credit_id: TransferId(0), credit_amount: 0, ..order }
+    }
+
+    /// Accounts are few and meet themselves often, so that each mode decides often.
+    fn self_trade_policy(&mut self, by_budget: bool) -> SelfTradePolicy {
+        use SelfTradePolicy::{CancelBoth, CancelMaker, CancelTaker, Decrement, None};
+        let last = if by_budget { None } else { Decrement };
+        self.random.pick(&[None, None, CancelTaker, CancelMaker, CancelBoth, last])
     }
 
     /// Turns a MARKET order into one by quote budget.

@@ -5,8 +5,8 @@
 use engine::event::TransferKind;
 use engine::{
     AmendOrder, Amount, AssetId, ClientOrderId, CloseReason, Command, Event, InstrumentId,
-    InstrumentSpec, NewOrder, OrderId, Price, Quantity, RejectReason, Side, StateMachine,
-    TimeInForce, TradeId, TradingStatus, TransferId,
+    InstrumentSpec, NewOrder, OrderId, Price, Quantity, RejectReason, SelfTradePolicy, Side,
+    StateMachine, TimeInForce, TradeId, TradingStatus, TransferId,
 };
 use tests::exchange::Exchange;
 use tests::random::Random;
@@ -393,6 +393,44 @@ fn every_end_returns_the_rest() {
         assert_eq!(ends, [(id, [reserved, captured, reserved - captured])], "{reason:?}");
         assert_eq!(desk.fast.balance(BUYER, USDT), (0, 0));
         assert_eq!(desk.fast.balance(BUYER, BTC), (0, 0));
+        desk.adds_up();
+    }
+}
+
+/// What is prevented sets nothing free: all that is left goes back at the end, whoever shrank whom.
+#[test]
+fn a_funded_order_that_shrinks_keeps_its_funds_to_the_end() {
+    let decrement = |order| NewOrder { self_trade_policy: SelfTradePolicy::Decrement, ..order };
+    let own_sell = NewOrder { account: BUYER, ..decrement(sell("0.4", "50000")) };
+    let prevented = |events: &[Event]| {
+        events.iter().find_map(|event| match *event {
+            Event::SelfTradePrevented { maker_released, taker_released, .. } => {
+                Some((maker_released, taker_released))
+            }
+            _ => None,
+        })
+    };
+    for sell_is_funded in [false, true] {
+        let mut desk = Desk::open();
+        let (bid, reserved) = desk.announce(buy("1", "50000"));
+        desk.place_reserved(bid);
+        let mut events = if sell_is_funded {
+            let (ask, events) = desk.fund(own_sell);
+            assert_eq!(ends(&events), [(ask, [units("0.4"), 0, units("0.4")])]);
+            events
+        } else {
+            desk.deposit(BUYER, BTC, "0.4");
+            desk.place(own_sell).1
+        };
+        let released = if sell_is_funded { 0 } else { units("0.4") };
+        assert_eq!(prevented(&events), Some((0, released)));
+        desk.owns(BUYER, USDT, "0", "50100");
+        events = desk.cancel(BUYER, bid);
+        let Event::OrderClosed { open, prevented, released, .. } = events[0] else {
+            panic!("{events:?}")
+        };
+        assert_eq!((open, prevented), (quantity("0.6"), quantity("0.4")));
+        assert_eq!((released, ends(&events)), (reserved, vec![(bid, [reserved, 0, reserved])]));
         desk.adds_up();
     }
 }

@@ -200,9 +200,6 @@ const ANY_ORDER: &[Breach] = &[
     Breach(R::InvalidField, &[], |c| c.order().trigger.0 = 1),
     Breach(R::InvalidField, &[], |c| c.order().trail_bps = 1),
     Breach(R::InvalidAmount, &[Part::CreditAmount], |c| fund(c, FRESH_KEY, 0)),
-    Breach(R::Unsupported, &[], |c| {
-        c.order().self_trade_policy = SelfTradePolicy::CancelTaker;
-    }),
     Breach(R::AccountSuspended, &[], |c| {
         let status = AccountStatus::Suspended;
         c.late.push(Command::SetAccountStatus { account: TRADER, status });
@@ -323,6 +320,9 @@ fn an_order_by_budget_is_refused_for_the_lowest_code() {
     let extra: &[Breach] = &[
         Breach(R::InvalidField, &[], |c| c.order().quantity.0 = 1),
         Breach(R::InvalidField, &[], |c| c.order().side = Side::Sell),
+        Breach(R::InvalidField, &[], |c| {
+            c.order().self_trade_policy = SelfTradePolicy::Decrement;
+        }),
         Breach(R::InvalidTimeInForce, &[], |c| c.order().time_in_force = TimeInForce::Fok),
         Breach(R::NotionalAboveMax, &[Part::Budget, Part::Notional], |c| {
             c.order().quote_budget = (1 << 96) + 1;
