@@ -164,7 +164,7 @@ fn a_mistake_is_noticed_and_told_in_few_commands() {
         (Defect::RefusalsForgotten, 9),
         (Defect::ProceedsStay, 12),
         (Defect::GroupsIgnored, 12),
-        (Defect::PreventedComesBack, 14),
+        (Defect::PreventedComesBack, 12),
     ] {
         let wrong = |steps: &[Step]| compare(steps, Some(defect), 1);
         let found = (0..SEEDS).map(|seed| workload(seed, 500)).find(|s| wrong(s).is_some());
