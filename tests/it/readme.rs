@@ -73,11 +73,20 @@ fn run(commands: &[Typed], folder: &Path) -> Vec<String> {
     parts.map(|(_, printed)| printed.trim_end_matches('\n').to_owned()).collect()
 }
 
+/// Leaves out the numbers of commands: a start repeats, without effect, what the kill kept from
+/// being noted down, and each repeat is a command of its own.
+fn unnumbered(text: &str) -> String {
+    let mut parts =
+        text.split_inclusive("seq\":").flat_map(|part| part.split_inclusive("sequence\":"));
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |kept, part| kept + part.trim_start_matches(|c: char| c.is_ascii_digit()))
+}
+
 /// Replaces what differs from run to run by its shape.
 fn shape(text: &str) -> String {
     let mut shaped = String::new();
     let mut word = String::new();
-    for letter in text.chars().chain(['\n']) {
+    for letter in unnumbered(text).chars().chain(['\n']) {
         if letter.is_ascii_alphanumeric() || "-:.".contains(letter) {
             word.push(letter);
             continue;
