@@ -11,12 +11,12 @@ use bincode::{Decode, Encode};
 use engine::{Amount, AssetCode, codec};
 use journal::{JournalError, StateFile};
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
 use uuid::Uuid;
 use wallet::client::{FundingEvent, WalletClient};
 
 use crate::board::Board;
 use crate::desk::create;
+use crate::follower::Follower;
 use crate::options::RetryPolicy;
 use crate::saved::Saved;
 
@@ -89,8 +89,7 @@ pub enum FundingError {
 #[derive(Debug)]
 pub struct Funding {
     cursor: watch::Receiver<u64>,
-    stop: watch::Sender<bool>,
-    task: tokio::sync::Mutex<Option<JoinHandle<()>>>,
+    follower: Follower,
 }
 
 impl Funding {
@@ -113,13 +112,11 @@ impl Funding {
             None => (0, Vec::new()),
         };
         let (progress, shown) = watch::channel(cursor);
-        let (stop, stopped) = watch::channel(false);
         let conclusions = Conclusions::new(conclusions);
         let saved = Saved::new("funding", file);
         let worker =
             Worker::new(client, trading, board, retry, saved, (cursor, conclusions), progress);
-        let task = tokio::sync::Mutex::new(Some(tokio::spawn(worker.run(stopped))));
-        Ok(Self { cursor: shown, stop, task })
+        Ok(Self { cursor: shown, follower: Follower::spawn(|stopped| worker.run(stopped)) })
     }
 
     /// Trading has answered the wallet's events up to this one.
@@ -131,11 +128,7 @@ impl Funding {
     /// Ends at once; what is under way is done again, without effect, after the next start.
     /// Whoever asks again waits, too.
     pub async fn stop(&self) {
-        self.stop.send_replace(true);
-        if let Some(task) = self.task.lock().await.take() {
-            // A panic has been reported by the runtime; there is nothing left to wait for.
-            let _ = task.await;
-        }
+        self.follower.stop().await;
     }
 }
 

@@ -13,6 +13,7 @@
 mod board;
 mod dead_letters;
 mod desk;
+pub mod follower;
 pub mod funding;
 mod jitter;
 pub mod limits;

@@ -15,12 +15,12 @@ use engine::{Amount, AssetCode, CloseReason, Event, OrderId, TransferId, Transfe
 use journal::{JournalError, StateFile};
 use serde::Serialize;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
 use wallet::client::{ReleaseRequest, WalletClient};
 use wallet::ledger::types::ReleaseReason;
 
 use crate::board::Board;
 use crate::desk::create;
+use crate::follower::Follower;
 use crate::options::RetryPolicy;
 use crate::saved::Saved;
 use crate::source::{Directory, EventSource, SourceError, SourcedEvent};
@@ -204,8 +204,7 @@ impl std::fmt::Debug for ReleaseParts {
 #[derive(Debug)]
 pub struct Releases {
     status: watch::Receiver<ReleasesStatus>,
-    stop: watch::Sender<bool>,
-    task: tokio::sync::Mutex<Option<JoinHandle<()>>>,
+    follower: Follower,
 }
 
 impl Releases {
@@ -228,18 +227,15 @@ impl Releases {
             return Err(ReleasesError::CursorAhead { cursor, head });
         }
         let (shown, status) = watch::channel(ReleasesStatus::default());
-        let (stop, stopped) = watch::channel(false);
         let saved = Saved::new("releases", file);
         let worker = Worker::new(parts(cursor + 1)?, saved, cursor, owed, shown.clone());
-        let (worker, ended) = (tokio::spawn(worker.run(stopped)), shown.clone());
-        let task = tokio::spawn(async move {
-            if let Err(error) = worker.await {
+        let follower = Follower::spawn(|stopped| async move {
+            if let Err(error) = tokio::spawn(worker.run(stopped)).await {
                 tracing::error!(%error, "releases ended by themselves");
-                ended.send_modify(|status| status.halted = Some(error.to_string()));
+                shown.send_modify(|status| status.halted = Some(error.to_string()));
             }
         });
-        let task = tokio::sync::Mutex::new(Some(task));
-        Ok(Self { status, stop, task })
+        Ok(Self { status, follower })
     }
 
     #[must_use]
@@ -250,11 +246,7 @@ impl Releases {
     /// Ends after the calls that are under way; what is left comes again after the next start.
     /// Whoever asks again waits, too.
     pub async fn stop(&self) {
-        self.stop.send_replace(true);
-        if let Some(task) = self.task.lock().await.take() {
-            // A panic has been reported by the runtime; there is nothing left to wait for.
-            let _ = task.await;
-        }
+        self.follower.stop().await;
     }
 }
 

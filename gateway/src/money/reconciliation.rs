@@ -5,7 +5,6 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use engine::{AssetCode, Engine, StateMachine};
@@ -13,10 +12,9 @@ use parking_lot::{Mutex, RwLock};
 use pipeline::{PipelineError, Shadow};
 use serde::Serialize;
 use settlement::Board;
+use settlement::follower::Follower;
 use settlement::reconcile::{Breach, Reconciler, Report};
 use settlement::releases::{self, ReleasesError};
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
 use wallet::bank::{Answer as LedgerAnswer, Teller};
 use wallet::client::{CallContext, WalletClient};
 use wallet::ledger::Ledger;
@@ -69,19 +67,18 @@ struct Shared {
     status: RwLock<ReconciliationStatus>,
     /// Breaches that were acted on.
     known: Mutex<Vec<Breach>>,
-    runs: AtomicU64,
 }
 
 /// The running comparison.
 pub struct Reconciliation {
     shared: Arc<Shared>,
-    stop: watch::Sender<bool>,
-    task: tokio::sync::Mutex<Option<JoinHandle<()>>>,
+    /// None if it compares only on request.
+    follower: Option<Follower>,
 }
 
 impl std::fmt::Debug for Reconciliation {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let runs = self.shared.runs.load(Ordering::Relaxed);
+        let runs = self.shared.status.read().runs;
         f.debug_struct("Reconciliation").field("runs", &runs).finish_non_exhaustive()
     }
 }
@@ -105,18 +102,16 @@ impl Reconciliation {
             books: Mutex::new(None),
             status: RwLock::default(),
             known: Mutex::default(),
-            runs: AtomicU64::new(0),
         });
-        let (stop, mut stopped) = watch::channel(false);
         let worker = Arc::clone(&shared);
-        let task = (!every.is_zero()).then(|| {
-            tokio::spawn(async move {
+        let follower = (!every.is_zero()).then(|| {
+            Follower::spawn(|mut stopped| async move {
                 while tokio::time::timeout(every, stopped.changed()).await.is_err() {
                     worker.run(false).await;
                 }
             })
         });
-        Self { shared, stop, task: tokio::sync::Mutex::new(task) }
+        Self { shared, follower }
     }
 
     /// What the last runs came to.
@@ -133,9 +128,8 @@ impl Reconciliation {
     }
 
     pub(super) async fn stop(&self) {
-        self.stop.send_replace(true);
-        if let Some(task) = self.task.lock().await.take() {
-            let _ = task.await;
+        if let Some(follower) = &self.follower {
+            follower.stop().await;
         }
     }
 }
@@ -146,7 +140,6 @@ impl Shared {
         let shared = Arc::clone(self);
         let report = tokio::task::spawn_blocking(move || shared.compare(&hashes)).await;
         let report = report.unwrap_or(Err(ReconciliationError::Interrupted));
-        self.runs.fetch_add(1, Ordering::Relaxed);
         match report {
             Ok(report) => self.conclude(report).await,
             Err(error) => {
