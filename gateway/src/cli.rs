@@ -155,14 +155,18 @@ fn serve(arguments: ServeArguments) -> Result<(), CliError> {
     let ServeArguments { config, data_dir, listen, admin_listen, wallet_listen } = arguments;
     let overrides = Overrides { data_dir, listen, admin_listen, wallet_listen };
     let config = Config::load(config.as_deref(), overrides)?;
-    run_in_runtime(config, run)
+    run_in_runtime(config, |config| {
+        until_told(App::start(config), async |app| app.shutdown().await.map(drop))
+    })
 }
 
 fn serve_wallet(arguments: WalletArguments) -> Result<(), CliError> {
     let WalletArguments { config, data_dir, listen, .. } = arguments;
     let overrides = Overrides { data_dir, wallet_listen: listen, ..Overrides::default() };
     let config = Config::load(config.as_deref(), overrides)?;
-    run_in_runtime(config, run_wallet)
+    run_in_runtime(config, |config| {
+        until_told(WalletApp::start(config), async |app| app.shutdown().await.map(drop))
+    })
 }
 
 fn run_in_runtime<F: Future<Output = Result<(), CliError>>>(
@@ -184,29 +188,20 @@ fn run_in_runtime<F: Future<Output = Result<(), CliError>>>(
     outcome
 }
 
-async fn run(config: Config) -> Result<(), CliError> {
+/// Runs an app until a signal comes, and then ends it in order.
+async fn until_told<A>(
+    start: impl Future<Output = Result<A, AppError>>,
+    shutdown: impl AsyncFnOnce(A) -> Result<(), AppError>,
+) -> Result<(), CliError> {
     let mut signals = Signals::catch().map_err(CliError::Runtime)?;
     let app = tokio::select! {
-        app = App::start(config) => app?,
+        app = start => app?,
         // What was appended so far is whole; the next start goes on from there.
         () = signals.next() => return Ok(()),
     };
     signals.next().await;
     signals.exit_on_next();
-    app.shutdown().await?;
-    Ok(())
-}
-
-async fn run_wallet(config: Config) -> Result<(), CliError> {
-    let mut signals = Signals::catch().map_err(CliError::Runtime)?;
-    let app = tokio::select! {
-        app = WalletApp::start(config) => app?,
-        () = signals.next() => return Ok(()),
-    };
-    signals.next().await;
-    signals.exit_on_next();
-    app.shutdown().await?;
-    Ok(())
+    Ok(shutdown(app).await?)
 }
 
 fn start_log(config: &Config) -> Result<(), CliError> {
