@@ -11,7 +11,7 @@ use super::error::{ApiError, ErrorCode};
 use super::extract::{PathId, QueryOf};
 use super::fields;
 use super::state::ServiceState;
-use crate::views::{Moment, Past, Until};
+use crate::views::{Moment, Past, Read, Until};
 
 pub(super) async fn balance(
     State(state): State<ServiceState>,
@@ -19,10 +19,7 @@ pub(super) async fn balance(
     PathId(id): PathId,
     QueryOf(query): QueryOf<MinSeqQuery>,
 ) -> Result<Reply, ApiError> {
-    state.reach(query.min_seq).await?;
-    let id = state.wallet(&caller, id)?.id;
-    let read = state.views().wallet(id);
-    let wallet = read.value.ok_or(ErrorCode::InternalError)?;
+    let Read { sequence, value: wallet } = state.wallet_at(&caller, id, query.min_seq).await?;
     let asset = state.asset_of(&wallet)?;
     let answer = WalletBalanceAnswer {
         wallet_id: wallet.uuid(),
@@ -30,9 +27,9 @@ pub(super) async fn balance(
         balance: text(wallet.total(), asset.scale),
         available: text(wallet.available, asset.scale),
         reserved: text(wallet.reserved, asset.scale),
-        seq: read.sequence,
+        seq: sequence,
     };
-    Ok(Reply::ok(&answer).at(read.sequence))
+    Ok(Reply::ok(&answer).at(sequence))
 }
 
 /// What the wallet had at a moment, what happened at that very moment included.

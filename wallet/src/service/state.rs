@@ -24,7 +24,7 @@ use crate::ledger::Command;
 use crate::ledger::types::TransactionId;
 use crate::rates::{RateOptions, Rates};
 use crate::traffic::Traffic;
-use crate::views::{AssetView, Kept, Views, WalletView};
+use crate::views::{AssetView, Kept, Read, Views, WalletView};
 use crate::wire::Assets;
 
 /// What the service can be told.
@@ -187,6 +187,18 @@ impl ServiceState {
     pub(super) fn wallet(&self, caller: &Caller, id: Uuid) -> Result<WalletView, ApiError> {
         let wallet = self.any_wallet(id)?;
         if caller.may_see(wallet.user) { Ok(wallet) } else { Err(ErrorCode::WalletNotFound.into()) }
+    }
+
+    /// A wallet that the caller may see, as it is at `min_seq` or later.
+    pub(super) async fn wallet_at(
+        &self,
+        caller: &Caller,
+        id: Uuid,
+        min_seq: Option<u64>,
+    ) -> Result<Read<WalletView>, ApiError> {
+        self.reach(min_seq).await?;
+        let Read { sequence, value } = self.views().wallet(self.wallet(caller, id)?.id);
+        Ok(Read { sequence, value: value.ok_or(ErrorCode::InternalError)? })
     }
 
     /// The asset that a wallet holds.

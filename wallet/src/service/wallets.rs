@@ -16,7 +16,7 @@ use super::state::ServiceState;
 use crate::bank::Answer;
 use crate::ledger::Command;
 use crate::ledger::types::{WalletId, WalletStatus};
-use crate::views::AssetView;
+use crate::views::{AssetView, Read};
 
 /// Opens a wallet, or finds the one that the user has in this currency.
 pub(super) async fn open(
@@ -64,12 +64,9 @@ pub(super) async fn get(
     PathId(id): PathId,
     QueryOf(query): QueryOf<MinSeqQuery>,
 ) -> Result<Reply, ApiError> {
-    state.reach(query.min_seq).await?;
-    let id = state.wallet(&caller, id)?.id;
-    let read = state.views().wallet(id);
-    let wallet = read.value.ok_or(ErrorCode::InternalError)?;
+    let Read { sequence, value: wallet } = state.wallet_at(&caller, id, query.min_seq).await?;
     let answer = WalletAnswer::new(&wallet, &state.asset_of(&wallet)?);
-    Ok(Reply::ok(&answer).at(read.sequence))
+    Ok(Reply::ok(&answer).at(sequence))
 }
 
 /// All wallets of a user.
