@@ -25,7 +25,7 @@ fn with_keeper(writer: &mut JournalWriter, options: &Options, segment_bytes: u64
 
 #[test]
 fn full_disk_is_reported_and_heals() {
-    let root = tempfile::tempdir().unwrap();
+    let root = crate::tests::scratch();
     let dir = root.path().join("log");
     let options = Options { segment_bytes: 1 << 20, allow_fs: true, ..Options::default() };
     let mut writer = recover::<Infallible>(&dir, &options, |_| Ok(())).unwrap().0;

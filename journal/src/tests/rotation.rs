@@ -149,7 +149,7 @@ fn process_that_dies_before_any_step_of_a_roll() {
     while !writer.spare_ready() {
         std::thread::yield_now();
     }
-    let out = tempfile::tempdir().unwrap();
+    let out = super::scratch();
     let images = Arc::new(Mutex::new(Vec::new()));
     let (dir, path, list) = (log.dir(), out.path().to_owned(), Arc::clone(&images));
     writer.layer_sinks(move |_, below| {
@@ -187,7 +187,7 @@ fn process_that_dies_before_any_step_of_a_roll() {
 fn power_cut_between_seal_and_header_of_the_next_segment() {
     let log = Log::new(SyncPolicy::Group);
     let mut writer = log.writer();
-    let out = tempfile::tempdir().unwrap();
+    let out = super::scratch();
     let (dir, image) = (log.dir(), out.path().join("image"));
     let copy_to = image.clone();
     writer.layer_sinks(move |id, below| {
