@@ -10,8 +10,9 @@ use crate::instrument::{InstrumentSpec, TradingStatus};
 use crate::limits::ENCODED_BYTES_MAX;
 use crate::reject::RejectReason;
 use crate::types::{
-    AccountId, AccountStatus, Amount, AssetCode, AssetId, ClientOrderId, InstrumentId, OrderId,
-    OrderType, Price, Quantity, SelfTradePolicy, Side, TimeInForce, TransferId,
+    AccountId, AccountStatus, Amount, AssetCode, AssetId, ClientOrderId, InstrumentId,
+    KillSwitchScope, OrderId, OrderType, Price, Quantity, SelfTradePolicy, Side, TimeInForce,
+    TransferId,
 };
 
 /// One input. A field that an order does not use is zero or empty.
@@ -66,8 +67,10 @@ pub enum Command {
         instrument: InstrumentId,
         side: Option<Side>,
     },
+    /// Stops an account, an instrument or (`id` 0) the venue: its live orders are closed, and new
+    /// ones refused until the switch is off.
     SetKillSwitch {
-        scope: u8,
+        scope: KillSwitchScope,
         id: u32,
         on: bool,
     },

@@ -10,9 +10,9 @@ use crate::instrument::{InstrumentSpec, TradingStatus};
 use crate::limits::ENCODED_BYTES_MAX;
 use crate::reject::RejectReason;
 use crate::types::{
-    AccountId, AccountStatus, Amount, AssetCode, AssetId, ClientOrderId, InstrumentId, OrderId,
-    OrderType, Price, Quantity, SelfTradePolicy, Side, SignedAmount, TimeInForce, TradeId,
-    TransferId,
+    AccountId, AccountStatus, Amount, AssetCode, AssetId, ClientOrderId, InstrumentId,
+    KillSwitchScope, OrderId, OrderType, Price, Quantity, SelfTradePolicy, Side, SignedAmount,
+    TimeInForce, TradeId, TransferId,
 };
 
 /// Name of one event: the sequence of its command and its place among that command's events.
@@ -160,7 +160,7 @@ pub enum Event {
         status: TradingStatus,
     },
     KillSwitchChanged {
-        scope: u8,
+        scope: KillSwitchScope,
         id: u32,
         on: bool,
         closed: u32,

@@ -62,7 +62,7 @@ pub use intents::Intent;
 pub use reject::RejectReason;
 pub use state_machine::{Frame, StateMachine, clamp_timestamp};
 pub use types::{
-    AccountId, AccountStatus, Amount, AssetCode, AssetId, ClientOrderId, InstrumentId, OrderId,
-    OrderType, Price, Quantity, SelfTradePolicy, Side, SignedAmount, TimeInForce, TradeId,
-    TransferId,
+    AccountId, AccountStatus, Amount, AssetCode, AssetId, ClientOrderId, InstrumentId,
+    KillSwitchScope, OrderId, OrderType, Price, Quantity, SelfTradePolicy, Side, SignedAmount,
+    TimeInForce, TradeId, TransferId,
 };

@@ -9,7 +9,9 @@ use crate::instrument::{InstrumentSpec, TradingStatus};
 use crate::limits::{ASSET_SCALE_MAX, IDEMPOTENCY_CAPACITY_MAX, INSTRUMENTS_MAX, REFERENCE_ID_MAX};
 use crate::order_book::OrderBook;
 use crate::reject::RejectReason;
-use crate::types::{AccountId, AccountStatus, AssetCode, AssetId, InstrumentId, Price};
+use crate::types::{
+    AccountId, AccountStatus, AssetCode, AssetId, InstrumentId, KillSwitchScope, Price,
+};
 
 impl Engine {
     pub(crate) fn configure(&mut self, config: &EngineConfig, events: &mut Events) -> Checked<()> {
@@ -130,13 +132,13 @@ impl Engine {
     }
 
     /// The same for the kill switch, of an account (scope 1), an instrument (2) or all (3).
-    pub(crate) fn reserved_kill_switch(&self, scope: u8, id: u32) -> Checked<()> {
+    pub(crate) fn reserved_kill_switch(&self, scope: KillSwitchScope, id: u32) -> Checked<()> {
         match scope {
-            1 => {
+            KillSwitchScope::Account => {
                 self.accounts.get(AccountId(id)).map(|_| ()).ok_or(RejectReason::UnknownAccount)?
             }
-            2 => self.reserved_for_instrument(InstrumentId(id))?,
-            _ => {}
+            KillSwitchScope::Instrument => self.reserved_for_instrument(InstrumentId(id))?,
+            KillSwitchScope::Venue => {}
         }
         Err(RejectReason::Unsupported)
     }

@@ -106,6 +106,11 @@ wire_enum! {
     pub enum AccountStatus { Active = 1, Suspended = 2 }
 }
 
+wire_enum! {
+    /// What a kill switch stops.
+    pub enum KillSwitchScope { Account = 1, Instrument = 2, Venue = 3 }
+}
+
 /// Text that the client names an order by: at most 100 bytes, empty when absent.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClientOrderId {

@@ -11,7 +11,8 @@ use std::collections::BTreeMap;
 use engine::command::AmendOrder;
 use engine::{
     AccountId, AccountStatus, Amount, AssetCode, AssetId, ClientOrderId, Command, Frame,
-    InstrumentId, OrderId, Price, Quantity, RejectReason, Side, TradingStatus, TransferId,
+    InstrumentId, KillSwitchScope, OrderId, Price, Quantity, RejectReason, Side, TradingStatus,
+    TransferId,
 };
 
 use crate::model::Model;
@@ -342,7 +343,7 @@ impl Workload {
             0 => Command::EndSession { instrument },
             1 => Command::Uncross { instrument },
             _ => {
-                let scope = self.random.pick(&[0, 1, 2, 3, 9]);
+                let scope = self.random.pick(KillSwitchScope::ALL);
                 let id = u32::try_from(self.random.below(9)).expect("small");
                 Command::SetKillSwitch { scope, id, on: true }
             }

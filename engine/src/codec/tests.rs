@@ -8,8 +8,8 @@ use crate::instrument::{InstrumentSpec, TradingStatus};
 use crate::limits::ENCODED_BYTES_MAX;
 use crate::reject::RejectReason;
 use crate::types::{
-    AccountId, AccountStatus, AssetCode, AssetId, ClientOrderId, InstrumentId, OrderId, OrderType,
-    Price, Quantity, SelfTradePolicy, Side, TimeInForce, TradeId, TransferId,
+    AccountId, AccountStatus, AssetCode, AssetId, ClientOrderId, InstrumentId, KillSwitchScope,
+    OrderId, OrderType, Price, Quantity, SelfTradePolicy, Side, TimeInForce, TradeId, TransferId,
 };
 
 const GOLDEN: &str = include_str!("golden.txt");
@@ -71,7 +71,10 @@ fn commands() -> Vec<(&'static str, Command)> {
         ("CancelOrder", Command::CancelOrder { account, order_id: OrderId(9), client_order_id }),
         ("AmendOrder", Command::AmendOrder(amend)),
         ("MassCancel", Command::MassCancel { account, instrument, side: Some(Side::Sell) }),
-        ("SetKillSwitch", Command::SetKillSwitch { scope: 1, id: 7, on: true }),
+        (
+            "SetKillSwitch",
+            Command::SetKillSwitch { scope: KillSwitchScope::Account, id: 7, on: true },
+        ),
         ("EndSession", Command::EndSession { instrument }),
         ("Tick", Command::Tick),
         (
@@ -218,7 +221,10 @@ fn events() -> Vec<(&'static str, Event)> {
         ("InstrumentAdded", Event::InstrumentAdded(spec())),
         ("InstrumentUpdated", Event::InstrumentUpdated(spec())),
         ("StatusChanged", Event::StatusChanged { instrument, status: TradingStatus::Trading }),
-        ("KillSwitchChanged", Event::KillSwitchChanged { scope: 3, id: 0, on: false, closed: 2 }),
+        (
+            "KillSwitchChanged",
+            Event::KillSwitchChanged { scope: KillSwitchScope::Venue, id: 0, on: false, closed: 2 },
+        ),
         ("MassCancelled", Event::MassCancelled { account, instrument, side: None, closed: 2 }),
         ("SessionEnded", Event::SessionEnded { instrument, closed: 2 }),
         ("ConfigChanged", Event::ConfigChanged(EngineConfig::default())),

@@ -5,7 +5,7 @@ use engine::command::EngineConfig;
 use engine::limits::{ASSET_SCALE_MAX, IDEMPOTENCY_CAPACITY_MAX, REFERENCE_ID_MAX};
 use engine::{
     AccountId, AccountStatus, AssetCode, AssetId, Event, InstrumentId, InstrumentSpec,
-    RejectReason, TradingStatus,
+    KillSwitchScope, RejectReason, TradingStatus,
 };
 
 use super::arithmetic::spec_is_valid;
@@ -129,11 +129,11 @@ impl Model {
     }
 
     /// Not taken by this version, but what it names must exist.
-    pub(super) fn kill_switch(&self, scope: u8, id: u32) -> Verdict {
+    pub(super) fn kill_switch(&self, scope: KillSwitchScope, id: u32) -> Verdict {
         match scope {
-            1 => self.account(AccountId(id)).map(|_| ())?,
-            2 => self.instrument(InstrumentId(id)).map(|_| ())?,
-            _ => {}
+            KillSwitchScope::Account => self.account(AccountId(id)).map(|_| ())?,
+            KillSwitchScope::Instrument => self.instrument(InstrumentId(id)).map(|_| ())?,
+            KillSwitchScope::Venue => {}
         }
         Err(RejectReason::Unsupported)
     }

@@ -5,8 +5,8 @@
 use engine::command::AmendOrder;
 use engine::{
     AccountId, AccountStatus, AssetCode, AssetId, ClientOrderId, Command, EngineConfig, Event,
-    Frame, InstrumentId, InstrumentSpec, NewOrder, OrderId, OrderType, Price, Quantity,
-    RejectReason as R, SelfTradePolicy, Side, TimeInForce, TradingStatus, TransferId,
+    Frame, InstrumentId, InstrumentSpec, KillSwitchScope, NewOrder, OrderId, OrderType, Price,
+    Quantity, RejectReason as R, SelfTradePolicy, Side, TimeInForce, TradingStatus, TransferId,
 };
 use tests::exchange::{Exchange, FastExchange};
 use tests::model::Model;
@@ -484,12 +484,11 @@ fn reserved_commands_name_what_they_concern_first() {
         (Command::Uncross { instrument: unknown }, R::UnknownSymbol),
         (Command::SetTradingStatus { instrument, status }, R::Unsupported),
         (Command::SetTradingStatus { instrument: unknown, status }, R::UnknownSymbol),
-        (switch(1, TRADER.0), R::Unsupported),
-        (switch(1, UNKNOWN), R::UnknownAccount),
-        (switch(2, INSTRUMENT.0), R::Unsupported),
-        (switch(2, UNKNOWN), R::UnknownSymbol),
-        (switch(3, 0), R::Unsupported),
-        (switch(4, 0), R::Unsupported),
+        (switch(KillSwitchScope::Account, TRADER.0), R::Unsupported),
+        (switch(KillSwitchScope::Account, UNKNOWN), R::UnknownAccount),
+        (switch(KillSwitchScope::Instrument, INSTRUMENT.0), R::Unsupported),
+        (switch(KillSwitchScope::Instrument, UNKNOWN), R::UnknownSymbol),
+        (switch(KillSwitchScope::Venue, 0), R::Unsupported),
         (
             Command::MassCancel { account: AccountId(UNKNOWN), instrument: unknown, side: None },
             R::UnknownAccount,
