@@ -1,0 +1,160 @@
+//! Owns the order book alone: the engine's book, slab and index with the thinnest policy around them.
+//! Knows nothing of accounts or money. Invariant: price-time priority, trades at the maker's price.
+
+use engine::book_side::is_within;
+use engine::order::{Order, OrderHandle, OrderSlab};
+use engine::order_book::OrderBook;
+use engine::order_index::OrderIndex;
+use engine::{OrderId, Price, Quantity, Side};
+
+use crate::tape::format::{Kind, Record, TapeSide};
+use crate::tape::oracle::Summary;
+
+/// One execution, as small as a consumer of a bare book needs it.
+#[derive(Clone, Copy)]
+struct Execution {
+    maker: u64,
+    taker: u64,
+    price: i64,
+    quantity: u64,
+}
+
+/// The book's structures with the thinnest policy around them: price-time, maker's price.
+pub(super) struct BareBook {
+    book: OrderBook,
+    orders: OrderSlab,
+    index: OrderIndex,
+    executions: Vec<Execution>,
+    totals: Summary,
+}
+
+impl BareBook {
+    pub(super) fn new() -> Self {
+        Self {
+            book: OrderBook::default(),
+            orders: OrderSlab::default(),
+            index: OrderIndex::default(),
+            executions: Vec::with_capacity(1_024),
+            totals: Summary::new(),
+        }
+    }
+
+    /// Applies one command, then reads what it made.
+    #[inline]
+    pub(super) fn step(&mut self, record: &Record) {
+        self.executions.clear();
+        self.apply(record);
+        for execution in &self.executions {
+            let price = execution.price.unsigned_abs();
+            self.totals.trade(execution.maker, execution.taker, price, execution.quantity);
+        }
+    }
+
+    #[inline]
+    fn apply(&mut self, record: &Record) {
+        match record.kind {
+            Kind::NewGtc => {
+                let order = incoming(record);
+                let left = self.take(&order);
+                if left > Quantity(0) {
+                    let order = Order { open: left, ..order };
+                    let handle = self.orders.insert(order);
+                    self.index.insert(&self.orders, handle);
+                    self.book.add(&mut self.orders, handle);
+                }
+            }
+            Kind::NewIoc => {
+                self.take(&incoming(record));
+            }
+            Kind::Cancel => {
+                let handle = self.find(record.id);
+                self.book.remove(&mut self.orders, handle);
+                self.forget(handle);
+            }
+            Kind::Move => {
+                let handle = self.find(record.id);
+                self.book.remove(&mut self.orders, handle);
+                let moved =
+                    Order { price: Price(i64::from(record.price)), ..*self.orders.get(handle) };
+                let left = self.take(&moved);
+                if left == Quantity(0) {
+                    self.forget(handle);
+                } else {
+                    *self.orders.get_mut(handle) = Order { open: left, ..moved };
+                    self.book.add(&mut self.orders, handle);
+                }
+            }
+            Kind::Reduce => {
+                let handle = self.find(record.id);
+                let by = Quantity(u64::from(record.quantity));
+                self.book.reduce(&mut self.orders, handle, by);
+            }
+        }
+    }
+
+    fn find(&self, id: u64) -> OrderHandle {
+        self.index.get(&self.orders, OrderId(id)).expect("the tape names live orders")
+    }
+
+    fn forget(&mut self, handle: OrderHandle) {
+        self.index.remove(&self.orders, handle);
+        self.orders.remove(handle);
+    }
+
+    /// Matches an order that is in no level; gives what is left of it.
+    #[inline]
+    fn take(&mut self, taker: &Order) -> Quantity {
+        let mut left = taker.open;
+        while left > Quantity(0) {
+            let Some(level) = self.book.best(taker.side.opposite()) else { break };
+            let (price, maker) = (level.price, level.first);
+            if !is_within(taker.side, taker.price, price) {
+                break;
+            }
+            let made = self.orders.get(maker);
+            let quantity = left.min(made.open);
+            let filled = quantity == made.open;
+            self.executions.push(Execution {
+                maker: made.id.0,
+                taker: taker.id.0,
+                price: price.0,
+                quantity: quantity.0,
+            });
+            left.0 -= quantity.0;
+            if filled {
+                self.book.remove(&mut self.orders, maker);
+                self.forget(maker);
+            } else {
+                self.book.reduce(&mut self.orders, maker, quantity);
+            }
+        }
+        left
+    }
+
+    pub(super) fn summary(&self) -> Summary {
+        let mut summary = self.totals.clone();
+        for (side, tape_side) in [(Side::Buy, TapeSide::Bid), (Side::Sell, TapeSide::Ask)] {
+            for level in self.book.side(side).levels() {
+                for (_, order) in self.book.queue(&self.orders, level) {
+                    let price = order.price.0.unsigned_abs();
+                    summary.rests(tape_side, price, order.id.0, order.open.0);
+                }
+            }
+        }
+        summary
+    }
+}
+
+#[inline]
+fn incoming(record: &Record) -> Order {
+    Order {
+        id: OrderId(record.id),
+        price: Price(i64::from(record.price)),
+        open: Quantity(u64::from(record.quantity)),
+        side: match record.side {
+            TapeSide::Bid => Side::Buy,
+            TapeSide::Ask => Side::Sell,
+        },
+        ..Order::default()
+    }
+}
