@@ -87,9 +87,10 @@ impl Workload {
         (summary.trades, summary.volume) = (totals.trades, totals.volume);
         summary.notional = totals.notional;
         for (side, tape_side) in [(Side::Buy, TapeSide::Bid), (Side::Sell, TapeSide::Ask)] {
-            for (id, price, open) in engine.resting_orders(INSTRUMENT, side) {
-                let tape_id = self.tape_ids.get(&id).copied().unwrap_or(0);
-                summary.rests(tape_side, price.0.unsigned_abs(), tape_id, open.0);
+            for order in engine.resting_orders(INSTRUMENT, side) {
+                let tape_id = self.tape_ids.get(&order.order_id).copied().unwrap_or(0);
+                let price = order.price.0.unsigned_abs();
+                summary.rests(tape_side, price, tape_id, order.open.0);
             }
         }
         summary

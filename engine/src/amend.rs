@@ -3,18 +3,44 @@
 
 use crate::book_side::is_within;
 use crate::command::AmendOrder;
-use crate::engine::{Checked, Engine, Events};
+use crate::engine::{Checked, Engine, Events, Instrument};
 use crate::event::{CloseReason, Event};
-use crate::matching::{Taker, required_hold};
-use crate::order::{Order, OrderHandle, OrderMoney};
+use crate::matching::required_hold;
+use crate::order::{Order, OrderHandle};
+use crate::order_details::{OrderDetails, OrderState};
 use crate::reject::RejectReason;
-use crate::risk::{check_band, check_notional, check_quantity_bounds, check_status};
-use crate::types::{AccountStatus, Amount, Price, Quantity};
+use crate::risk::{check_band, check_quantity_bounds, check_status};
+use crate::shape::check_display;
+use crate::types::{Amount, OrderType, Price, Quantity};
+
+/// An order as it is.
+#[derive(Clone, Copy, Debug)]
+struct Present {
+    open: Quantity,
+    order: Order,
+    /// All zero where the order has none.
+    details: OrderDetails,
+}
+
+impl Present {
+    fn is_dormant(&self) -> bool {
+        self.details.state == OrderState::Dormant
+    }
+
+    /// The trigger that still decides about it.
+    fn trigger(&self) -> Price {
+        if self.is_dormant() { self.details.trigger } else { Price(0) }
+    }
+}
 
 /// What an order would become.
 #[derive(Clone, Copy, Debug)]
 struct Amended {
     price: Price,
+    /// 0 if it waits for none.
+    trigger: Price,
+    /// Worst price that it may trade at.
+    limit: Price,
     quantity: Quantity,
     /// 0 if the new total is already filled.
     open: Quantity,
@@ -24,27 +50,30 @@ struct Amended {
 
 impl Engine {
     pub(crate) fn amend_order(&mut self, amend: &AmendOrder, events: &mut Events) -> Checked<()> {
-        let account = self.accounts.get(amend.account).ok_or(RejectReason::UnknownAccount)?;
-        let status = account.status;
+        self.accounts.get(amend.account).ok_or(RejectReason::UnknownAccount)?;
         let handle = self.live_order(amend.account, amend.order_id)?;
-        let (order, money) = (self.orders.get(handle), self.orders.money(handle));
-        let instrument = &self.instruments[order.instrument_slot as usize];
-        check_amend_shape(amend, order, money, instrument.spec.max_price)?;
-        if status == AccountStatus::Suspended {
-            return Err(RejectReason::AccountSuspended);
-        }
-        let amended = amended(amend, order, money);
-        let gone = amended.open == Quantity(0);
+        let present = Present {
+            open: self.orders.open(handle),
+            order: *self.orders.get(handle),
+            details: self.orders.details(handle).copied().unwrap_or_default(),
+        };
+        let slot = present.order.instrument_slot;
+        let instrument = &self.instruments[usize::from(slot)];
+        check_amend_shape(amend, &present, instrument)?;
+        self.check_trading(amend.account, slot)?;
+        let amended = amended(amend, &present, instrument);
+        let gone = amended.open == Quantity(0) && !is_by_budget(&present);
         check_status(instrument.status, gone || amended.in_place)?;
         if gone {
             self.close(handle, CloseReason::AmendedAway, events);
             return Ok(());
         }
-        let hold = self.check_amended(order, money, amended)?;
-        if amended.in_place {
-            self.reduce_in_place(handle, amended, hold, events);
-        } else {
-            self.re_enter(handle, amended, hold, events);
+        let hold = self.check_amended(handle, &present, amended)?;
+        match (present.is_dormant(), amended.in_place) {
+            (false, true) => self.reduce_in_place(handle, amended, hold, events),
+            (false, false) => self.re_enter(handle, amended, hold, events),
+            (true, true) => self.reduce_dormant(handle, &present, amended, hold, events),
+            (true, false) => self.file_again(handle, amended, hold, events),
         }
         Ok(())
     }
@@ -52,33 +81,44 @@ impl Engine {
     /// Reasons 23 and later; gives what the amended order will hold.
     fn check_amended(
         &self,
-        order: &Order,
-        money: &OrderMoney,
+        handle: OrderHandle,
+        present: &Present,
         amended: Amended,
     ) -> Checked<Amount> {
-        let instrument = &self.instruments[order.instrument_slot as usize];
-        let spec = &instrument.spec;
-        check_quantity_bounds(amended.quantity, instrument)?;
-        check_notional(spec.checked_quote_value(amended.price, amended.quantity), instrument)?;
+        let Present { order, .. } = present;
+        let instrument = &self.instruments[usize::from(order.instrument_slot)];
+        let account = self.orders.queued(handle).account;
+        let held = order.hold();
         let moved = amended.price != order.price;
-        if moved {
-            check_band(amended.price, instrument)?;
+        if !is_by_budget(present) {
+            check_quantity_bounds(amended.quantity, instrument)?;
+            let at = if order.order_type.has_price() { amended.price } else { amended.trigger };
+            instrument.check_notional_at(at, amended.quantity)?;
         }
-        let resulting = Order { open: amended.open, ..*order };
-        let needed = required_hold(spec, &resulting, money, amended.price);
-        let asset = self.assets.at(instrument.hold_slot(order.side));
-        // A funded order has what it was given and nothing else, and keeps it.
-        let (hold, more) = if order.funded {
-            (money.hold, 0)
+        if present.is_dormant() {
+            let moved = moved || amended.trigger != present.trigger();
+            if moved && order.order_type.has_price() {
+                check_band(amended.price, instrument.spec.band(amended.trigger))?;
+            }
+        } else if moved {
+            check_band(amended.price, instrument.band(self.last_sequence))?;
+        }
+        self.check_daily_volume(account, order.instrument_slot, amended.open.0)?;
+        let hold = if is_by_budget(present) {
+            held
         } else {
-            (needed, asset.balance(order.account).available)
+            let needed = required_hold(&instrument.spec, order, amended.open, amended.limit);
+            let asset = self.assets.at(instrument.hold_slot(order.side));
+            // A funded order has what it was given and nothing else, and keeps it.
+            let more = if order.funded { 0 } else { asset.balance(account).available };
+            if needed.saturating_sub(held) > more {
+                return Err(RejectReason::InsufficientBalance);
+            }
+            if order.funded { held } else { needed }
         };
-        if needed.saturating_sub(money.hold) > more {
-            return Err(RejectReason::InsufficientBalance);
-        }
         let opposite = instrument.book.best(order.side.opposite());
         let crosses = opposite.is_some_and(|best| is_within(order.side, amended.price, best.price));
-        if order.post_only && moved && crosses {
+        if order.post_only && moved && crosses && !present.is_dormant() {
             return Err(RejectReason::PostOnlyWouldCross);
         }
         Ok(hold)
@@ -92,24 +132,32 @@ impl Engine {
         hold: Amount,
         events: &mut Events,
     ) {
-        let (order, money) = self.orders.both_mut(handle);
-        (order.price, money.quantity) = (amended.price, amended.quantity);
-        let held = std::mem::replace(&mut money.hold, hold);
-        let slot = self.instruments[order.instrument_slot as usize].hold_slot(order.side);
-        self.assets.at_mut(slot).balance_mut(order.account).adjust_hold(held, hold);
+        let in_a_level = self.orders.state(handle) == OrderState::Resting;
+        let (order_id, account, visible) = {
+            let queued = self.orders.queued(handle);
+            (queued.id, queued.account, queued.visible)
+        };
+        let order = self.orders.get_mut(handle);
+        (order.price, order.quantity) = (amended.price, amended.quantity);
+        let held = order.hold();
+        order.set_hold(hold);
+        let slot = self.instruments[usize::from(order.instrument_slot)].hold_slot(order.side);
+        let cap = if order.order_type.has_price() { Price(0) } else { amended.limit };
+        self.assets.at_mut(slot).balance_mut(account).adjust_hold(held, hold);
         events.push(Event::OrderAmended {
-            order_id: order.id,
+            order_id,
             price: amended.price,
-            trigger: Price(0),
-            cap: Price(0),
+            trigger: amended.trigger,
+            cap,
             quantity: amended.quantity,
             open: amended.open,
-            visible: if amended.in_place { amended.open } else { Quantity(0) },
+            visible: if amended.in_place && in_a_level { visible } else { Quantity(0) },
             kept: amended.in_place,
             hold,
         });
     }
 
+    /// Lowers what is open of a resting order; an iceberg gives up its reserve first.
     fn reduce_in_place(
         &mut self,
         handle: OrderHandle,
@@ -117,10 +165,13 @@ impl Engine {
         hold: Amount,
         events: &mut Events,
     ) {
-        let order = self.orders.get(handle);
-        let by = Quantity(order.open.0 - amended.open.0);
-        let book = &mut self.instruments[order.instrument_slot as usize].book;
-        book.reduce(&mut self.orders, handle, by);
+        let visible = self.orders.queued(handle).visible;
+        let by = Quantity(visible.0.saturating_sub(amended.open.0));
+        let slot = usize::from(self.orders.get(handle).instrument_slot);
+        self.instruments[slot].book.reduce(&mut self.orders, handle, by);
+        if let Some(details) = self.orders.details_mut(handle) {
+            details.hidden = Quantity(amended.open.0.saturating_sub(visible.0));
+        }
         self.apply_terms(handle, amended, hold, events);
     }
 
@@ -132,56 +183,119 @@ impl Engine {
         hold: Amount,
         events: &mut Events,
     ) {
-        let slot = self.orders.get(handle).instrument_slot as usize;
+        let slot = usize::from(self.orders.get(handle).instrument_slot);
         self.instruments[slot].book.remove(&mut self.orders, handle);
-        self.orders.get_mut(handle).open = amended.open;
+        self.set_open(handle, amended.open);
         self.apply_terms(handle, amended, hold, events);
-        let mut taker = Taker {
-            order: *self.orders.get(handle),
-            money: *self.orders.money(handle),
-            limit: amended.price,
-            budget_left: None,
-        };
-        let ended = self.walk(&mut taker, events);
-        let (order, money) = self.orders.both_mut(handle);
-        // The walk may have closed neighbours in the account's list: those links stay the slab's.
-        order.open = taker.order.open;
-        (money.hold, money.filled) = (taker.money.hold, taker.money.filled);
-        money.fee_basis = taker.money.fee_basis;
-        match ended {
-            Some(reason) => self.close(handle, reason, events),
-            None => self.rest(handle, events),
+        let taker = self.taker_of(handle, amended.limit);
+        self.take_and_settle(handle, taker, events);
+    }
+
+    fn reduce_dormant(
+        &mut self,
+        handle: OrderHandle,
+        present: &Present,
+        amended: Amended,
+        hold: Amount,
+        events: &mut Events,
+    ) {
+        let by = Quantity(present.open.0 - amended.open.0);
+        let slot = usize::from(present.order.instrument_slot);
+        self.instruments[slot].stops.reduce(&mut self.orders, handle, by);
+        self.apply_terms(handle, amended, hold, events);
+    }
+
+    /// Files a dormant order anew under its terms, which may elect it at once.
+    fn file_again(
+        &mut self,
+        handle: OrderHandle,
+        amended: Amended,
+        hold: Amount,
+        events: &mut Events,
+    ) {
+        let slot = usize::from(self.orders.get(handle).instrument_slot);
+        self.instruments[slot].stops.remove_dormant(&mut self.orders, handle);
+        self.set_open(handle, amended.open);
+        self.apply_terms(handle, amended, hold, events);
+        let sequence = self.last_sequence;
+        if let Some(details) = self.orders.details_mut(handle) {
+            (details.trigger, details.limit) = (amended.trigger, amended.limit);
+            details.entry_sequence = sequence;
+        }
+        self.await_trigger(handle);
+    }
+
+    /// Sets what is open of an order that is in no level, all of it to be seen.
+    fn set_open(&mut self, handle: OrderHandle, open: Quantity) {
+        self.orders.queued_mut(handle).visible = open;
+        if let Some(details) = self.orders.details_mut(handle) {
+            details.hidden = Quantity(0);
         }
     }
+}
+
+fn is_by_budget(present: &Present) -> bool {
+    present.details.quote_budget > 0
 }
 
 /// Reasons 6 to 18.
 fn check_amend_shape(
     amend: &AmendOrder,
-    order: &Order,
-    money: &OrderMoney,
-    max_price: Price,
+    present: &Present,
+    instrument: &Instrument,
 ) -> Checked<()> {
-    let nothing = amend.new_price == Price(0) && amend.new_quantity == Quantity(0);
-    if amend.new_trigger != Price(0) || nothing {
+    let Present { order, details, .. } = present;
+    let AmendOrder { new_price, new_quantity, new_trigger, .. } = *amend;
+    let sets_price = new_price != Price(0);
+    let sets_quantity = new_quantity != Quantity(0);
+    let sets_trigger = new_trigger != Price(0);
+    let waits = details.state != OrderState::Resting;
+    let takes_trigger = waits && order.order_type != OrderType::TrailingStop;
+    if !(sets_price || sets_quantity || sets_trigger)
+        || sets_price && !order.order_type.has_price()
+        || sets_quantity && is_by_budget(present)
+        || sets_trigger && !takes_trigger
+    {
         return Err(RejectReason::InvalidField);
     }
-    if !(0..=max_price.0).contains(&amend.new_price.0) {
+    if details.state == OrderState::Triggered {
+        return Err(RejectReason::NotAmendable);
+    }
+    if sets_quantity {
+        check_display(details.display, new_quantity, instrument)?;
+    }
+    let highest = instrument.spec.max_price.0;
+    if !(0..=highest).contains(&new_price.0) {
         return Err(RejectReason::InvalidPrice);
     }
-    let same_price = amend.new_price == Price(0) || amend.new_price == order.price;
-    let same_quantity = amend.new_quantity == Quantity(0) || amend.new_quantity == money.quantity;
-    if same_price && same_quantity {
+    if !(0..=highest).contains(&new_trigger.0) {
+        return Err(RejectReason::InvalidStop);
+    }
+    let same_price = !sets_price || new_price == order.price;
+    let same_quantity = !sets_quantity || new_quantity == order.quantity;
+    let same_trigger = !sets_trigger || new_trigger == details.trigger;
+    if same_price && same_quantity && same_trigger {
         return Err(RejectReason::NoChange);
     }
     Ok(())
 }
 
-fn amended(amend: &AmendOrder, order: &Order, money: &OrderMoney) -> Amended {
-    let price = if amend.new_price == Price(0) { order.price } else { amend.new_price };
-    let quantity =
-        if amend.new_quantity == Quantity(0) { money.quantity } else { amend.new_quantity };
-    let gone = money.filled.0 + money.prevented(order.open).0;
-    let open = Quantity(quantity.0.saturating_sub(gone));
-    Amended { price, quantity, open, in_place: price == order.price && open < order.open }
+fn amended(amend: &AmendOrder, present: &Present, instrument: &Instrument) -> Amended {
+    let Present { open, order, details } = *present;
+    let or = |new: Price, old: Price| if new == Price(0) { old } else { new };
+    let price = or(amend.new_price, order.price);
+    let trigger = or(amend.new_trigger, present.trigger());
+    let keeps_quantity = amend.new_quantity == Quantity(0);
+    let quantity = if keeps_quantity { order.quantity } else { amend.new_quantity };
+    let gone = order.filled.0 + order.prevented(open).0;
+    let new_open = Quantity(quantity.0.saturating_sub(gone));
+    let limit = if order.order_type.has_price() {
+        price
+    } else if trigger == present.trigger() {
+        details.limit
+    } else {
+        instrument.spec.collar(order.side, trigger)
+    };
+    let in_place = price == order.price && trigger == present.trigger() && new_open < open;
+    Amended { price, trigger, limit, quantity, open: new_open, in_place }
 }

@@ -3,6 +3,7 @@
 //! quantity is the sum of theirs, and `best` is the highest bid or the lowest ask.
 
 use crate::order::{LevelHandle, OrderHandle, OrderSlab};
+use crate::order_queue::OrderQueue;
 use crate::price_ladder::{PriceLadder, Rung};
 use crate::types::{Price, Quantity, Side};
 
@@ -10,13 +11,10 @@ use crate::types::{Price, Quantity, Side};
 #[derive(Clone, Copy, Debug)]
 pub struct PriceLevel {
     pub price: Price,
-    /// Sum of the open quantities, lots. Wider than one order's, so that no number of orders that
-    /// fits the slab can overflow it.
+    /// Sum of the visible quantities, lots. Wider than one order's, so that no number of orders
+    /// that fits the slab can overflow it.
     pub quantity: u128,
-    pub first: OrderHandle,
-    pub last: OrderHandle,
-    /// Orders in the queue.
-    pub orders: u32,
+    pub queue: OrderQueue,
     rung: Rung,
 }
 
@@ -46,13 +44,13 @@ impl BookSide {
     #[inline]
     #[must_use]
     pub fn best(&self) -> Option<&PriceLevel> {
-        self.levels.get(self.best.index())
+        self.levels.get(self.best.place())
     }
 
     #[inline]
     #[must_use]
     pub fn level(&self, handle: LevelHandle) -> &PriceLevel {
-        &self.levels[handle.index()]
+        &self.levels[handle.place()]
     }
 
     /// Levels from the best to the worst.
@@ -61,79 +59,59 @@ impl BookSide {
         std::iter::successors(self.best(), worse)
     }
 
-    /// Puts an order that is in no level at the tail of the queue at its price.
+    /// Puts an order that is in no level at the tail of the queue at `price`.
     #[inline]
-    pub fn push(&mut self, orders: &mut OrderSlab, handle: OrderHandle) {
-        let price = orders.get(handle).price;
+    pub fn push(&mut self, orders: &mut OrderSlab, handle: OrderHandle, price: Price) {
         let level_handle = match self.ladder.get(price) {
-            Some(level) => LevelHandle(level),
+            Some(place) => LevelHandle::new(self.side, place as usize),
             None => self.add_level(price),
         };
-        let level = &mut self.levels[level_handle.index()];
-        let last = std::mem::replace(&mut level.last, handle);
-        let order = orders.get_mut(handle);
-        debug_assert!(order.side == self.side && order.level.is_none());
-        (order.level, order.previous, order.next) = (level_handle, last, OrderHandle::NONE);
-        level.quantity += u128::from(order.open.0);
-        level.orders += 1;
-        if last.is_none() {
-            level.first = handle;
-        } else {
-            orders.get_mut(last).next = handle;
-        }
+        let level = &mut self.levels[level_handle.place()];
+        level.queue.push(orders, handle);
+        let queued = orders.queued_mut(handle);
+        debug_assert!(queued.level.is_none());
+        queued.level = level_handle;
+        level.quantity += u128::from(queued.visible.0);
     }
 
     /// Takes an order out of its queue, and its level with it if it was the last one there.
     #[inline]
     pub fn unlink(&mut self, orders: &mut OrderSlab, handle: OrderHandle) {
-        let order = orders.get_mut(handle);
-        let (previous, next, open) = (order.previous, order.next, order.open);
-        let level_handle = std::mem::replace(&mut order.level, LevelHandle::NONE);
-        let level = &mut self.levels[level_handle.index()];
-        level.quantity -= u128::from(open.0);
-        level.orders -= 1;
-        if previous.is_none() {
-            level.first = next;
-        } else {
-            orders.get_mut(previous).next = next;
-        }
-        if next.is_none() {
-            level.last = previous;
-        } else {
-            orders.get_mut(next).previous = previous;
-        }
-        if level.orders == 0 {
+        let queued = orders.queued_mut(handle);
+        let visible = queued.visible;
+        let level_handle = std::mem::replace(&mut queued.level, LevelHandle::NONE);
+        let level = &mut self.levels[level_handle.place()];
+        level.quantity -= u128::from(visible.0);
+        level.queue.unlink(orders, handle);
+        if level.queue.is_empty() {
             self.remove_level(level_handle);
         }
     }
 
-    /// Lowers the open quantity of a queued order, which keeps its place.
+    /// Lowers the visible quantity of a queued order, which keeps its place.
     #[inline]
     pub fn reduce(&mut self, orders: &mut OrderSlab, handle: OrderHandle, by: Quantity) {
-        let order = orders.get_mut(handle);
-        order.open.0 -= by.0;
-        self.levels[order.level.index()].quantity -= u128::from(by.0);
+        let queued = orders.queued_mut(handle);
+        queued.visible.0 -= by.0;
+        self.levels[queued.level.place()].quantity -= u128::from(by.0);
     }
 
     fn add_level(&mut self, price: Price) -> LevelHandle {
-        let handle = self
-            .free
-            .pop()
-            .unwrap_or_else(|| LevelHandle(u32::try_from(self.levels.len()).unwrap_or(u32::MAX)));
+        let next = LevelHandle::new(self.side, self.levels.len());
+        let handle = self.free.pop().unwrap_or(next);
+        let place = u32::try_from(handle.place()).unwrap_or(u32::MAX);
         let level = PriceLevel {
             price,
             quantity: 0,
-            first: OrderHandle::NONE,
-            last: OrderHandle::NONE,
-            orders: 0,
-            rung: self.ladder.insert(price, handle.0),
+            queue: OrderQueue::default(),
+            rung: self.ladder.insert(price, place),
         };
-        if handle.index() == self.levels.len() {
+        if handle == next {
             self.levels.push(level);
             // Room to free every level, so that freeing never allocates.
             self.free.reserve(self.levels.len());
         } else {
-            self.levels[handle.index()] = level;
+            self.levels[handle.place()] = level;
         }
         if self.best().is_none_or(|best| is_better(self.side, price, best.price)) {
             self.best = handle;
@@ -157,7 +135,7 @@ impl BookSide {
             Side::Buy => self.ladder.below(level.price, level.rung),
             Side::Sell => self.ladder.above(level.price, level.rung),
         };
-        next.map(LevelHandle)
+        next.map(|place| LevelHandle::new(self.side, place as usize))
     }
 }
 

@@ -11,6 +11,7 @@ use crate::command::{Command, EngineConfig};
 use crate::dedup::{ClientOrderKey, DedupTable, HashSecret};
 use crate::event::Event;
 use crate::event_buffer::EventBuffer;
+use crate::expiry::Expiries;
 use crate::instrument::{InstrumentSpec, TradingStatus};
 use crate::intents::{Intent, Intents};
 use crate::order::{OrderHandle, OrderSlab};
@@ -18,9 +19,9 @@ use crate::order_book::OrderBook;
 use crate::order_index::OrderIndex;
 use crate::reject::RejectReason;
 use crate::state_machine::{Frame, StateMachine, clamp_timestamp};
-use crate::types::{
-    AccountId, Amount, AssetId, InstrumentId, OrderId, Price, Quantity, Side, TradeId, TransferId,
-};
+use crate::stop_orders::{Elected, StopOrders};
+use crate::triggers::Allowance;
+use crate::types::{AccountId, Amount, AssetId, InstrumentId, OrderId, Price, TradeId, TransferId};
 use crate::{codec, snapshot};
 
 /// What an engine is built with; none of it changes an answer.
@@ -44,6 +45,12 @@ pub struct Instrument {
     pub book: OrderBook,
     /// Live orders.
     pub orders: u32,
+    pub killed: bool,
+    /// Live orders that show only a part of themselves.
+    pub(crate) icebergs: u32,
+    pub(crate) stops: StopOrders,
+    /// Reference of the price band during one command, once a drain may have moved the last price.
+    pub(crate) frozen_reference: Option<(u64, Price)>,
     pub(crate) base_slot: usize,
     pub(crate) quote_slot: usize,
 }
@@ -59,7 +66,7 @@ pub struct Engine {
     pub(crate) accounts: Accounts,
     pub(crate) instruments: Vec<Instrument>,
     /// Place in `instruments` plus one, by id; 0 where no instrument has the id.
-    pub(crate) instrument_slots: Vec<u32>,
+    pub(crate) instrument_slots: Vec<u16>,
     pub(crate) orders: OrderSlab,
     pub(crate) order_index: OrderIndex,
     pub(crate) client_ids: DedupTable<ClientOrderKey>,
@@ -68,9 +75,21 @@ pub struct Engine {
     pub(crate) intents: Intents,
     /// What each live funded order was given, units of the asset that it pays with.
     pub(crate) funded: BTreeMap<OrderId, Amount>,
-    /// Orders that a mass cancel is about to close; empty between commands, kept for its memory.
-    pub(crate) closing: Vec<(OrderId, OrderHandle)>,
+    /// The switch of the whole venue.
+    pub(crate) killed: bool,
+    /// UTC day of `now_ns`, counted from the Unix epoch.
+    pub(crate) day: u64,
+    pub(crate) expiries: Expiries,
+    /// Instruments with elected orders that have not started yet, ascending.
+    pub(crate) with_triggered: Vec<InstrumentId>,
+    /// Orders that a command is about to close; empty between commands, kept for its memory.
+    pub(crate) closing: Vec<OrderHandle>,
+    /// Orders that a walk has elected; empty between walks, kept for its memory.
+    pub(crate) elected: Vec<Elected>,
 }
+
+/// One UTC day; engine time counts no leap seconds.
+pub(crate) const DAY_NS: u64 = 86_400_000_000_000;
 
 /// Events of the command being applied.
 pub(crate) type Events = EventBuffer<Event>;
@@ -95,7 +114,12 @@ impl Engine {
             transfers: DedupTable::new(options.hash_secret, 0),
             intents: Intents::default(),
             funded: BTreeMap::new(),
+            killed: false,
+            day: 0,
+            expiries: Expiries::default(),
+            with_triggered: Vec::new(),
             closing: Vec::new(),
+            elected: Vec::new(),
         }
     }
 
@@ -133,10 +157,11 @@ impl Engine {
             Command::SetAccountStatus { account, status } => {
                 self.set_account_status(*account, *status, events)
             }
-            Command::SetKillSwitch { scope, id, .. } => self.reserved_kill_switch(*scope, *id),
-            Command::EndSession { instrument } | Command::Uncross { instrument } => {
-                self.reserved_for_instrument(*instrument)
+            Command::SetKillSwitch { scope, id, on } => {
+                self.set_kill_switch(*scope, *id, *on, events)
             }
+            Command::EndSession { instrument } => self.end_session(*instrument, events),
+            Command::Uncross { instrument } => self.reserved_for_instrument(*instrument),
         };
         if let Err(reason) = refused {
             events.push(rejected(command, reason));
@@ -167,10 +192,10 @@ impl Engine {
 
     #[must_use]
     pub fn instrument(&self, id: InstrumentId) -> Option<&Instrument> {
-        self.instruments.get(self.slot_of(id)? as usize)
+        self.instruments.get(usize::from(self.slot_of(id)?))
     }
 
-    pub(crate) fn slot_of(&self, id: InstrumentId) -> Option<u32> {
+    pub(crate) fn slot_of(&self, id: InstrumentId) -> Option<u16> {
         self.instrument_slots.get(id.0 as usize)?.checked_sub(1)
     }
 
@@ -190,35 +215,6 @@ impl Engine {
     pub fn intents(&self) -> impl Iterator<Item = &Intent> {
         self.intents.iter()
     }
-
-    /// The best `count` levels of one side: price, open quantity (at most `u64::MAX`), orders.
-    pub fn depth(
-        &self,
-        instrument: InstrumentId,
-        side: Side,
-        count: usize,
-    ) -> impl Iterator<Item = (Price, Quantity, u32)> {
-        let book = self.instrument(instrument).map(|instrument| &instrument.book);
-        book.into_iter().flat_map(move |book| book.depth(side, count)).map(|level| {
-            let quantity = Quantity(u64::try_from(level.quantity).unwrap_or(u64::MAX));
-            (level.price, quantity, level.orders)
-        })
-    }
-
-    /// Resting orders of one side in price-time order: id, price, open quantity.
-    pub fn resting_orders(
-        &self,
-        instrument: InstrumentId,
-        side: Side,
-    ) -> impl Iterator<Item = (OrderId, Price, Quantity)> {
-        let book = self.instrument(instrument).map(|instrument| &instrument.book);
-        book.into_iter().flat_map(move |book| {
-            book.side(side)
-                .levels()
-                .flat_map(|level| book.queue(&self.orders, level))
-                .map(|(_, order)| (order.id, order.price, order.open))
-        })
-    }
 }
 
 impl StateMachine for Engine {
@@ -235,7 +231,12 @@ impl StateMachine for Engine {
         assert_eq!(frame.sequence, self.last_sequence + 1, "gap in the command sequence");
         self.last_sequence = frame.sequence;
         self.now_ns = clamp_timestamp(self.now_ns, frame.timestamp_ns);
+        self.day = self.now_ns / DAY_NS;
+        let mut allowance = Allowance::of(&self.config);
+        self.expire(events);
+        self.drain(&mut allowance, events);
         self.dispatch(&frame.command, events);
+        self.drain(&mut allowance, events);
         debug_assert!(!events.is_empty() || frame.command == Command::Tick);
     }
 

@@ -8,7 +8,8 @@ impl Engine {
     /// Has a live order hold one unit more than it needs; false if there is no such order.
     pub fn plant_hold(&mut self, order: OrderId) -> bool {
         let Some(handle) = self.order_index.get(&self.orders, order) else { return false };
-        self.orders.money_mut(handle).hold += 1;
+        let order = self.orders.get_mut(handle);
+        order.set_hold(order.hold() + 1);
         true
     }
 }

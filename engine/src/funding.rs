@@ -33,10 +33,11 @@ impl Engine {
         body: u64,
         events: &mut Events,
     ) {
-        let Admission { instrument_slot, limit, hold, maker_fee_ppm, taker_fee_ppm } = admission;
+        let Admission { instrument_slot, limit, hold, maker_fee_ppm, taker_fee_ppm, .. } =
+            admission;
         let client_key = self.remember(order, None, body);
         let order_id = OrderId(self.last_sequence);
-        let slot = self.instruments[instrument_slot as usize].hold_slot(order.side);
+        let slot = self.instruments[usize::from(instrument_slot)].hold_slot(order.side);
         let asset = self.assets.at(slot).id;
         let intent = Intent {
             id: order_id,
@@ -156,14 +157,20 @@ impl Engine {
         push_unused(intent, events);
     }
 
-    /// The end of a placed order: `returned`, just released by it, leaves the account.
+    /// The end of a placed order: what it held to its end, just released, leaves the account.
     #[cold]
-    pub(crate) fn return_funds(&mut self, order: &Order, returned: Amount, events: &mut Events) {
-        let Some(reserved) = self.funded.remove(&order.id) else {
+    pub(crate) fn return_funds(
+        &mut self,
+        order_id: OrderId,
+        account: AccountId,
+        order: &Order,
+        events: &mut Events,
+    ) {
+        let Some(reserved) = self.funded.remove(&order_id) else {
             unreachable!("a funded order was given something")
         };
-        let slot = self.instruments[order.instrument_slot as usize].hold_slot(order.side);
-        let (order_id, account, asset) = (order.id, order.account, self.assets.at(slot).id);
+        let slot = self.instruments[usize::from(order.instrument_slot)].hold_slot(order.side);
+        let (asset, returned) = (self.assets.at(slot).id, order.hold());
         self.take_out(
             TransferId::of_return(order_id),
             TransferKind::FundsReturned,
@@ -188,13 +195,13 @@ impl Engine {
     pub(crate) fn pay_out(
         &mut self,
         trade_id: TradeId,
-        instrument_slot: u32,
+        instrument_slot: u16,
         parties: &Parties,
         base: Amount,
         quote: Amount,
         events: &mut Events,
     ) {
-        let instrument = &self.instruments[instrument_slot as usize];
+        let instrument = &self.instruments[usize::from(instrument_slot)];
         let (base_slot, quote_slot) = (instrument.base_slot, instrument.quote_slot);
         let sides = [
             (Side::Buy, parties.bought.funded, parties.buyer, base_slot, base),

@@ -178,6 +178,17 @@ impl InstrumentSpec {
     }
 }
 
+impl Price {
+    /// The price `bps` basis points above this one for a buy, rounded up, or below it for a sell,
+    /// rounded down: how far a trailing order lets the market come back.
+    pub(crate) fn offset_by_bps(self, side: Side, bps: u32) -> Self {
+        match side {
+            Side::Buy => scale_up(self, BPS + i128::from(bps)),
+            Side::Sell => scale_down(self, BPS - i128::from(bps)),
+        }
+    }
+}
+
 /// floor(price * bps / 10,000).
 fn scale_down(price: Price, bps: i128) -> Price {
     ticks((i128::from(price.0) * bps).div_euclid(BPS))

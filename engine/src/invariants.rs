@@ -8,7 +8,8 @@ use crate::engine::{Engine, Instrument};
 use crate::limits::ORDER_INTENTS_MAX;
 use crate::matching::required_hold;
 use crate::order::OrderHandle;
-use crate::types::{AccountId, Amount, Side};
+use crate::order_details::OrderState;
+use crate::types::{AccountId, Amount, Quantity, Side};
 
 impl Engine {
     /// Checks every invariant of books, orders and money.
@@ -17,20 +18,31 @@ impl Engine {
     /// On the first one that is broken, naming it.
     pub fn assert_invariants(&self) {
         let mut held: BTreeMap<(usize, AccountId), Amount> = BTreeMap::new();
-        let mut resting = 0;
-        for (slot, instrument) in (0u32..).zip(&self.instruments) {
+        let (mut live, mut detailed, mut expiring) = (0, 0, 0);
+        for (slot, instrument) in (0u16..).zip(&self.instruments) {
             assert!(instrument.book.is_consistent(&self.orders), "book of slot {slot}");
             let handles = self.handles(instrument);
             assert_eq!(handles.len(), instrument.orders as usize, "orders of slot {slot}");
-            resting += instrument.orders;
+            live += instrument.orders;
+            let mut icebergs = 0;
             for handle in handles {
                 self.assert_order(handle, slot);
                 let order = self.orders.get(handle);
-                let key = (instrument.hold_slot(order.side), order.account);
-                *held.entry(key).or_default() += self.orders.money(handle).hold;
+                let key = (instrument.hold_slot(order.side), self.orders.queued(handle).account);
+                *held.entry(key).or_default() += order.hold();
+                if let Some(details) = self.orders.details(handle) {
+                    detailed += 1;
+                    expiring += usize::from(details.expire_at_ns > 0);
+                    icebergs += u32::from(details.display > Quantity(0));
+                }
             }
+            assert_eq!(icebergs, instrument.icebergs, "icebergs of slot {slot}");
+            let listed = self.with_triggered.binary_search(&instrument.spec.instrument).is_ok();
+            assert_eq!(listed, instrument.stops.has_triggered(), "queue of slot {slot}");
         }
-        assert_eq!(resting, self.orders.len(), "every live order rests in a book");
+        assert_eq!(live, self.orders.len(), "every live order is in one place");
+        assert_eq!(detailed, self.orders.details_in_use(), "details end with their order");
+        assert_eq!(expiring, self.expiries.live(), "moments end with their order");
         self.assert_balances(&held);
         self.assert_account_lists();
         self.assert_intents();
@@ -38,33 +50,46 @@ impl Engine {
         assert_eq!(funded.count(), self.funded.len(), "only live orders have funds");
     }
 
+    /// All live orders of an instrument: in its book, dormant, elected.
     fn handles(&self, instrument: &Instrument) -> Vec<OrderHandle> {
-        let levels = Side::ALL.iter().flat_map(|side| instrument.book.side(*side).levels());
-        let queues = levels.flat_map(|level| instrument.book.queue(&self.orders, level));
-        queues.map(|(handle, _)| handle).collect()
+        let sides = Side::ALL.iter();
+        let resting = sides.flat_map(|side| instrument.book.resting(&self.orders, *side));
+        let mut handles: Vec<OrderHandle> = resting.collect();
+        let is = |state| move |handle: &OrderHandle| self.orders.state(*handle) == state;
+        assert!(handles.iter().all(is(OrderState::Resting)), "a book holds resting orders only");
+        let dormant: Vec<OrderHandle> = instrument.stops.dormant(&self.orders).collect();
+        assert!(dormant.iter().all(is(OrderState::Dormant)), "dormant orders");
+        assert_eq!(dormant.is_empty(), !instrument.stops.has_dormant(), "count of dormant orders");
+        let triggered: Vec<OrderHandle> = instrument.stops.triggered(&self.orders).collect();
+        assert!(triggered.iter().all(is(OrderState::Triggered)), "elected orders");
+        handles.extend(dormant);
+        handles.extend(triggered);
+        handles
     }
 
-    fn assert_order(&self, handle: OrderHandle, slot: u32) {
-        let (order, money) = (self.orders.get(handle), self.orders.money(handle));
-        assert_eq!(
-            self.order_index.get(&self.orders, order.id),
-            Some(handle),
-            "index of {}",
-            order.id
-        );
-        assert_eq!(order.instrument_slot, slot, "book of {}", order.id);
+    fn assert_order(&self, handle: OrderHandle, slot: u16) {
+        let (id, order) = (self.orders.queued(handle).id, self.orders.get(handle));
+        let open = self.orders.open(handle);
+        assert_eq!(self.order_index.get(&self.orders, id), Some(handle), "index of {id}");
+        assert_eq!(order.instrument_slot, slot, "book of {id}");
         // The rest is what self-trade prevention took.
-        assert!(money.filled.0 + order.open.0 <= money.quantity.0, "sum of {}", order.id);
-        let spec = &self.instruments[slot as usize].spec;
-        let needed = required_hold(spec, order, money, order.price);
-        match self.funded.get(&order.id) {
-            None => assert_eq!(money.hold, needed, "hold of {}", order.id),
+        assert!(order.filled.0 + open.0 <= order.quantity.0, "sum of {id}");
+        let spec = &self.instruments[usize::from(slot)].spec;
+        let details = self.orders.details(handle);
+        let waits = details.filter(|details| details.state != OrderState::Resting);
+        let limit = waits.map_or(order.price, |details| details.limit);
+        let needed = match waits.filter(|details| details.quote_budget > 0) {
+            Some(details) => details.quote_budget,
+            None => required_hold(spec, order, open, limit),
+        };
+        match self.funded.get(&id) {
+            None => assert_eq!(order.hold(), needed, "hold of {id}"),
             Some(given) => {
-                let fits = needed <= money.hold && money.hold <= *given;
-                assert!(fits, "{} holds {} of {given}", order.id, money.hold);
+                let fits = needed <= order.hold() && order.hold() <= *given;
+                assert!(fits, "{id} holds {} of {given}", order.hold());
             }
         }
-        assert_eq!(order.funded, self.funded.contains_key(&order.id), "funds of {}", order.id);
+        assert_eq!(order.funded, self.funded.contains_key(&id), "funds of {id}");
     }
 
     fn assert_intents(&self) {
@@ -98,11 +123,11 @@ impl Engine {
         let mut listed = 0u32;
         for (id, account) in self.accounts.iter() {
             for handle in account.orders(&self.orders) {
-                assert_eq!(self.orders.get(handle).account, id, "list of account {id}");
+                assert_eq!(self.orders.queued(handle).account, id, "list of account {id}");
                 listed += 1;
             }
             let counted: u32 =
-                (0u32..).zip(&self.instruments).map(|(slot, _)| account.open_orders(slot)).sum();
+                (0u16..).zip(&self.instruments).map(|(slot, _)| account.open_orders(slot)).sum();
             let walked = account.orders(&self.orders).count();
             assert_eq!(counted as usize, walked, "count of account {id}");
         }

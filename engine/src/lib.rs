@@ -27,28 +27,38 @@ mod dedup;
 pub mod engine;
 pub mod event;
 pub mod event_buffer;
+mod expiry;
 #[cfg(feature = "faults")]
 mod faults;
 pub mod fees;
+mod fok;
 mod funding;
 mod hash_index;
 pub mod instrument;
 mod intents;
 mod invariants;
+mod kill_switch;
 pub mod limits;
+mod live_orders;
 mod matching;
 mod new_order;
 pub mod order;
 pub mod order_book;
+pub mod order_details;
 pub mod order_index;
+pub mod order_queue;
 mod price_ladder;
+mod queries;
 mod reference_data;
 pub mod reject;
 mod risk;
 mod self_trade;
+mod shape;
 mod snapshot;
 pub mod state_machine;
+mod stop_orders;
 mod transfers;
+mod triggers;
 pub mod types;
 
 pub use codec::{Codec, CodecError};
@@ -59,6 +69,7 @@ pub use event::{CloseReason, Event, EventId, OrderAccepted, Trade, TransferKind}
 pub use event_buffer::EventBuffer;
 pub use instrument::{InstrumentSpec, TradingStatus};
 pub use intents::Intent;
+pub use queries::{DormantOrder, RestingOrder};
 pub use reject::RejectReason;
 pub use state_machine::{Frame, StateMachine, clamp_timestamp};
 pub use types::{

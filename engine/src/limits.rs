@@ -18,6 +18,9 @@ pub const FEE_PPM_MAX: i32 = 100_000;
 pub const PRICE_BAND_BPS_MAX: u32 = 9_999;
 /// Widest market collar, basis points.
 pub const MARKET_COLLAR_BPS_MAX: u32 = 100_000;
+/// Widest offset of a trailing stop, basis points: below 100 % so that a sell's trigger stays above
+/// zero.
+pub const TRAIL_BPS_MAX: u32 = 9_999;
 /// Most decimal places of an asset.
 pub const ASSET_SCALE_MAX: u8 = 18;
 
@@ -27,7 +30,7 @@ pub const ACCOUNTS_MAX: u32 = 16_000_000;
 pub const REFERENCE_ID_MAX: u32 = 65_535;
 /// Most assets.
 pub const ASSETS_MAX: usize = 1_024;
-/// Most instruments.
+/// Most instruments; their places fit 16 bits.
 pub const INSTRUMENTS_MAX: usize = 4_096;
 /// Most live orders over all books: order handles are 32 bits and one value means "none".
 pub const LIVE_ORDERS_MAX: u32 = 64_000_000;

@@ -9,19 +9,27 @@ use crate::engine::{Engine, Events, Instrument};
 use crate::event::{CloseReason, Event, Trade};
 use crate::fees;
 use crate::instrument::InstrumentSpec;
-use crate::order::{Order, OrderHandle, OrderMoney};
+use crate::order::{Order, OrderHandle};
 use crate::risk::budget_quantity;
-use crate::types::{AccountId, Amount, Price, Quantity, Side, SignedAmount, TradeId};
+use crate::types::{
+    AccountId, Amount, OrderId, Price, Quantity, Side, SignedAmount, TimeInForce, TradeId,
+};
 
 /// An order while it takes: not in the slab, for most incoming orders never get there.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Taker {
+    pub(crate) id: OrderId,
+    pub(crate) account: AccountId,
+    pub(crate) open: Quantity,
     pub(crate) order: Order,
-    pub(crate) money: OrderMoney,
     /// Worst price it may trade at.
     pub(crate) limit: Price,
     /// Quote units that an order by budget may still spend.
     pub(crate) budget_left: Option<Amount>,
+    /// Makers that it has met.
+    pub(crate) steps: u32,
+    /// First and last price at which it has traded.
+    pub(crate) traded: Option<[Price; 2]>,
 }
 
 /// What one fill did to one of its two orders.
@@ -39,34 +47,34 @@ impl Engine {
     /// Gives the reason if the taker is finished, `None` if what is left is for its type to decide.
     pub(crate) fn walk(&mut self, taker: &mut Taker, events: &mut Events) -> Option<CloseReason> {
         let opposite = taker.order.side.opposite();
-        let mut steps = 0;
         loop {
             match taker.budget_left {
-                None if taker.order.open == Quantity(0) => return Some(CloseReason::Filled),
+                None if taker.open == Quantity(0) => return Some(CloseReason::Filled),
                 Some(0) => return Some(CloseReason::BudgetSpent),
                 _ => {}
             }
-            let instrument = &self.instruments[taker.order.instrument_slot as usize];
+            let instrument = &self.instruments[usize::from(taker.order.instrument_slot)];
             let level = instrument.book.best(opposite)?;
-            if !is_within(taker.order.side, taker.limit, level.price) {
+            let (price, maker) = (level.price, level.queue.first);
+            if !is_within(taker.order.side, taker.limit, price) {
                 return None;
             }
-            let maker = level.first;
-            let quantity = taker.wanted(instrument, level.price).min(self.orders.get(maker).open);
+            let queued = self.orders.queued(maker);
+            let quantity = taker.wanted(instrument, price).min(queued.visible);
             if quantity == Quantity(0) {
                 return Some(CloseReason::BudgetSpent);
             }
-            if steps == self.config.max_steps_per_order {
+            if taker.steps == self.config.max_steps_per_order {
                 return Some(CloseReason::MatchLimit);
             }
-            steps += 1;
-            if self.must_prevent(&taker.order, self.orders.get(maker).account) {
-                if let Some(reason) = self.prevent(taker, maker, quantity, events) {
+            taker.steps += 1;
+            if self.must_prevent(taker, queued.account) {
+                if let Some(reason) = self.prevent(taker, maker, price, quantity, events) {
                     return Some(reason);
                 }
                 continue;
             }
-            self.trade(taker, maker, quantity, events);
+            self.trade(taker, maker, price, quantity, events);
         }
     }
 
@@ -74,30 +82,36 @@ impl Engine {
         &mut self,
         taker: &mut Taker,
         maker_handle: OrderHandle,
+        price: Price,
         quantity: Quantity,
         events: &mut Events,
     ) {
-        let instrument = &mut self.instruments[taker.order.instrument_slot as usize];
+        let slot = taker.order.instrument_slot;
+        let instrument = &mut self.instruments[usize::from(slot)];
         let spec = &instrument.spec;
-        let price = self.orders.get(maker_handle).price;
         let (base, quote) = (spec.base_value(quantity), spec.quote_value(price, quantity));
         instrument.last_price = price;
         instrument.book.reduce(&mut self.orders, maker_handle, quantity);
+        taker.traded = Some([taker.traded.map_or(price, |[first, _]| first), price]);
 
-        let (maker, maker_money) = self.orders.both_mut(maker_handle);
+        let maker_open = self.orders.open(maker_handle);
+        let (maker_id, maker_account) = {
+            let queued = self.orders.queued(maker_handle);
+            (queued.id, queued.account)
+        };
+        let maker = self.orders.get_mut(maker_handle);
         let maker_rate = maker.maker_fee_ppm;
-        let made = fill(spec, maker, maker_money, None, price, quantity, quote, maker_rate);
+        let made = fill(spec, maker, maker_open, None, price, quantity, quote, maker_rate);
         if taker.budget_left.is_none() {
-            taker.order.open.0 -= quantity.0;
+            taker.open.0 -= quantity.0;
         }
-        let Taker { order, money, limit, budget_left } = taker;
-        let taker_rate = order.taker_fee_ppm;
-        let took =
-            fill(spec, order, money, budget_left.as_mut(), *limit, quantity, quote, taker_rate);
+        let Taker { id, account, open, order, limit, budget_left, .. } = taker;
+        let (taker_rate, budget_left) = (order.taker_fee_ppm, budget_left.as_mut());
+        let took = fill(spec, order, *open, budget_left, *limit, quantity, quote, taker_rate);
 
         let (buyer, bought, seller, sold) = match order.side {
-            Side::Buy => (order.account, took, maker.account, made),
-            Side::Sell => (maker.account, made, order.account, took),
+            Side::Buy => (*account, took, maker_account, made),
+            Side::Sell => (maker_account, made, *account, took),
         };
         let parties = Parties { buyer, bought, seller, sold };
         exchange(&mut self.assets, instrument, &parties, base, quote);
@@ -108,41 +122,132 @@ impl Engine {
             instrument: instrument.spec.instrument,
             price,
             quantity,
-            maker_order_id: maker.id,
-            taker_order_id: order.id,
-            maker_account: maker.account,
-            taker_account: order.account,
+            maker_order_id: maker_id,
+            taker_order_id: *id,
+            maker_account,
+            taker_account: *account,
             taker_side: order.side,
             base,
             quote,
             maker_fee: made.fee,
             taker_fee: took.fee,
             buyer_released: bought.released,
-            maker_open: maker.open,
-            taker_open: order.open,
+            maker_open,
+            taker_open: *open,
         }));
-        let maker_is_filled = maker.open == Quantity(0);
-        if bought.funded || sold.funded {
-            self.pay_out(trade_id, taker.order.instrument_slot, &parties, base, quote, events);
+        for party in [buyer, seller] {
+            self.accounts.note_traded(party, slot, self.day, quantity);
         }
-        if maker_is_filled {
+        if bought.funded || sold.funded {
+            self.pay_out(trade_id, slot, &parties, base, quote, events);
+        }
+        if maker_open == Quantity(0) {
             self.close(maker_handle, CloseReason::Filled, events);
+        } else if self.orders.queued(maker_handle).visible == Quantity(0) {
+            self.refresh(maker_handle, events);
         }
     }
 
-    /// Puts a live order at the tail of its level.
+    /// Takes an order that is listed, or was, as the taker that it is to become; whoever calls has
+    /// taken it out of its level or queue.
+    pub(crate) fn taker_of(&self, handle: OrderHandle, limit: Price) -> Taker {
+        let queued = self.orders.queued(handle);
+        Taker {
+            id: queued.id,
+            account: queued.account,
+            open: self.orders.open(handle),
+            order: *self.orders.get(handle),
+            limit,
+            budget_left: None,
+            steps: 0,
+            traded: None,
+        }
+    }
+
+    /// Lets a listed order take, then rests or closes what is left, and elects what its trades
+    /// meet; gives the steps of its walk.
+    pub(crate) fn take_and_settle(
+        &mut self,
+        handle: OrderHandle,
+        mut taker: Taker,
+        events: &mut Events,
+    ) -> u32 {
+        let ended = self.walk(&mut taker, events);
+        let reason = ended.or_else(|| self.remainder_reason(&taker));
+        // The walk may have closed neighbours in the account's list: those links stay the slab's.
+        self.orders.queued_mut(handle).visible = taker.open;
+        let order = self.orders.get_mut(handle);
+        order.filled = taker.order.filled;
+        order.set_hold(taker.order.hold());
+        order.set_fee_basis(taker.order.fee_basis());
+        if let Some(details) = self.orders.details_mut(handle) {
+            details.hidden = Quantity(0);
+        }
+        match reason {
+            Some(reason) => self.close(handle, reason, events),
+            None => self.rest(handle, events),
+        }
+        self.elect(&taker);
+        taker.steps
+    }
+
+    /// Puts a listed order at the tail of its level, showing what it is to show.
     pub(crate) fn rest(&mut self, handle: OrderHandle, events: &mut Events) {
-        let instrument = &mut self.instruments[self.orders.get(handle).instrument_slot as usize];
-        instrument.book.add(&mut self.orders, handle);
-        let order = self.orders.get(handle);
+        let open = self.orders.open(handle);
+        let visible = self.show(handle, open);
+        let Order { instrument_slot, side, price, .. } = *self.orders.get(handle);
+        let instrument = &mut self.instruments[usize::from(instrument_slot)];
+        instrument.book.add(&mut self.orders, handle, side, price);
         events.push(Event::OrderRested {
-            order_id: order.id,
+            order_id: self.orders.queued(handle).id,
             instrument: instrument.spec.instrument,
-            side: order.side,
-            price: order.price,
-            open: order.open,
-            visible: order.open,
+            side,
+            price,
+            open,
+            visible,
         });
+    }
+
+    /// Splits what is open of an order in no level into what the book shows and the reserve.
+    fn show(&mut self, handle: OrderHandle, open: Quantity) -> Quantity {
+        let mut visible = open;
+        if let Some(details) = self.orders.details_mut(handle) {
+            if details.display > Quantity(0) {
+                visible = open.min(details.display);
+            }
+            details.hidden = Quantity(open.0 - visible.0);
+        }
+        self.orders.queued_mut(handle).visible = visible;
+        visible
+    }
+
+    /// Shows the next part of an iceberg's reserve, at the tail of its level.
+    #[cold]
+    pub(crate) fn refresh(&mut self, handle: OrderHandle, events: &mut Events) {
+        let order = self.orders.get(handle);
+        let (slot, side, price) = (order.instrument_slot, order.side, order.price);
+        let instrument = usize::from(slot);
+        self.instruments[instrument].book.remove(&mut self.orders, handle);
+        let open = self.orders.open(handle);
+        let visible = self.show(handle, open);
+        self.instruments[instrument].book.add(&mut self.orders, handle, side, price);
+        let order_id = self.orders.queued(handle).id;
+        events.push(Event::IcebergRefreshed { order_id, visible });
+    }
+
+    /// Why the rest of an order that ran out of makers ends; `None` if it may rest.
+    pub(crate) fn remainder_reason(&self, taker: &Taker) -> Option<CloseReason> {
+        let order = &taker.order;
+        if !order.order_type.has_price() {
+            let book = &self.instruments[usize::from(order.instrument_slot)].book;
+            let empty = book.best(order.side.opposite()).is_none();
+            return Some(if empty { CloseReason::NoLiquidity } else { CloseReason::PriceCollar });
+        }
+        match order.time_in_force {
+            TimeInForce::Ioc => Some(CloseReason::IocRemainder),
+            TimeInForce::Fok => unreachable!("a FOK order was checked to fill"),
+            TimeInForce::Gtc | TimeInForce::Gtd | TimeInForce::Day => None,
+        }
     }
 }
 
@@ -150,10 +255,10 @@ impl Taker {
     /// Lots it would trade at `price`, however many are there.
     fn wanted(&self, instrument: &Instrument, price: Price) -> Quantity {
         match self.budget_left {
-            None => self.order.open,
+            None => self.open,
             Some(budget) => budget_quantity(
                 budget,
-                self.money.fee_basis,
+                self.order.fee_basis(),
                 self.order.taker_fee_ppm,
                 instrument,
                 price,
@@ -164,47 +269,49 @@ impl Taker {
 
 /// Accounts for a fill in one order: fee on its running total, and what its hold sets free.
 ///
-/// `order.open` is already lowered; `limit` is the price its hold is computed at.
+/// `open` is what is left of it; `limit` is the price its hold is computed at.
 #[expect(clippy::too_many_arguments, reason = "two orders and one fill, called twice")]
 fn fill(
     spec: &InstrumentSpec,
-    order: &Order,
-    money: &mut OrderMoney,
+    order: &mut Order,
+    open: Quantity,
     budget_left: Option<&mut Amount>,
     limit: Price,
     quantity: Quantity,
     quote: Amount,
     rate_ppm: i32,
 ) -> FillSide {
-    let basis_before = money.fee_basis;
-    money.fee_basis += fees::basis(quote, rate_ppm);
-    money.filled.0 += quantity.0;
-    let fee = fees::fee(basis_before, money.fee_basis);
-    let held = money.hold;
+    let basis_before = order.fee_basis();
+    let basis = basis_before + fees::basis(quote, rate_ppm);
+    order.set_fee_basis(basis);
+    order.filled.0 += quantity.0;
+    let fee = fees::fee(basis_before, basis);
+    let held = order.hold();
     let spent = match order.side {
         Side::Sell => spec.base_value(quantity),
         Side::Buy => fees::unsigned(fees::signed(quote) + fee),
     };
-    money.hold = match (order.side, budget_left) {
+    let hold = match (order.side, budget_left) {
         (Side::Buy, Some(budget)) => {
             *budget -= spent;
             *budget
         }
         _ if order.funded => held - spent,
-        _ => required_hold(spec, order, money, limit),
+        _ => required_hold(spec, order, open, limit),
     };
-    FillSide { fee, released: held - spent - money.hold, funded: order.funded }
+    order.set_hold(hold);
+    FillSide { fee, released: held - spent - hold, funded: order.funded }
 }
 
 /// What a live order by quantity must hold from now on; a funded one holds at least this.
 pub(crate) fn required_hold(
     spec: &InstrumentSpec,
     order: &Order,
-    money: &OrderMoney,
+    open: Quantity,
     limit: Price,
 ) -> Amount {
     let dearer = order.maker_fee_ppm.max(order.taker_fee_ppm);
-    hold_for(spec, order.side, order.open, limit, money.fee_basis, dearer)
+    hold_for(spec, order.side, open, limit, order.fee_basis(), dearer)
 }
 
 /// The hold formula: base units of a sell; of a buy the quote value at its limit, with the fee that

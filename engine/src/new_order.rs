@@ -7,11 +7,12 @@ use crate::dedup::{Capacity, ClientKey, ClientOrderKey};
 use crate::engine::{Checked, Engine, Events};
 use crate::event::{CloseReason, Event, OrderAccepted, TransferKind};
 use crate::matching::Taker;
-use crate::order::{Order, OrderMoney};
+use crate::order::Order;
+use crate::order_details::OrderDetails;
 use crate::reject::RejectReason;
 use crate::risk::{Admission, Funds};
 use crate::transfers::{Transfer, command_fingerprint};
-use crate::types::{OrderId, OrderType, Price, TimeInForce, TransferId};
+use crate::types::{OrderId, Price, Quantity, TransferId};
 
 /// What an order that is let in goes by.
 #[derive(Clone, Copy, Debug)]
@@ -151,7 +152,7 @@ impl Engine {
     ) -> Entry {
         let client_key = self.remember(order, None, body);
         if order.credit_id != TransferId(0) {
-            let instrument = &self.instruments[admission.instrument_slot as usize];
+            let instrument = &self.instruments[usize::from(admission.instrument_slot)];
             let funding = Transfer {
                 id: order.credit_id,
                 kind: TransferKind::FundedOrder,
@@ -165,46 +166,61 @@ impl Engine {
         Entry { id: OrderId(self.last_sequence), client_key, funded: false }
     }
 
-    /// Holds for an order that was let in, and lets it trade.
+    /// Holds for an order that was let in, and lets it trade, or wait for its trigger.
     fn place(&mut self, order: &NewOrder, admission: Admission, entry: Entry, events: &mut Events) {
-        let instrument = &self.instruments[admission.instrument_slot as usize];
+        let instrument = &self.instruments[usize::from(admission.instrument_slot)];
         let hold_slot = instrument.hold_slot(order.side);
         self.assets.at_mut(hold_slot).balance_mut(order.account).hold(admission.hold);
         events.push(Event::OrderAccepted(accepted(order, entry.id, admission)));
         let mut taker = taker(order, admission, entry);
+        if order.has_details() {
+            let details = self.details(order, admission);
+            taker.order.details = self.orders.details_table().add(details);
+        }
+        if order.order_type.is_stop() {
+            let handle = self.enlist(&taker);
+            return self.await_trigger(handle);
+        }
         let ended = self.walk(&mut taker, events);
-        self.finish(taker, ended, events);
+        self.finish(&taker, ended, events);
     }
 
-    /// Closes or rests what the walk has left.
-    fn finish(&mut self, mut taker: Taker, ended: Option<CloseReason>, events: &mut Events) {
-        let reason = ended.or_else(|| self.remainder_reason(&taker));
+    /// Closes or rests what the walk has left, and elects what its trades meet.
+    fn finish(&mut self, taker: &Taker, ended: Option<CloseReason>, events: &mut Events) {
+        let reason = ended.or_else(|| self.remainder_reason(taker));
         match reason {
-            Some(reason) => self.close_taker(&mut taker, reason, events),
+            Some(reason) => self.close_taker(taker, reason, events),
             None => {
-                let handle = self.orders.insert(taker.order);
-                *self.orders.money_mut(handle) = taker.money;
-                self.order_index.insert(&self.orders, handle);
-                self.accounts.add_order(&mut self.orders, handle);
-                self.instruments[taker.order.instrument_slot as usize].orders += 1;
+                let handle = self.enlist(taker);
                 self.rest(handle, events);
             }
         }
+        self.elect(taker);
     }
 
-    /// Why the rest of an order that ran out of makers ends; `None` if it may rest.
-    fn remainder_reason(&self, taker: &Taker) -> Option<CloseReason> {
-        let order = &taker.order;
-        match (order.order_type, order.time_in_force) {
-            (OrderType::Market, _) => {
-                let book = &self.instruments[order.instrument_slot as usize].book;
-                let empty = book.best(order.side.opposite()).is_none();
-                Some(if empty { CloseReason::NoLiquidity } else { CloseReason::PriceCollar })
-            }
-            (_, TimeInForce::Ioc) => Some(CloseReason::IocRemainder),
-            (_, TimeInForce::Fok) => unreachable!("a FOK order was checked to fill"),
-            (_, TimeInForce::Gtc | TimeInForce::Gtd | TimeInForce::Day) => None,
+    #[cold]
+    fn details(&self, order: &NewOrder, admission: Admission) -> OrderDetails {
+        let instrument = &self.instruments[usize::from(admission.instrument_slot)];
+        let is_stop = order.order_type.is_stop();
+        OrderDetails {
+            display: order.display,
+            expire_at_ns: order.expire_at_ns,
+            trigger: admission.trigger,
+            limit: if is_stop { admission.limit } else { Price(0) },
+            trail_ticks: order.trail_ticks,
+            trail_bps: order.trail_bps,
+            trail_reference: if order.is_trailing() { instrument.last_price } else { Price(0) },
+            entry_sequence: if is_stop { self.last_sequence } else { 0 },
+            quote_budget: if is_stop { order.quote_budget } else { 0 },
+            ..OrderDetails::default()
         }
+    }
+}
+
+impl NewOrder {
+    /// Whether it has what few orders have.
+    fn has_details(&self) -> bool {
+        self.order_type.is_stop() || self.display > Quantity(0) || self.expire_at_ns > 0
     }
 }
 
@@ -218,36 +234,36 @@ pub(crate) fn client_order_key(order: &NewOrder) -> ClientOrderKey {
 }
 
 fn taker(order: &NewOrder, admission: Admission, entry: Entry) -> Taker {
+    let mut terms = Order {
+        price: order.price,
+        quantity: order.quantity,
+        maker_fee_ppm: admission.maker_fee_ppm,
+        taker_fee_ppm: admission.taker_fee_ppm,
+        client_key: entry.client_key,
+        instrument_slot: admission.instrument_slot,
+        side: order.side,
+        order_type: order.order_type,
+        time_in_force: order.time_in_force,
+        self_trade_policy: order.self_trade_policy,
+        post_only: order.post_only,
+        funded: entry.funded,
+        ..Order::default()
+    };
+    terms.set_hold(admission.hold);
     Taker {
-        order: Order {
-            id: entry.id,
-            price: order.price,
-            open: order.quantity,
-            account: order.account,
-            instrument_slot: admission.instrument_slot,
-            maker_fee_ppm: admission.maker_fee_ppm,
-            taker_fee_ppm: admission.taker_fee_ppm,
-            side: order.side,
-            order_type: order.order_type,
-            time_in_force: order.time_in_force,
-            self_trade_policy: order.self_trade_policy,
-            post_only: order.post_only,
-            funded: entry.funded,
-            ..Order::default()
-        },
-        money: OrderMoney {
-            hold: admission.hold,
-            quantity: order.quantity,
-            client_key: entry.client_key,
-            ..OrderMoney::default()
-        },
+        id: entry.id,
+        account: order.account,
+        open: order.quantity,
+        order: terms,
         limit: admission.limit,
         budget_left: order.is_by_budget().then_some(order.quote_budget),
+        steps: 0,
+        traded: None,
     }
 }
 
 fn accepted(order: &NewOrder, order_id: OrderId, admission: Admission) -> OrderAccepted {
-    let is_market = order.order_type == OrderType::Market;
+    let has_price = order.order_type.has_price();
     OrderAccepted {
         order_id,
         account: order.account,
@@ -258,8 +274,8 @@ fn accepted(order: &NewOrder, order_id: OrderId, admission: Admission) -> OrderA
         self_trade_policy: order.self_trade_policy,
         post_only: order.post_only,
         price: order.price,
-        trigger: order.trigger,
-        cap: if is_market { admission.limit } else { Price(0) },
+        trigger: admission.trigger,
+        cap: if has_price { Price(0) } else { admission.limit },
         quantity: order.quantity,
         display: order.display,
         quote_budget: order.quote_budget,

@@ -2,11 +2,13 @@
 //! Knows nothing of levels, balances or refusals. Invariant: a handle in use names one live order,
 //! and freed records are reused last in, first out, so a steady state allocates nothing.
 //!
-//! An order is two cache lines in two arrays: [`Order`] is what a walk over a book touches,
-//! [`OrderMoney`] what a fill of it changes besides. 128 bytes in all.
+//! An order is two records in two arrays: a [`QueuedOrder`] of half a cache line is all that a walk
+//! over a book and a cancel of its neighbour touch, an [`Order`] is what a fill of it or its end
+//! needs besides. 120 bytes in all; what few orders have is kept apart, in [`OrderDetails`].
 
 use crate::dedup::ClientKey;
 use crate::limits::LIVE_ORDERS_MAX;
+use crate::order_details::{DetailsHandle, DetailsTable, OrderDetails, OrderState};
 use crate::types::{
     AccountId, Amount, OrderId, OrderType, Price, Quantity, SelfTradePolicy, Side, SignedAmount,
     TimeInForce,
@@ -25,47 +27,88 @@ impl OrderHandle {
         self == Self::NONE
     }
 
+    /// The order, if the handle names one.
+    #[must_use]
+    pub fn some(self) -> Option<Self> {
+        (!self.is_none()).then_some(self)
+    }
+
     fn index(self) -> usize {
         self.0 as usize
     }
 }
 
-/// Names a price level of one side of a book.
+/// Names a price level of one side of a book: its place, and in the highest bit the side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LevelHandle(pub u32);
+pub struct LevelHandle(u32);
 
 impl LevelHandle {
     /// Not in a level.
     pub const NONE: Self = Self(u32::MAX);
+    const SELL: u32 = 1 << 31;
+
+    /// The level at a place of one side.
+    #[inline]
+    #[must_use]
+    pub(crate) fn new(side: Side, place: usize) -> Self {
+        debug_assert!(place < Self::SELL as usize - 1);
+        let place = u32::try_from(place).unwrap_or(u32::MAX);
+        Self(if side == Side::Sell { place | Self::SELL } else { place })
+    }
 
     #[must_use]
     pub fn is_none(self) -> bool {
         self == Self::NONE
     }
 
-    pub(crate) fn index(self) -> usize {
-        self.0 as usize
+    /// Side that the level belongs to; meaningless for none.
+    #[inline]
+    #[must_use]
+    pub fn side(self) -> Side {
+        if self.0 & Self::SELL == 0 { Side::Buy } else { Side::Sell }
+    }
+
+    #[inline]
+    pub(crate) fn place(self) -> usize {
+        (self.0 & !Self::SELL) as usize
     }
 }
 
-/// What a walk over a book touches of an order.
+/// What a walk over a queue touches of an order.
 #[derive(Clone, Copy, Debug)]
-#[repr(C, align(64))]
-pub struct Order {
+#[repr(C, align(32))]
+pub struct QueuedOrder {
     pub id: OrderId,
-    /// Limit price; 0 for MARKET, which never rests.
-    pub price: Price,
-    /// Quantity still to be traded; 0 for an order by budget.
-    pub open: Quantity,
-    /// Neighbours in the queue of its level.
+    /// Quantity still to be traded that the book shows: all of it, but for a resting iceberg.
+    /// 0 for an order by budget.
+    pub visible: Quantity,
+    pub account: AccountId,
+    /// Neighbours in its queue.
     pub next: OrderHandle,
     pub previous: OrderHandle,
     pub level: LevelHandle,
-    pub account: AccountId,
-    /// Place of its instrument in the engine's list.
-    pub instrument_slot: u32,
+}
+
+/// What only a fill, an amend or the close of an order touches.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Order {
+    pub(crate) hold: Halves,
+    pub(crate) fee_basis: Halves,
+    /// Limit price; 0 for an order that trades at a cap and never rests.
+    pub price: Price,
+    /// Total quantity, filled part included; 0 for an order by budget.
+    pub quantity: Quantity,
+    pub filled: Quantity,
     pub maker_fee_ppm: i32,
     pub taker_fee_ppm: i32,
+    /// Neighbours among the live orders of its account.
+    pub account_next: OrderHandle,
+    pub account_previous: OrderHandle,
+    pub client_key: ClientKey,
+    pub details: DetailsHandle,
+    /// Place of its instrument in the engine's list.
+    pub instrument_slot: u16,
     pub side: Side,
     pub order_type: OrderType,
     pub time_in_force: TimeInForce,
@@ -75,33 +118,66 @@ pub struct Order {
     pub funded: bool,
 }
 
-/// What only a fill, an amend or the close of an order touches.
-#[derive(Clone, Copy, Debug)]
-#[repr(C, align(64))]
-pub struct OrderMoney {
-    /// Sum over its fills of quote value times rate, in millionths of a quote unit.
-    pub fee_basis: SignedAmount,
-    /// What is held for it: quote units of a buy, base units of a sell.
-    pub hold: Amount,
-    /// Total quantity, filled part included.
-    pub quantity: Quantity,
-    pub filled: Quantity,
-    /// Neighbours among the live orders of its account.
-    pub account_next: OrderHandle,
-    pub account_previous: OrderHandle,
-    pub client_key: ClientKey,
+const _: () = {
+    assert!(size_of::<QueuedOrder>() == 32);
+    assert!(size_of::<Order>() == 88);
+};
+
+/// The halves of a 128-bit number: as one it would align the record to 16 bytes and lengthen it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Halves([u64; 2]);
+
+impl Halves {
+    #[expect(clippy::cast_possible_truncation, reason = "that is what a half is")]
+    const fn of(number: u128) -> Self {
+        Self([number as u64, (number >> u64::BITS) as u64])
+    }
+
+    const fn whole(self) -> u128 {
+        let Self([low, high]) = self;
+        low as u128 | (high as u128) << u64::BITS
+    }
 }
 
-const _: () = {
-    assert!(size_of::<Order>() == 64);
-    assert!(size_of::<OrderMoney>() == 64);
-};
+impl Order {
+    /// What is held for it: quote units of a buy, base units of a sell.
+    #[inline]
+    #[must_use]
+    pub const fn hold(&self) -> Amount {
+        self.hold.whole()
+    }
+
+    #[inline]
+    pub const fn set_hold(&mut self, hold: Amount) {
+        self.hold = Halves::of(hold);
+    }
+
+    /// Sum over its fills of quote value times rate, in millionths of a quote unit.
+    #[inline]
+    #[must_use]
+    pub const fn fee_basis(&self) -> SignedAmount {
+        self.fee_basis.whole().cast_signed()
+    }
+
+    #[inline]
+    pub const fn set_fee_basis(&mut self, basis: SignedAmount) {
+        self.fee_basis = Halves::of(basis.cast_unsigned());
+    }
+
+    /// Lots that self-trade prevention took from an order that has `open` left; 0 for one by
+    /// budget.
+    #[must_use]
+    pub fn prevented(&self, open: Quantity) -> Quantity {
+        Quantity(self.quantity.0.saturating_sub(self.filled.0 + open.0))
+    }
+}
 
 /// All live orders of the engine.
 #[derive(Clone, Debug)]
 pub struct OrderSlab {
+    queued: Vec<QueuedOrder>,
     orders: Vec<Order>,
-    money: Vec<OrderMoney>,
+    details: DetailsTable,
     /// Head of the list of free records, linked through `next`.
     free: OrderHandle,
     live: u32,
@@ -118,8 +194,9 @@ impl OrderSlab {
     #[must_use]
     pub fn with_capacity(capacity: usize) -> Self {
         Self {
+            queued: Vec::with_capacity(capacity),
             orders: Vec::with_capacity(capacity),
-            money: Vec::with_capacity(capacity),
+            details: DetailsTable::default(),
             free: OrderHandle::NONE,
             live: 0,
         }
@@ -141,36 +218,49 @@ impl OrderSlab {
         self.live >= LIVE_ORDERS_MAX
     }
 
-    /// Stores an order. Its money is whatever the last user of the record left there: the caller
-    /// writes it, or has none.
+    /// Stores an order. Its second record is whatever the last user left there: the caller writes
+    /// it, or needs none.
     ///
     /// # Panics
     /// If the slab is full: callers ask [`Self::is_full`] first.
-    pub fn insert(&mut self, order: Order) -> OrderHandle {
+    #[inline]
+    pub fn insert(&mut self, queued: QueuedOrder) -> OrderHandle {
         assert!(!self.is_full());
         self.live += 1;
         if self.free.is_none() {
-            let Ok(index) = u32::try_from(self.orders.len()) else {
+            let Ok(index) = u32::try_from(self.queued.len()) else {
                 unreachable!("LIVE_ORDERS_MAX fits 32 bits")
             };
-            self.orders.push(order);
-            self.money.push(OrderMoney::default());
+            self.queued.push(queued);
+            self.orders.push(Order::default());
             return OrderHandle(index);
         }
         let handle = self.free;
-        self.free = self.orders[handle.index()].next;
-        self.orders[handle.index()] = order;
+        self.free = self.queued[handle.index()].next;
+        self.queued[handle.index()] = queued;
         handle
     }
 
-    /// Frees the record of a closed order.
+    /// Frees the record of a closed order; its details are freed before.
+    #[inline]
     pub fn remove(&mut self, handle: OrderHandle) {
-        let order = &mut self.orders[handle.index()];
-        assert!(order.id != OrderId(0), "freed twice");
-        order.id = OrderId(0);
-        order.next = self.free;
+        let queued = &mut self.queued[handle.index()];
+        assert!(queued.id != OrderId(0), "freed twice");
+        queued.id = OrderId(0);
+        queued.next = self.free;
         self.free = handle;
         self.live -= 1;
+    }
+
+    #[inline]
+    #[must_use]
+    pub fn queued(&self, handle: OrderHandle) -> &QueuedOrder {
+        &self.queued[handle.index()]
+    }
+
+    #[inline]
+    pub fn queued_mut(&mut self, handle: OrderHandle) -> &mut QueuedOrder {
+        &mut self.queued[handle.index()]
     }
 
     #[inline]
@@ -184,64 +274,90 @@ impl OrderSlab {
         &mut self.orders[handle.index()]
     }
 
+    /// Quantity still to be traded, the hidden part of an iceberg included.
     #[inline]
     #[must_use]
-    pub fn money(&self, handle: OrderHandle) -> &OrderMoney {
-        &self.money[handle.index()]
+    pub fn open(&self, handle: OrderHandle) -> Quantity {
+        let hidden = self.details(handle).map_or(Quantity(0), |details| details.hidden);
+        Quantity(self.queued(handle).visible.0 + hidden.0)
     }
 
+    /// What only some orders have.
     #[inline]
-    pub fn money_mut(&mut self, handle: OrderHandle) -> &mut OrderMoney {
-        &mut self.money[handle.index()]
+    #[must_use]
+    pub(crate) fn details(&self, handle: OrderHandle) -> Option<&OrderDetails> {
+        self.details.get(self.get(handle).details)
     }
 
-    /// Both lines of an order at once.
-    #[inline]
-    pub fn both_mut(&mut self, handle: OrderHandle) -> (&mut Order, &mut OrderMoney) {
-        (&mut self.orders[handle.index()], &mut self.money[handle.index()])
+    pub(crate) fn details_mut(&mut self, handle: OrderHandle) -> Option<&mut OrderDetails> {
+        self.details.get_mut(self.get(handle).details)
+    }
+
+    pub(crate) fn details_table(&mut self) -> &mut DetailsTable {
+        &mut self.details
+    }
+
+    /// Orders that have details.
+    pub(crate) fn details_in_use(&self) -> usize {
+        self.details.len()
+    }
+
+    /// Where a live order stands.
+    pub(crate) fn state(&self, handle: OrderHandle) -> OrderState {
+        self.details(handle).map_or(OrderState::Resting, |details| details.state)
+    }
+
+    /// Orders of a queue from its head on.
+    pub fn queue_from(
+        &self,
+        first: OrderHandle,
+    ) -> impl Iterator<Item = (OrderHandle, &QueuedOrder)> {
+        std::iter::successors(first.some(), |handle| self.queued(*handle).next.some())
+            .map(|handle| (handle, self.queued(handle)))
     }
 
     /// Live orders in no particular order: callers sort before anything leaves the engine.
     pub(crate) fn handles(&self) -> impl Iterator<Item = OrderHandle> {
-        let count = u32::try_from(self.orders.len()).unwrap_or(u32::MAX);
-        (0..count).map(OrderHandle).filter(|h| self.get(*h).id != OrderId(0))
+        let count = u32::try_from(self.queued.len()).unwrap_or(u32::MAX);
+        (0..count).map(OrderHandle).filter(|h| self.queued(*h).id != OrderId(0))
     }
 }
 
 /// A record with every field absent, for tests and benchmarks of the structures below the engine.
-impl Default for Order {
+impl Default for QueuedOrder {
     fn default() -> Self {
         Self {
             id: OrderId(0),
-            price: Price(0),
-            open: Quantity(0),
+            visible: Quantity(0),
+            account: AccountId(0),
             next: OrderHandle::NONE,
             previous: OrderHandle::NONE,
             level: LevelHandle::NONE,
-            account: AccountId(0),
-            instrument_slot: 0,
+        }
+    }
+}
+
+impl Default for Order {
+    fn default() -> Self {
+        Self {
+            hold: Halves::default(),
+            fee_basis: Halves::default(),
+            price: Price(0),
+            quantity: Quantity(0),
+            filled: Quantity(0),
             maker_fee_ppm: 0,
             taker_fee_ppm: 0,
+            account_next: OrderHandle::NONE,
+            account_previous: OrderHandle::NONE,
+            client_key: ClientKey::NONE,
+            details: DetailsHandle::NONE,
+            instrument_slot: 0,
             side: Side::Buy,
             order_type: OrderType::Limit,
             time_in_force: TimeInForce::Gtc,
             self_trade_policy: SelfTradePolicy::None,
             post_only: false,
             funded: false,
-        }
-    }
-}
-
-impl Default for OrderMoney {
-    fn default() -> Self {
-        Self {
-            fee_basis: 0,
-            hold: 0,
-            quantity: Quantity(0),
-            filled: Quantity(0),
-            account_next: OrderHandle::NONE,
-            account_previous: OrderHandle::NONE,
-            client_key: ClientKey::NONE,
         }
     }
 }

@@ -3,7 +3,7 @@
 //! Invariant: after a command the best bid is below the best ask.
 
 use crate::book_side::{BookSide, PriceLevel};
-use crate::order::{Order, OrderHandle, OrderSlab};
+use crate::order::{OrderHandle, OrderSlab};
 use crate::types::{Price, Quantity, Side};
 
 /// Resting orders of one instrument by price, then by time.
@@ -44,22 +44,22 @@ impl OrderBook {
         self.side(side).best()
     }
 
-    /// Rests an order at the tail of the queue at its price.
+    /// Rests an order at the tail of the queue at `price`.
     #[inline]
-    pub fn add(&mut self, orders: &mut OrderSlab, handle: OrderHandle) {
-        self.side_mut(orders.get(handle).side).push(orders, handle);
+    pub fn add(&mut self, orders: &mut OrderSlab, handle: OrderHandle, side: Side, price: Price) {
+        self.side_mut(side).push(orders, handle, price);
     }
 
     /// Takes a resting order out.
     #[inline]
     pub fn remove(&mut self, orders: &mut OrderSlab, handle: OrderHandle) {
-        self.side_mut(orders.get(handle).side).unlink(orders, handle);
+        self.side_mut(orders.queued(handle).level.side()).unlink(orders, handle);
     }
 
-    /// Lowers the open quantity of a resting order; it keeps its place, also at zero.
+    /// Lowers the visible quantity of a resting order; it keeps its place, also at zero.
     #[inline]
     pub fn reduce(&mut self, orders: &mut OrderSlab, handle: OrderHandle, by: Quantity) {
-        self.side_mut(orders.get(handle).side).reduce(orders, handle, by);
+        self.side_mut(orders.queued(handle).level.side()).reduce(orders, handle, by);
     }
 
     /// The best `count` levels of a side.
@@ -67,15 +67,15 @@ impl OrderBook {
         self.side(side).levels().take(count)
     }
 
-    /// Orders of a level from head to tail.
-    pub fn queue<'a>(
-        &self,
+    /// Resting orders of a side in price-time order.
+    pub(crate) fn resting<'a>(
+        &'a self,
         orders: &'a OrderSlab,
-        level: &PriceLevel,
-    ) -> impl Iterator<Item = (OrderHandle, &'a Order)> + use<'a> {
-        let live = |handle: OrderHandle| (!handle.is_none()).then_some(handle);
-        std::iter::successors(live(level.first), move |h| live(orders.get(*h).next))
-            .map(|handle| (handle, orders.get(handle)))
+        side: Side,
+    ) -> impl Iterator<Item = OrderHandle> {
+        let queues =
+            self.side(side).levels().flat_map(|level| orders.queue_from(level.queue.first));
+        queues.map(|(handle, _)| handle)
     }
 
     /// Whether the book keeps its invariants. Walks everything: for tests and debug builds.
@@ -94,18 +94,21 @@ impl OrderBook {
             Side::Buy => a > b,
             Side::Sell => a < b,
         });
-        sorted
-            && self.side(side).levels().all(|level| {
-                let mut quantity = 0;
-                let mut count = 0;
-                for (_, order) in self.queue(orders, level) {
-                    if order.open.0 == 0 || order.price != level.price || order.side != side {
-                        return false;
-                    }
-                    quantity += u128::from(order.open.0);
-                    count += 1;
-                }
-                count > 0 && count == level.orders && quantity == level.quantity
-            })
+        sorted && self.side(side).levels().all(|level| level.is_consistent(orders, side))
+    }
+}
+
+impl PriceLevel {
+    fn is_consistent(&self, orders: &OrderSlab, side: Side) -> bool {
+        let (mut quantity, mut count) = (0, 0);
+        for (handle, queued) in orders.queue_from(self.queue.first) {
+            let order = orders.get(handle);
+            if queued.visible.0 == 0 || order.price != self.price || order.side != side {
+                return false;
+            }
+            quantity += u128::from(queued.visible.0);
+            count += 1;
+        }
+        count > 0 && count == self.queue.len && quantity == self.quantity
     }
 }

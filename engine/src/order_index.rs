@@ -48,10 +48,11 @@ impl OrderIndex {
     #[must_use]
     pub fn get(&self, orders: &OrderSlab, id: OrderId) -> Option<OrderHandle> {
         let handle = self.window[self.place(id)];
-        if !handle.is_none() && orders.get(handle).id == id {
+        if !handle.is_none() && orders.queued(handle).id == id {
             return Some(handle);
         }
-        let entry = self.older.find(hash(id), |entry| orders.get(OrderHandle(entry)).id == id)?;
+        let entry =
+            self.older.find(hash(id), |entry| orders.queued(OrderHandle(entry)).id == id)?;
         Some(OrderHandle(entry))
     }
 
@@ -59,10 +60,10 @@ impl OrderIndex {
     /// for its funds.
     #[inline]
     pub fn insert(&mut self, orders: &OrderSlab, handle: OrderHandle) {
-        let place = self.place(orders.get(handle).id);
+        let place = self.place(orders.queued(handle).id);
         let older = std::mem::replace(&mut self.window[place], handle);
         if !older.is_none() {
-            self.older.insert(hash(orders.get(older).id), older.0);
+            self.older.insert(hash(orders.queued(older).id), older.0);
         }
     }
 
@@ -72,7 +73,7 @@ impl OrderIndex {
     /// If the order is not filed.
     #[inline]
     pub fn remove(&mut self, orders: &OrderSlab, handle: OrderHandle) {
-        let id = orders.get(handle).id;
+        let id = orders.queued(handle).id;
         let place = self.place(id);
         if self.window[place] == handle {
             self.window[place] = OrderHandle::NONE;
@@ -85,10 +86,10 @@ impl OrderIndex {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::order::Order;
+    use crate::order::QueuedOrder;
 
     fn add(index: &mut OrderIndex, orders: &mut OrderSlab, id: u64) -> OrderHandle {
-        let handle = orders.insert(Order { id: OrderId(id), ..Order::default() });
+        let handle = orders.insert(QueuedOrder { id: OrderId(id), ..QueuedOrder::default() });
         index.insert(orders, handle);
         handle
     }

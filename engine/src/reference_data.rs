@@ -9,9 +9,8 @@ use crate::instrument::{InstrumentSpec, TradingStatus};
 use crate::limits::{ASSET_SCALE_MAX, IDEMPOTENCY_CAPACITY_MAX, INSTRUMENTS_MAX, REFERENCE_ID_MAX};
 use crate::order_book::OrderBook;
 use crate::reject::RejectReason;
-use crate::types::{
-    AccountId, AccountStatus, AssetCode, AssetId, InstrumentId, KillSwitchScope, Price,
-};
+use crate::stop_orders::StopOrders;
+use crate::types::{AccountId, AccountStatus, AssetCode, AssetId, InstrumentId, Price};
 
 impl Engine {
     pub(crate) fn configure(&mut self, config: &EngineConfig, events: &mut Events) -> Checked<()> {
@@ -64,7 +63,6 @@ impl Engine {
         if self.slot_of(spec.instrument).is_some() {
             return Err(RejectReason::AlreadyExists);
         }
-        check_supported(spec)?;
         let place = spec.instrument.0 as usize;
         if place >= self.instrument_slots.len() {
             self.instrument_slots.resize(place + 1, 0);
@@ -75,10 +73,16 @@ impl Engine {
             last_price: Price(0),
             book: OrderBook::default(),
             orders: 0,
+            killed: false,
+            icebergs: 0,
+            stops: StopOrders::default(),
+            frozen_reference: None,
             base_slot,
             quote_slot,
         });
-        self.instrument_slots[place] = u32::try_from(self.instruments.len()).unwrap_or(u32::MAX);
+        self.instrument_slots[place] = u16::try_from(self.instruments.len()).unwrap_or(u16::MAX);
+        // Room to list every instrument, so that a drain never allocates.
+        self.with_triggered.reserve(self.instruments.len());
         events.push(Event::InstrumentAdded(*spec));
         Ok(())
     }
@@ -90,14 +94,13 @@ impl Engine {
     ) -> Checked<()> {
         asset_slots(&self.assets, spec)?;
         let slot = self.slot_of(spec.instrument).ok_or(RejectReason::UnknownSymbol)?;
-        let present = &mut self.instruments[slot as usize].spec;
+        let present = &mut self.instruments[usize::from(slot)].spec;
         if !is_acceptable(spec) {
             return Err(RejectReason::InvalidSpec);
         }
         if !present.same_units(spec) {
             return Err(RejectReason::SpecLocked);
         }
-        check_supported(spec)?;
         if present == spec {
             return Err(RejectReason::NoChange);
         }
@@ -116,7 +119,7 @@ impl Engine {
         if status == TradingStatus::Auction {
             return Err(RejectReason::Unsupported);
         }
-        let present = &mut self.instruments[slot as usize].status;
+        let present = &mut self.instruments[usize::from(slot)].status;
         if *present == status {
             return Err(RejectReason::NoChange);
         }
@@ -125,21 +128,9 @@ impl Engine {
         Ok(())
     }
 
-    /// Commands about an instrument that have their place in the format and nothing behind it yet.
+    /// A command about an instrument that has its place in the format and nothing behind it yet.
     pub(crate) fn reserved_for_instrument(&self, instrument: InstrumentId) -> Checked<()> {
         self.slot_of(instrument).ok_or(RejectReason::UnknownSymbol)?;
-        Err(RejectReason::Unsupported)
-    }
-
-    /// The same for the kill switch, of an account (scope 1), an instrument (2) or all (3).
-    pub(crate) fn reserved_kill_switch(&self, scope: KillSwitchScope, id: u32) -> Checked<()> {
-        match scope {
-            KillSwitchScope::Account => {
-                self.accounts.get(AccountId(id)).map(|_| ()).ok_or(RejectReason::UnknownAccount)?
-            }
-            KillSwitchScope::Instrument => self.reserved_for_instrument(InstrumentId(id))?,
-            KillSwitchScope::Venue => {}
-        }
         Err(RejectReason::Unsupported)
     }
 
@@ -183,9 +174,4 @@ fn asset_slots(assets: &Assets, spec: &InstrumentSpec) -> Checked<(usize, usize)
 
 fn is_acceptable(spec: &InstrumentSpec) -> bool {
     spec.is_valid() && spec.instrument.0 <= REFERENCE_ID_MAX
-}
-
-/// A limit that is not enforced must not be accepted.
-fn check_supported(spec: &InstrumentSpec) -> Checked<()> {
-    if spec.max_daily_volume == 0 { Ok(()) } else { Err(RejectReason::Unsupported) }
 }

@@ -1,42 +1,36 @@
 //! Owns the checks of a new order, in the precedence of their reason codes.
 //! Changes nothing. Invariant: an order that passes can be held for, and matched, without failing.
 
-use crate::book_side::{PriceLevel, is_within};
+use crate::book_side::is_within;
 use crate::command::NewOrder;
 use crate::engine::{Checked, Engine, Instrument};
 use crate::fees;
+use crate::fok::Wanted;
 use crate::instrument::{InstrumentSpec, TradingStatus};
 use crate::intents::Intent;
 use crate::limits::ORDER_VALUE_MAX;
 use crate::matching::hold_for;
 use crate::new_order::client_order_key;
-use crate::order::Order;
 use crate::reject::RejectReason;
+use crate::shape::check_shape;
+use crate::stop_orders::trailing_trigger;
 use crate::types::{
-    AccountStatus, Amount, OrderType, Price, Quantity, SelfTradePolicy, Side, TimeInForce,
-    TransferId,
+    AccountId, AccountStatus, Amount, OrderType, Price, Quantity, Side, TimeInForce, TransferId,
 };
 
 /// What the checks of a new order found out for the rest of its way.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Admission {
-    pub(crate) instrument_slot: u32,
-    /// Worst price the order may trade at: its price, or the collar of a MARKET order.
+    pub(crate) instrument_slot: u16,
+    /// Worst price the order may trade at: its price, the collar of a MARKET order, or the cap
+    /// around the trigger of one that trades like it.
     pub(crate) limit: Price,
+    /// Price that elects a stop order; 0 for any other.
+    pub(crate) trigger: Price,
     /// To be held: quote units of a buy, base units of a sell.
     pub(crate) hold: Amount,
     pub(crate) maker_fee_ppm: i32,
     pub(crate) taker_fee_ppm: i32,
-}
-
-/// What a level has for an order that must fill completely.
-#[derive(Clone, Copy, Debug)]
-struct Offered {
-    quantity: u128,
-    /// Makers that it would meet.
-    steps: u32,
-    /// It would meet an order of its own owner here, which ends its way.
-    ends_here: bool,
 }
 
 /// Where the money comes from that an order will hold.
@@ -63,7 +57,8 @@ impl Funds<'_> {
     ///
     /// A placed intent keeps the hold and the rates that it was announced with, and the tighter of
     /// its limit and today's: it may neither outgrow its funds nor leave the band.
-    fn terms(self, order: &NewOrder, slot: u32, spec: &InstrumentSpec, limit: Price) -> Admission {
+    fn terms(self, order: &NewOrder, slot: u16, spec: &InstrumentSpec, value: Value) -> Admission {
+        let Value { limit, trigger } = value;
         if let Self::Reserved(intent) = self {
             return Admission {
                 instrument_slot: slot,
@@ -71,6 +66,7 @@ impl Funds<'_> {
                     Side::Buy => limit.min(intent.limit),
                     Side::Sell => limit.max(intent.limit),
                 },
+                trigger,
                 hold: intent.amount,
                 maker_fee_ppm: intent.maker_fee_ppm,
                 taker_fee_ppm: intent.taker_fee_ppm,
@@ -83,70 +79,102 @@ impl Funds<'_> {
             let dearer = maker_fee_ppm.max(taker_fee_ppm);
             hold_for(spec, order.side, order.quantity, limit, 0, dearer)
         };
-        Admission { instrument_slot: slot, limit, hold, maker_fee_ppm, taker_fee_ppm }
+        Admission { instrument_slot: slot, limit, trigger, hold, maker_fee_ppm, taker_fee_ppm }
     }
 }
 
-impl NewOrder {
-    pub(crate) fn is_by_budget(&self) -> bool {
-        self.quote_budget > 0
-    }
-
-    /// Whether what is left after matching may rest in the book.
-    pub(crate) fn may_rest(&self) -> bool {
-        self.order_type == OrderType::Limit
-            && !matches!(self.time_in_force, TimeInForce::Ioc | TimeInForce::Fok)
-    }
+/// The prices that an order is let in at.
+#[derive(Clone, Copy, Debug)]
+struct Value {
+    limit: Price,
+    trigger: Price,
 }
 
 impl Engine {
     /// Checks 5 and later; 1 and 3 have passed.
     pub(crate) fn admit(&self, order: &NewOrder, funds: Funds<'_>) -> Checked<Admission> {
         let slot = self.slot_of(order.instrument).ok_or(RejectReason::UnknownSymbol)?;
-        let instrument = &self.instruments[slot as usize];
+        let instrument = &self.instruments[usize::from(slot)];
         check_shape(order, instrument, self.now_ns, funds)?;
-        self.check_trading(order, instrument)?;
+        self.check_trading(order.account, slot)?;
+        check_status(instrument.status, false)?;
         check_quantity(order, instrument)?;
-        let opposite = instrument.book.best(order.side.opposite());
-        let limit = check_value(order, instrument, opposite)?;
-        let admission = funds.terms(order, slot, &instrument.spec, limit);
-        self.check_limits(order, slot, instrument)?;
-        if let (true, Some(best)) = (order.is_by_budget(), opposite) {
-            let most = budget_quantity(
-                order.quote_budget,
-                0,
-                admission.taker_fee_ppm,
-                instrument,
-                best.price,
-            );
+        let opposite = instrument.book.best(order.side.opposite()).map(|level| level.price);
+        let value = self.check_value(order, instrument, opposite)?;
+        let admission = funds.terms(order, slot, &instrument.spec, value);
+        // What an order without a price is valued at.
+        let at = if order.order_type.is_stop() { Some(value.trigger) } else { opposite };
+        self.check_daily_volume(order.account, slot, order_lots(order, instrument, at))?;
+        self.check_limits(order, slot)?;
+        if let (true, Some(price)) = (order.is_by_budget(), at) {
+            let rate = admission.taker_fee_ppm;
+            let most = budget_quantity(order.quote_budget, 0, rate, instrument, price);
             if most == Quantity(0) {
                 return Err(RejectReason::BudgetTooSmall);
             }
         }
         self.check_windows(order, funds)?;
         self.check_money(order, instrument, admission.hold, funds)?;
-        let crosses = opposite.is_some_and(|best| is_within(order.side, order.price, best.price));
-        if order.post_only && crosses {
-            return Err(RejectReason::PostOnlyWouldCross);
-        }
-        if order.time_in_force == TimeInForce::Fok {
-            self.check_fillable(order, instrument, admission.limit)?;
+        if !order.order_type.is_stop() {
+            self.check_book(order, instrument, opposite, admission.limit)?;
         }
         Ok(admission)
     }
 
-    fn check_trading(&self, order: &NewOrder, instrument: &Instrument) -> Checked<()> {
-        let account = self.accounts.get(order.account).ok_or(RejectReason::UnknownAccount)?;
+    /// Reasons 38 and 39 of an order that meets the book now; a stop order is asked when it starts.
+    fn check_book(
+        &self,
+        order: &NewOrder,
+        instrument: &Instrument,
+        opposite: Option<Price>,
+        limit: Price,
+    ) -> Checked<()> {
+        let crosses = opposite.is_some_and(|best| is_within(order.side, order.price, best));
+        if order.post_only && crosses {
+            return Err(RejectReason::PostOnlyWouldCross);
+        }
+        if order.time_in_force == TimeInForce::Fok {
+            let NewOrder { account, side, self_trade_policy, quantity, .. } = *order;
+            let wanted = Wanted { account, side, self_trade_policy, quantity, limit };
+            if !self.can_fill(&wanted, instrument) {
+                return Err(RejectReason::FokUnfillable);
+            }
+        }
+        Ok(())
+    }
+
+    /// Reasons 19 and 20.
+    pub(crate) fn check_trading(&self, account: AccountId, slot: u16) -> Checked<()> {
+        self.check_switches(account, usize::from(slot))?;
+        let account = self.accounts.get(account).ok_or(RejectReason::UnknownAccount)?;
         if account.status == AccountStatus::Suspended {
             return Err(RejectReason::AccountSuspended);
         }
-        check_status(instrument.status, false)
+        Ok(())
     }
 
-    fn check_limits(&self, order: &NewOrder, slot: u32, instrument: &Instrument) -> Checked<()> {
-        if !order.may_rest() {
+    /// Reason 31: whether `lots` more would take the account past its volume of this UTC day.
+    pub(crate) fn check_daily_volume(
+        &self,
+        account: AccountId,
+        slot: u16,
+        lots: u64,
+    ) -> Checked<()> {
+        let most = self.instruments[usize::from(slot)].spec.max_daily_volume;
+        if most == 0 {
             return Ok(());
         }
+        let traded = self.accounts.get(account).map_or(Quantity(0), |a| a.traded(slot, self.day));
+        let exceeds = u128::from(traded.0) + u128::from(lots) > u128::from(most);
+        if exceeds { Err(RejectReason::DailyVolume) } else { Ok(()) }
+    }
+
+    /// Reasons 32 and 33.
+    fn check_limits(&self, order: &NewOrder, slot: u16) -> Checked<()> {
+        if !order.may_wait() {
+            return Ok(());
+        }
+        let instrument = &self.instruments[usize::from(slot)];
         let open = self.accounts.get(order.account).map_or(0, |a| a.open_orders(slot));
         if open >= instrument.spec.max_open_orders {
             return Err(RejectReason::TooManyOpenOrders);
@@ -189,53 +217,38 @@ impl Engine {
         Ok(())
     }
 
-    /// Whether a FOK order can fill completely: levels are counted whole, from the best on.
-    fn check_fillable(
+    /// Reasons 25 to 30; gives the prices that the order goes by.
+    fn check_value(
         &self,
         order: &NewOrder,
         instrument: &Instrument,
-        limit: Price,
-    ) -> Checked<()> {
-        let wanted = u128::from(order.quantity.0);
-        let mut quantity = 0;
-        let mut steps = 0u32;
-        for level in instrument.book.side(order.side.opposite()).levels() {
-            if quantity >= wanted || !is_within(order.side, limit, level.price) {
-                break;
+        opposite: Option<Price>,
+    ) -> Checked<Value> {
+        let trigger =
+            if order.is_trailing() { first_trigger(order, instrument)? } else { order.trigger };
+        let band = instrument.band(self.last_sequence);
+        let limit = match order.order_type {
+            OrderType::Limit => {
+                instrument.check_notional_at(order.price, order.quantity)?;
+                check_band(order.price, band)?;
+                order.price
             }
-            let offered = self.offered(order, instrument, level);
-            quantity += offered.quantity;
-            steps = steps.saturating_add(offered.steps);
-            if offered.ends_here {
-                break;
+            OrderType::StopLimit | OrderType::TakeProfitLimit => {
+                instrument.check_notional_at(order.price, order.quantity)?;
+                check_band(order.price, instrument.spec.band(trigger))?;
+                order.price
             }
-        }
-        let fillable = quantity >= wanted && steps <= self.config.max_steps_per_order;
-        if fillable { Ok(()) } else { Err(RejectReason::FokUnfillable) }
-    }
-
-    /// What a level has for a FOK order, as its policy on orders of its own owner counts it.
-    fn offered(&self, order: &NewOrder, instrument: &Instrument, level: &PriceLevel) -> Offered {
-        let whole = Offered { quantity: level.quantity, steps: level.orders, ends_here: false };
-        if order.self_trade_policy == SelfTradePolicy::None {
-            return whole;
-        }
-        let mut queue = instrument.book.queue(&self.orders, level).map(|(_, maker)| maker);
-        let is_own = |maker: &Order| self.same_owner(order.account, maker.account);
-        if order.self_trade_policy == SelfTradePolicy::CancelMaker {
-            // An own order is met, too, and costs a step.
-            let others = queue.filter(|maker| !is_own(maker));
-            return Offered { quantity: others.map(|m| u128::from(m.open.0)).sum(), ..whole };
-        }
-        let mut before = Offered { quantity: 0, steps: 0, ends_here: true };
-        for maker in &mut queue {
-            if is_own(maker) {
-                return before;
+            OrderType::Stop | OrderType::TakeProfit | OrderType::TrailingStop => {
+                check_notional_or_budget(order, instrument, trigger)?;
+                instrument.spec.collar(order.side, trigger)
             }
-            before.quantity += u128::from(maker.open.0);
-            before.steps += 1;
-        }
-        whole
+            OrderType::Market => {
+                let best = opposite.ok_or(RejectReason::NoLiquidity)?;
+                check_notional_or_budget(order, instrument, best)?;
+                collar_within(instrument, order.side, best, band)?
+            }
+        };
+        Ok(Value { limit, trigger })
     }
 }
 
@@ -248,9 +261,41 @@ impl Instrument {
         }
     }
 
-    /// Reference of the price band: the last trade, or the spec's reference before the first.
-    pub(crate) fn band_reference(&self) -> Price {
+    /// The price band of this command, if there is one: around the last trade before it, or the
+    /// spec's reference before the first.
+    pub(crate) fn band(&self, sequence: u64) -> Option<(Price, Price)> {
+        let frozen = self.frozen_reference.filter(|(of, _)| *of == sequence);
+        self.spec.band(frozen.map_or_else(|| self.reference(), |(_, reference)| reference))
+    }
+
+    fn reference(&self) -> Price {
         if self.last_price.0 == 0 { self.spec.reference_price } else { self.last_price }
+    }
+
+    /// Keeps the reference of the band for the rest of a command, whatever its drain trades.
+    pub(crate) fn freeze_reference(&mut self, sequence: u64) {
+        if self.frozen_reference.is_none_or(|(of, _)| of != sequence) {
+            self.frozen_reference = Some((sequence, self.reference()));
+        }
+    }
+
+    /// Reasons 28 and 29 for a quantity at a price. A valid spec keeps its own orders below the
+    /// absolute bound, but a resting order may have entered under an older spec, so its price times
+    /// a new quantity may pass it.
+    pub(crate) fn check_notional_at(&self, price: Price, quantity: Quantity) -> Checked<()> {
+        let value = self.spec.checked_quote_value(price, quantity);
+        self.check_notional(value.ok_or(RejectReason::NotionalAboveMax)?)
+    }
+
+    fn check_notional(&self, notional: Amount) -> Checked<()> {
+        if notional < self.spec.min_notional {
+            return Err(RejectReason::NotionalBelowMin);
+        }
+        let above_limit = self.spec.max_notional > 0 && notional > self.spec.max_notional;
+        if above_limit || notional > ORDER_VALUE_MAX {
+            return Err(RejectReason::NotionalAboveMax);
+        }
+        Ok(())
     }
 }
 
@@ -262,81 +307,6 @@ pub(crate) fn check_status(status: TradingStatus, reduces: bool) -> Checked<()> 
         TradingStatus::CancelOnly => Err(RejectReason::CancelOnly),
         TradingStatus::Halted | TradingStatus::Auction => Err(RejectReason::TradingHalted),
     }
-}
-
-/// Reasons 6 to 17: what the order says about itself.
-fn check_shape(
-    order: &NewOrder,
-    instrument: &Instrument,
-    now_ns: u64,
-    funds: Funds<'_>,
-) -> Checked<()> {
-    let limit = match order.order_type {
-        OrderType::Limit => true,
-        OrderType::Market => false,
-        OrderType::Stop
-        | OrderType::StopLimit
-        | OrderType::TakeProfit
-        | OrderType::TakeProfitLimit
-        | OrderType::TrailingStop => return Err(RejectReason::Unsupported),
-    };
-    if !fields_are_legal(order, limit, funds) {
-        return Err(RejectReason::InvalidField);
-    }
-    check_time_in_force(order, limit)?;
-    if order.quantity.0 == 0 && !order.is_by_budget() {
-        return Err(RejectReason::InvalidQuantity);
-    }
-    let parts = u64::from(instrument.spec.max_iceberg_parts);
-    let display = order.display.0;
-    if display > order.quantity.0 || display > 0 && display < order.quantity.0.div_ceil(parts) {
-        return Err(RejectReason::InvalidQuantity);
-    }
-    if limit && !(1..=instrument.spec.max_price.0).contains(&order.price.0) {
-        return Err(RejectReason::InvalidPrice);
-    }
-    if order.time_in_force == TimeInForce::Gtd && order.expire_at_ns <= now_ns {
-        return Err(RejectReason::InvalidExpiry);
-    }
-    if order.credit_id != TransferId(0) && order.credit_amount == 0 {
-        return Err(RejectReason::InvalidAmount);
-    }
-    let rests_until = matches!(order.time_in_force, TimeInForce::Gtd | TimeInForce::Day);
-    if rests_until || display > 0 {
-        return Err(RejectReason::Unsupported);
-    }
-    Ok(())
-}
-
-fn fields_are_legal(order: &NewOrder, limit: bool, funds: Funds<'_>) -> bool {
-    let no_trigger = order.trigger.0 == 0 && order.trail_ticks == 0 && order.trail_bps == 0;
-    let by_type = if limit {
-        order.quote_budget == 0
-    } else {
-        let by_budget = order.is_by_budget();
-        order.price.0 == 0
-            && order.display.0 == 0
-            && !order.post_only
-            && !(by_budget && (order.side == Side::Sell || order.quantity.0 > 0))
-            && !(by_budget && order.self_trade_policy == SelfTradePolicy::Decrement)
-    };
-    let expiry_matches = order.time_in_force == TimeInForce::Gtd || order.expire_at_ns == 0;
-    let credit_matches = if order.credit_id == TransferId(0) {
-        order.credit_amount == 0
-    } else {
-        matches!(funds, Funds::Own)
-    };
-    no_trigger && by_type && expiry_matches && credit_matches
-}
-
-fn check_time_in_force(order: &NewOrder, limit: bool) -> Checked<()> {
-    let at_once = matches!(order.time_in_force, TimeInForce::Ioc | TimeInForce::Fok);
-    let legal = if limit {
-        !(at_once && (order.post_only || order.display.0 > 0))
-    } else {
-        at_once && !(order.is_by_budget() && order.time_in_force == TimeInForce::Fok)
-    };
-    if legal { Ok(()) } else { Err(RejectReason::InvalidTimeInForce) }
 }
 
 /// Reasons 23 and 24.
@@ -357,28 +327,38 @@ pub(crate) fn check_quantity_bounds(quantity: Quantity, instrument: &Instrument)
     Ok(())
 }
 
-/// Reasons 27 to 30; gives the worst price that the order may trade at.
-fn check_value(
+/// Reasons 25 and 26: the trigger that a trailing stop starts with.
+fn first_trigger(order: &NewOrder, instrument: &Instrument) -> Checked<Price> {
+    let reference = instrument.last_price;
+    if reference == Price(0) {
+        return Err(RejectReason::NoReferencePrice);
+    }
+    trailing_trigger(order.side, reference, order.trail_ticks, order.trail_bps)
+        .filter(|trigger| *trigger <= instrument.spec.max_price)
+        .ok_or(RejectReason::TriggerOutOfRange)
+}
+
+/// Reasons 28 and 29 of an order without a price: its budget, or its quantity at `price`.
+fn check_notional_or_budget(
     order: &NewOrder,
     instrument: &Instrument,
-    opposite: Option<&PriceLevel>,
-) -> Checked<Price> {
-    let spec = &instrument.spec;
-    let band = spec.band(instrument.band_reference());
-    if order.order_type == OrderType::Limit {
-        check_notional(spec.checked_quote_value(order.price, order.quantity), instrument)?;
-        check_band(order.price, instrument)?;
-        return Ok(order.price);
+    price: Price,
+) -> Checked<()> {
+    if order.is_by_budget() {
+        return instrument.check_notional(order.quote_budget);
     }
-    let best = opposite.ok_or(RejectReason::NoLiquidity)?.price;
-    let notional = if order.is_by_budget() {
-        Some(order.quote_budget)
-    } else {
-        spec.checked_quote_value(best, order.quantity)
-    };
-    check_notional(notional, instrument)?;
-    let collar = spec.collar(order.side, best);
-    match (order.side, band) {
+    instrument.check_notional_at(price, order.quantity)
+}
+
+/// Reason 30 of a MARKET order, and the collar that it trades within, which ends at the band.
+fn collar_within(
+    instrument: &Instrument,
+    side: Side,
+    best: Price,
+    band: Option<(Price, Price)>,
+) -> Checked<Price> {
+    let collar = instrument.spec.collar(side, best);
+    match (side, band) {
         (Side::Buy, Some((_, high))) if best > high => Err(RejectReason::PriceBand),
         (Side::Sell, Some((low, _))) if best < low => Err(RejectReason::PriceBand),
         (Side::Buy, Some((_, high))) => Ok(collar.min(high)),
@@ -387,26 +367,23 @@ fn check_value(
     }
 }
 
-/// Reasons 28 and 29. A valid spec keeps its own orders below the absolute bound, but a resting
-/// order may have entered under an older spec, so its price times a new quantity may pass it.
-pub(crate) fn check_notional(notional: Option<Amount>, instrument: &Instrument) -> Checked<()> {
-    let spec = &instrument.spec;
-    let notional = notional.ok_or(RejectReason::NotionalAboveMax)?;
-    if notional < spec.min_notional {
-        return Err(RejectReason::NotionalBelowMin);
-    }
-    let above_limit = spec.max_notional > 0 && notional > spec.max_notional;
-    if above_limit || notional > ORDER_VALUE_MAX {
-        return Err(RejectReason::NotionalAboveMax);
-    }
-    Ok(())
-}
-
 /// Reason 30 for a limit price.
-pub(crate) fn check_band(price: Price, instrument: &Instrument) -> Checked<()> {
-    match instrument.spec.band(instrument.band_reference()) {
+pub(crate) fn check_band(price: Price, band: Option<(Price, Price)>) -> Checked<()> {
+    match band {
         Some((low, high)) if price < low || price > high => Err(RejectReason::PriceBand),
         _ => Ok(()),
+    }
+}
+
+/// Lots that an order counts for in a day's volume: its quantity, or what its budget is worth at
+/// `price`.
+fn order_lots(order: &NewOrder, instrument: &Instrument, price: Option<Price>) -> u64 {
+    match price {
+        Some(price) if order.is_by_budget() => {
+            let lots = order.quote_budget / instrument.spec.quote_value(price, Quantity(1));
+            u64::try_from(lots).unwrap_or(u64::MAX)
+        }
+        _ => order.quantity.0,
     }
 }
 

@@ -5,14 +5,15 @@
 use crate::engine::{Engine, Events};
 use crate::event::{CloseReason, Event};
 use crate::matching::{Taker, required_hold};
-use crate::order::{Order, OrderHandle, OrderMoney};
+use crate::order::{Order, OrderHandle};
 use crate::types::{AccountId, Amount, Price, Quantity, SelfTradePolicy};
 
 impl Engine {
     /// Whether this order may not trade with a maker of that account.
     #[inline]
-    pub(crate) fn must_prevent(&self, taker: &Order, maker: AccountId) -> bool {
-        taker.self_trade_policy != SelfTradePolicy::None && self.same_owner(taker.account, maker)
+    pub(crate) fn must_prevent(&self, taker: &Taker, maker: AccountId) -> bool {
+        taker.order.self_trade_policy != SelfTradePolicy::None
+            && self.same_owner(taker.account, maker)
     }
 
     /// One account, or two of one group.
@@ -28,11 +29,12 @@ impl Engine {
         &mut self,
         taker: &mut Taker,
         maker: OrderHandle,
+        price: Price,
         quantity: Quantity,
         events: &mut Events,
     ) -> Option<CloseReason> {
         let mode = taker.order.self_trade_policy;
-        let (maker_open, taker_open) = (self.orders.get(maker).open, taker.order.open);
+        let (maker_open, taker_open) = (self.orders.open(maker), taker.open);
         let (maker_quantity, taker_quantity) = match mode {
             SelfTradePolicy::None => unreachable!("asked before"),
             SelfTradePolicy::CancelTaker => (Quantity(0), taker_open),
@@ -42,18 +44,17 @@ impl Engine {
         };
         let decrements = mode == SelfTradePolicy::Decrement;
         let (maker_released, taker_released) =
-            if decrements { self.decrement(taker, maker, quantity) } else { (0, 0) };
-        let order = self.orders.get(maker);
+            if decrements { self.decrement(taker, maker, price, quantity) } else { (0, 0) };
         let maker_ends = match mode {
             SelfTradePolicy::CancelTaker => false,
-            SelfTradePolicy::Decrement => order.open == Quantity(0),
+            SelfTradePolicy::Decrement => self.orders.open(maker) == Quantity(0),
             _ => true,
         };
         events.push(Event::SelfTradePrevented {
-            instrument: self.instruments[taker.order.instrument_slot as usize].spec.instrument,
-            price: order.price,
-            maker_order_id: order.id,
-            taker_order_id: taker.order.id,
+            instrument: self.instruments[usize::from(taker.order.instrument_slot)].spec.instrument,
+            price,
+            maker_order_id: self.orders.queued(maker).id,
+            taker_order_id: taker.id,
             mode,
             maker_quantity,
             taker_quantity,
@@ -62,10 +63,12 @@ impl Engine {
         });
         if maker_ends {
             self.close(maker, CloseReason::SelfTrade, events);
+        } else if self.orders.queued(maker).visible == Quantity(0) {
+            self.refresh(maker, events);
         }
         let taker_ends = match mode {
             SelfTradePolicy::CancelMaker => false,
-            SelfTradePolicy::Decrement => taker.order.open == Quantity(0),
+            SelfTradePolicy::Decrement => taker.open == Quantity(0),
             _ => true,
         };
         taker_ends.then_some(CloseReason::SelfTrade)
@@ -76,38 +79,33 @@ impl Engine {
         &mut self,
         taker: &mut Taker,
         maker: OrderHandle,
+        price: Price,
         quantity: Quantity,
     ) -> (Amount, Amount) {
-        let instrument = &mut self.instruments[taker.order.instrument_slot as usize];
+        let instrument = &mut self.instruments[usize::from(taker.order.instrument_slot)];
         instrument.book.reduce(&mut self.orders, maker, quantity);
-        taker.order.open.0 -= quantity.0;
-        let spec = &instrument.spec;
-        let lower = |order: &Order, money: &mut OrderMoney, limit: Price| {
+        taker.open.0 -= quantity.0;
+        let (spec, maker_open) = (&instrument.spec, self.orders.open(maker));
+        let lower = |order: &mut Order, open: Quantity, limit: Price| {
             // A funded order keeps what its funds have left until its end.
             if order.funded {
                 return 0;
             }
-            let needed = required_hold(spec, order, money, limit);
-            std::mem::replace(&mut money.hold, needed) - needed
+            let (held, needed) = (order.hold(), required_hold(spec, order, open, limit));
+            order.set_hold(needed);
+            held - needed
         };
-        let taker_released = lower(&taker.order, &mut taker.money, taker.limit);
-        let (order, money) = self.orders.both_mut(maker);
-        let maker_released = lower(order, money, order.price);
+        let taker_released = lower(&mut taker.order, taker.open, taker.limit);
+        let account = self.orders.queued(maker).account;
+        let order = self.orders.get_mut(maker);
+        let maker_released = lower(order, maker_open, price);
         for (side, account, released) in [
-            (taker.order.side, taker.order.account, taker_released),
-            (order.side, order.account, maker_released),
+            (taker.order.side, taker.account, taker_released),
+            (order.side, account, maker_released),
         ] {
             let slot = instrument.hold_slot(side);
             self.assets.at_mut(slot).balance_mut(account).release(released);
         }
         (maker_released, taker_released)
-    }
-}
-
-impl OrderMoney {
-    /// Lots that self-trade prevention took from an order that has `open` left; 0 for one by
-    /// budget.
-    pub(crate) fn prevented(&self, open: Quantity) -> Quantity {
-        Quantity(self.quantity.0.saturating_sub(self.filled.0 + open.0))
     }
 }

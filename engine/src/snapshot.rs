@@ -8,13 +8,12 @@ use crate::codec::append as put;
 use crate::dedup::{ClientKey, ClientOrderKey, DedupEntry};
 use crate::engine::{Engine, Instrument};
 use crate::intents::Intent;
-use crate::order::{Order, OrderMoney};
-use crate::types::{AccountId, OrderId, Price, Quantity, Side};
+use crate::order::OrderHandle;
+use crate::order_details::OrderState;
+use crate::types::{AccountId, InstrumentId, OrderId, Price, Side};
 
 /// Version of this encoding.
 const FORMAT: u16 = 1;
-/// State code of a resting order.
-const RESTING: u8 = 2;
 
 pub(crate) fn append(engine: &Engine, out: &mut Vec<u8>) {
     put(&(FORMAT, engine.last_sequence, engine.now_ns, engine.next_trade_id), out);
@@ -41,8 +40,7 @@ fn append_accounts(engine: &Engine, out: &mut Vec<u8>) {
 }
 
 fn append_account(engine: &Engine, id: AccountId, account: &Account, out: &mut Vec<u8>) {
-    let killed = false;
-    put(&(id, account.uuid, account.stp_group, account.status, killed), out);
+    put(&(id, account.uuid, account.stp_group, account.status, account.killed), out);
     let balances = || {
         let balance = |asset: &crate::balances::Asset| (asset.id, asset.balance(id));
         engine.assets.by_id().map(balance).filter(|(_, b)| *b != Balance::default())
@@ -51,54 +49,76 @@ fn append_account(engine: &Engine, id: AccountId, account: &Account, out: &mut V
     for (asset, balance) in balances() {
         put(&(asset, balance.available, balance.held), out);
     }
-    let days_traded = 0u64;
-    put(&days_traded, out);
+    append_traded(engine, account, out);
+}
+
+/// Lots by instrument, ascending, of the account's latest trading day.
+fn append_traded(engine: &Engine, account: &Account, out: &mut Vec<u8>) {
+    let (day, traded) = account.traded_lately();
+    let instrument = |slot: u16| engine.instruments[usize::from(slot)].spec.instrument;
+    let mut traded: Vec<_> = traded.map(|(slot, lots)| (instrument(slot), lots)).collect();
+    traded.sort_unstable_by_key(|(instrument, _)| *instrument);
+    put(&(traded.len() as u64), out);
+    for (instrument, lots) in traded {
+        put(&(instrument, day, lots), out);
+    }
 }
 
 fn append_instruments(engine: &Engine, out: &mut Vec<u8>) {
     let in_order = || {
-        let slots = engine.instrument_slots.iter().filter_map(|s| (*s as usize).checked_sub(1));
-        slots.map(|slot| &engine.instruments[slot])
+        let slots = engine.instrument_slots.iter().filter_map(|s| s.checked_sub(1));
+        slots.map(|slot| &engine.instruments[usize::from(slot)])
     };
-    let killed = false;
     put(&(engine.instruments.len() as u64), out);
-    for Instrument { spec, status, last_price, .. } in in_order() {
-        put(&(*spec, *status, killed, *last_price), out);
+    for Instrument { spec, status, killed, last_price, .. } in in_order() {
+        put(&(*spec, *status, *killed, *last_price), out);
     }
-    put(&killed, out);
+    put(&engine.killed, out);
     for instrument in in_order() {
         for side in Side::ALL {
             append_side(engine, instrument, *side, out);
         }
-        let (dormant, triggered) = (0u64, 0u64);
-        put(&(dormant, triggered), out);
+        append_waiting(engine, instrument.spec.instrument, instrument, out);
     }
 }
 
 fn append_side(engine: &Engine, instrument: &Instrument, side: Side, out: &mut Vec<u8>) {
-    let levels = || instrument.book.side(side).levels();
-    put(&levels().map(|level| u64::from(level.orders)).sum::<u64>(), out);
-    for level in levels() {
-        for (handle, order) in instrument.book.queue(&engine.orders, level) {
-            append_order(order, engine.orders.money(handle), out);
-        }
+    let levels = instrument.book.side(side).levels();
+    put(&levels.map(|level| u64::from(level.queue.len)).sum::<u64>(), out);
+    for handle in instrument.book.resting(&engine.orders, side) {
+        append_order(engine, handle, out);
     }
 }
 
-fn append_order(order: &Order, money: &OrderMoney, out: &mut Vec<u8>) {
-    let no_price = Price(0);
-    let none = Quantity(0);
-    put(&(order.id, order.account, order.side, order.order_type, order.time_in_force), out);
-    put(&(order.self_trade_policy, order.post_only, RESTING), out);
-    let (trigger, trail_ticks, trail_bps, trail_reference) = (no_price, 0i64, 0u32, no_price);
-    put(&(order.price, trigger, order.price, trail_ticks, trail_bps, trail_reference), out);
-    let (visible, display, prevented) = (order.open, none, money.prevented(order.open));
-    put(&(money.quantity, order.open, visible, display, money.filled, prevented), out);
-    let (quote_budget, budget_left) = (0u128, 0u128);
-    put(&(quote_budget, budget_left, money.fee_basis), out);
-    let (expire_at_ns, entry_sequence) = (0u64, 0u64);
-    let (maker_rate, taker_rate) = (order.maker_fee_ppm, order.taker_fee_ppm);
-    put(&(maker_rate, taker_rate, expire_at_ns, entry_sequence, money.hold), out);
+/// Dormant orders by ascending id, then elected ones in the order in which they start.
+fn append_waiting(engine: &Engine, id: InstrumentId, instrument: &Instrument, out: &mut Vec<u8>) {
+    let dormant = engine.dormant_handles(id);
+    put(&(dormant.len() as u64), out);
+    dormant.into_iter().for_each(|handle| append_order(engine, handle, out));
+    let triggered = || instrument.stops.triggered(&engine.orders);
+    put(&(triggered().count() as u64), out);
+    triggered().for_each(|handle| append_order(engine, handle, out));
+}
+
+fn append_order(engine: &Engine, handle: OrderHandle, out: &mut Vec<u8>) {
+    let (queued, order) = (engine.orders.queued(handle), engine.orders.get(handle));
+    let details = engine.orders.details(handle).copied().unwrap_or_default();
+    let open = engine.orders.open(handle);
+    put(&(queued.id, queued.account, order.side, order.order_type, order.time_in_force), out);
+    put(&(order.self_trade_policy, order.post_only, details.state as u8), out);
+    let rests = details.state == OrderState::Resting;
+    let (trigger, limit) =
+        if rests { (Price(0), order.price) } else { (details.trigger, details.limit) };
+    let trail = (details.trail_ticks, details.trail_bps, details.trail_reference);
+    put(&(order.price, trigger, limit, trail.0, trail.1, trail.2), out);
+    let (filled, prevented) = (order.filled, order.prevented(open));
+    put(&(order.quantity, open, queued.visible, details.display, filled, prevented), out);
+    // A dormant order has spent nothing, and one that trades by budget never rests.
+    let (quote_budget, budget_left) = (details.quote_budget, details.quote_budget);
+    put(&(quote_budget, budget_left, order.fee_basis()), out);
+    let entry_sequence = if rests { 0 } else { details.entry_sequence };
+    let rates = (order.maker_fee_ppm, order.taker_fee_ppm);
+    put(&(rates.0, rates.1, details.expire_at_ns, entry_sequence, order.hold()), out);
 }
 
 fn append_keys(engine: &Engine, out: &mut Vec<u8>) {
@@ -106,7 +126,7 @@ fn append_keys(engine: &Engine, out: &mut Vec<u8>) {
     let placed = engine
         .orders
         .handles()
-        .map(|handle| (engine.orders.get(handle).id, engine.orders.money(handle).client_key));
+        .map(|handle| (engine.orders.queued(handle).id, engine.orders.get(handle).client_key));
     let announced = engine.intents().map(|intent| (intent.id, intent.client_key));
     let mut live: Vec<(OrderId, ClientKey)> = placed.chain(announced).filter(keyed).collect();
     live.sort_unstable_by_key(|(id, _)| *id);

@@ -109,7 +109,8 @@ impl Exchange for FastExchange {
         instrument: InstrumentId,
         side: Side,
     ) -> Vec<(OrderId, Price, Quantity)> {
-        self.engine.resting_orders(instrument, side).collect()
+        let resting = self.engine.resting_orders(instrument, side);
+        resting.map(|order| (order.order_id, order.price, order.open)).collect()
     }
 
     fn intents(&self) -> Vec<OrderId> {

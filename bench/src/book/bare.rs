@@ -2,7 +2,7 @@
 //! Knows nothing of accounts or money. Invariant: price-time priority, trades at the maker's price.
 
 use engine::book_side::is_within;
-use engine::order::{Order, OrderHandle, OrderSlab};
+use engine::order::{OrderHandle, OrderSlab, QueuedOrder};
 use engine::order_book::OrderBook;
 use engine::order_index::OrderIndex;
 use engine::{OrderId, Price, Quantity, Side};
@@ -17,6 +17,15 @@ struct Execution {
     taker: u64,
     price: i64,
     quantity: u64,
+}
+
+/// An order on its way in.
+#[derive(Clone, Copy)]
+struct Incoming {
+    id: OrderId,
+    side: Side,
+    price: Price,
+    open: Quantity,
 }
 
 /// The book's structures with the thinnest policy around them: price-time, maker's price.
@@ -55,12 +64,12 @@ impl BareBook {
         match record.kind {
             Kind::NewGtc => {
                 let order = incoming(record);
-                let left = self.take(&order);
-                if left > Quantity(0) {
-                    let order = Order { open: left, ..order };
-                    let handle = self.orders.insert(order);
+                let visible = self.take(&order);
+                if visible > Quantity(0) {
+                    let queued = QueuedOrder { id: order.id, visible, ..QueuedOrder::default() };
+                    let handle = self.orders.insert(queued);
                     self.index.insert(&self.orders, handle);
-                    self.book.add(&mut self.orders, handle);
+                    self.book.add(&mut self.orders, handle, order.side, order.price);
                 }
             }
             Kind::NewIoc => {
@@ -73,15 +82,16 @@ impl BareBook {
             }
             Kind::Move => {
                 let handle = self.find(record.id);
+                let QueuedOrder { id, visible, level, .. } = *self.orders.queued(handle);
                 self.book.remove(&mut self.orders, handle);
-                let moved =
-                    Order { price: Price(i64::from(record.price)), ..*self.orders.get(handle) };
+                let price = Price(i64::from(record.price));
+                let moved = Incoming { id, side: level.side(), price, open: visible };
                 let left = self.take(&moved);
                 if left == Quantity(0) {
                     self.forget(handle);
                 } else {
-                    *self.orders.get_mut(handle) = Order { open: left, ..moved };
-                    self.book.add(&mut self.orders, handle);
+                    self.orders.queued_mut(handle).visible = left;
+                    self.book.add(&mut self.orders, handle, moved.side, price);
                 }
             }
             Kind::Reduce => {
@@ -103,17 +113,17 @@ impl BareBook {
 
     /// Matches an order that is in no level; gives what is left of it.
     #[inline]
-    fn take(&mut self, taker: &Order) -> Quantity {
+    fn take(&mut self, taker: &Incoming) -> Quantity {
         let mut left = taker.open;
         while left > Quantity(0) {
             let Some(level) = self.book.best(taker.side.opposite()) else { break };
-            let (price, maker) = (level.price, level.first);
+            let (price, maker) = (level.price, level.queue.first);
             if !is_within(taker.side, taker.price, price) {
                 break;
             }
-            let made = self.orders.get(maker);
-            let quantity = left.min(made.open);
-            let filled = quantity == made.open;
+            let made = self.orders.queued(maker);
+            let quantity = left.min(made.visible);
+            let filled = quantity == made.visible;
             self.executions.push(Execution {
                 maker: made.id.0,
                 taker: taker.id.0,
@@ -135,9 +145,9 @@ impl BareBook {
         let mut summary = self.totals.clone();
         for (side, tape_side) in [(Side::Buy, TapeSide::Bid), (Side::Sell, TapeSide::Ask)] {
             for level in self.book.side(side).levels() {
-                for (_, order) in self.book.queue(&self.orders, level) {
-                    let price = order.price.0.unsigned_abs();
-                    summary.rests(tape_side, price, order.id.0, order.open.0);
+                let price = level.price.0.unsigned_abs();
+                for (_, order) in self.orders.queue_from(level.queue.first) {
+                    summary.rests(tape_side, price, order.id.0, order.visible.0);
                 }
             }
         }
@@ -146,8 +156,8 @@ impl BareBook {
 }
 
 #[inline]
-fn incoming(record: &Record) -> Order {
-    Order {
+fn incoming(record: &Record) -> Incoming {
+    Incoming {
         id: OrderId(record.id),
         price: Price(i64::from(record.price)),
         open: Quantity(u64::from(record.quantity)),
@@ -155,6 +165,5 @@ fn incoming(record: &Record) -> Order {
             TapeSide::Bid => Side::Buy,
             TapeSide::Ask => Side::Sell,
         },
-        ..Order::default()
     }
 }

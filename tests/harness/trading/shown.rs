@@ -117,7 +117,7 @@ impl Shown {
             MARKETS.iter().flat_map(|market| Side::ALL.iter().map(|side| (market.id, *side)));
         let resting = sides.flat_map(|(market, side)| engine.resting_orders(market, side));
         let resting: BTreeSet<_> =
-            resting.map(|(id, price, left)| (id.0, price.0.into(), left.0.into())).collect();
+            resting.map(|o| (o.order_id.0, o.price.0.into(), o.open.0.into())).collect();
         assert_eq!(shown_once, resting, "open orders");
     }
 }
