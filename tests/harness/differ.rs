@@ -5,7 +5,9 @@
 use std::fmt::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use engine::{AccountId, AssetId, Codec, Command, Event, Frame, InstrumentId, Side};
+use engine::{
+    AccountId, AssetId, Codec, Command, Event, Frame, InstrumentId, KillSwitchScope, Side,
+};
 
 use crate::exchange::Exchange;
 use crate::projection::Books;
@@ -82,7 +84,44 @@ fn state_difference(left: &impl Exchange, right: &impl Exchange, books: &Books) 
             }
         }
     }
+    switches_difference(left, right).or_else(|| books_difference(left, right, books))
+}
+
+/// Kill switches and traded volumes.
+fn switches_difference(left: &impl Exchange, right: &impl Exchange) -> Option<String> {
+    for id in 0..=IDS_COMPARED {
+        for scope in KillSwitchScope::ALL {
+            let on = (left.is_killed(*scope, id), right.is_killed(*scope, id));
+            if on.0 != on.1 {
+                return Some(format!("kill switch {scope:?} {id}: {on:?}"));
+            }
+        }
+        for account in (1..=IDS_COMPARED).map(AccountId) {
+            let volume = |exchange: &dyn Exchange| exchange.daily_volume(account, InstrumentId(id));
+            let lots = (volume(left), volume(right));
+            if lots.0 != lots.1 {
+                return Some(format!("lots of account {account} in {id}: {lots:?}"));
+            }
+        }
+    }
+    None
+}
+
+fn books_difference(left: &impl Exchange, right: &impl Exchange, books: &Books) -> Option<String> {
     for instrument in (1..=IDS_COMPARED).map(InstrumentId) {
+        let dormant = (left.dormant_orders(instrument), right.dormant_orders(instrument));
+        if dormant.0 != dormant.1 {
+            return Some(format!("stops of {instrument}: {dormant:?}"));
+        }
+        let queues = (left.triggered_orders(instrument), right.triggered_orders(instrument));
+        if queues.0 != queues.1 {
+            return Some(format!("stops that were met in {instrument}: {queues:?}"));
+        }
+        let seen = books.last_price(instrument);
+        let last = (left.last_price(instrument), right.last_price(instrument));
+        if last.0 != last.1 || last.0 != seen {
+            return Some(format!("last price of {instrument}: {last:?}, by events {seen}"));
+        }
         for side in [Side::Buy, Side::Sell] {
             let seen = books.resting_orders(instrument, side);
             let queues =

@@ -12,7 +12,12 @@ mod matching;
 mod order;
 mod reference;
 mod self_trade;
+mod session;
+mod shape;
+mod stops;
 mod views;
+
+use std::collections::BTreeSet;
 
 use engine::command::EngineConfig;
 use engine::{
@@ -23,6 +28,7 @@ use engine::{
 use funding::Intent;
 use idempotency::{ClientIdEntry, TransferEntry};
 use order::Order;
+use stops::Drained;
 
 type Verdict = Result<(), RejectReason>;
 
@@ -41,6 +47,30 @@ pub enum Defect {
     GroupsIgnored,
     /// An amended order gets back what it was kept from trading with its owner.
     PreventedComesBack,
+    /// Stops that are met together fire oldest first, whatever their triggers.
+    StopsFireByAge,
+    /// Stops that waited for a fall fire before those that waited for a rise.
+    FallsFireFirst,
+    /// One command may start one stop more than it may.
+    OneStopTooMany,
+    /// A stop whose trigger is moved to where it is met waits for the next trade.
+    AmendedStopWaits,
+    /// A stop that is met keeps the cap that it came with.
+    CapStays,
+    /// A trailing stop follows the price both ways.
+    TrailGoesBack,
+    /// An order still trades at the instant of its expiry.
+    ExpiryAfterInstant,
+    /// The next part of an order comes up where the last one was.
+    RefreshKeepsPlace,
+    /// All-or-nothing orders count what is shown only.
+    ReserveForgotten,
+    /// An account that trades with itself has traded once.
+    OwnVolumeCountsOnce,
+    /// A kill switch leaves stops that lie dormant.
+    KillSparesDormant,
+    /// The band moves with the trades that stops make before the order is looked at.
+    BandNotFrozen,
 }
 
 /// The slow exchange: same commands in, same events out.
@@ -62,6 +92,10 @@ pub struct Model {
     transfers: Vec<TransferEntry>,
     /// Orders that wait for their funds, in ascending id.
     intents: Vec<Intent>,
+    /// Whether everything is stopped.
+    killed: bool,
+    /// Every order that ever was in and is not any more.
+    closed: BTreeSet<OrderId>,
     events: Vec<Event>,
     defect: Option<Defect>,
 }
@@ -80,16 +114,24 @@ struct Account {
     /// Accounts of one group do not trade with each other; 0 is no group.
     stp_group: u32,
     status: AccountStatus,
+    killed: bool,
     /// Only assets that were ever touched.
     available: Vec<(AssetId, Amount)>,
+    /// UTC day of its latest trade.
+    volume_day: u64,
+    /// Lots that it traded on that day.
+    volumes: Vec<(InstrumentId, u64)>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Instrument {
     spec: InstrumentSpec,
     status: TradingStatus,
+    killed: bool,
     /// 0 before the first trade.
     last_price: i64,
+    /// What the band lies around during this command, 0 for none.
+    band_reference: i64,
 }
 
 impl Default for Model {
@@ -115,6 +157,8 @@ impl Model {
             client_ids: Vec::new(),
             transfers: Vec::new(),
             intents: Vec::new(),
+            killed: false,
+            closed: BTreeSet::new(),
             events: Vec::new(),
             defect,
         }
@@ -128,11 +172,36 @@ impl Model {
         assert_eq!(frame.sequence, self.last_sequence + 1, "gap in the sequence");
         self.last_sequence = frame.sequence;
         self.now_ns = self.now_ns.max(frame.timestamp_ns);
+        self.freeze_bands();
+        self.expire();
+        let mut drained = Drained::default();
+        self.drain(&mut drained);
+        if self.has(Defect::BandNotFrozen) {
+            self.freeze_bands();
+        }
         if let Err(reason) = self.decide(&frame.command) {
             let (account, instrument, target) = subject(&frame.command);
             self.emit(Event::CommandRejected { reason, account, instrument, target });
         }
+        self.drain(&mut drained);
         std::mem::take(&mut self.events)
+    }
+
+    fn freeze_bands(&mut self) {
+        for Instrument { spec, last_price, band_reference, .. } in &mut self.instruments {
+            let before_any_trade = *last_price == 0;
+            *band_reference = if before_any_trade { spec.reference_price.0 } else { *last_price };
+        }
+    }
+
+    fn has(&self, defect: Defect) -> bool {
+        self.defect == Some(defect)
+    }
+
+    /// The UTC day of engine time.
+    fn today(&self) -> u64 {
+        const DAY_NS: u64 = 86_400_000_000_000;
+        self.now_ns / DAY_NS
     }
 
     fn decide(&mut self, command: &Command) -> Verdict {
@@ -167,8 +236,9 @@ impl Model {
             Command::SetAccountStatus { account, status } => {
                 self.set_account_status(account, status)
             }
-            Command::SetKillSwitch { scope, id, .. } => self.kill_switch(scope, id),
-            Command::EndSession { instrument } | Command::Uncross { instrument } => {
+            Command::SetKillSwitch { scope, id, on } => self.set_kill_switch(scope, id, on),
+            Command::EndSession { instrument } => self.end_session(instrument),
+            Command::Uncross { instrument } => {
                 self.instrument(instrument)?;
                 Err(RejectReason::Unsupported)
             }
@@ -263,6 +333,10 @@ fn hold_asset(spec: &InstrumentSpec, side: Side) -> AssetId {
         Side::Buy => spec.quote_asset,
         Side::Sell => spec.base_asset,
     }
+}
+
+fn refuse_if(broken: bool, reason: RejectReason) -> Verdict {
+    if broken { Err(reason) } else { Ok(()) }
 }
 
 /// A transfer id of 0 is no key.

@@ -3,23 +3,23 @@
 
 use engine::{Event, InstrumentId, OrderId, Price, Quantity, SelfTradePolicy, Side};
 
+use crate::exchange::Resting;
+
 /// All books, rebuilt from events.
 #[derive(Clone, Debug, Default)]
 pub struct Books {
     /// In the order in which they came to rest.
-    resting: Vec<Resting>,
+    resting: Vec<Placed>,
     last_prices: Vec<(InstrumentId, Price)>,
     /// Lots that live orders lost instead of trading with their owner.
     prevented: Vec<(OrderId, Quantity)>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Resting {
-    id: OrderId,
+struct Placed {
     instrument: InstrumentId,
     side: Side,
-    price: Price,
-    open: Quantity,
+    order: Resting,
 }
 
 impl Books {
@@ -29,11 +29,20 @@ impl Books {
     /// If the event contradicts the ones before.
     pub fn apply(&mut self, event: &Event) {
         match *event {
-            Event::OrderRested { order_id: id, instrument, side, price, open, .. } => {
-                self.resting.push(Resting { id, instrument, side, price, open });
+            Event::OrderRested { order_id: id, instrument, side, price, open, visible } => {
+                let order = Resting { id, price, open, visible };
+                self.resting.push(Placed { instrument, side, order });
+            }
+            Event::IcebergRefreshed { order_id, visible } => {
+                let index = self.resting.iter().position(|o| o.order.id == order_id);
+                let mut placed = self.resting.remove(index.expect("what comes up rests"));
+                assert_eq!(placed.order.visible.0, 0, "order {order_id} shows something already");
+                placed.order.visible = visible;
+                self.resting.push(placed);
             }
             Event::Trade(trade) => {
-                self.set_open(trade.maker_order_id, trade.maker_open);
+                let maker = self.take_off(trade.maker_order_id, trade.quantity);
+                assert_eq!(maker.open, trade.maker_open, "order {}", maker.id);
                 self.last_prices.retain(|(id, _)| *id != trade.instrument);
                 self.last_prices.push((trade.instrument, trade.price));
             }
@@ -45,20 +54,20 @@ impl Books {
                 taker_quantity,
                 ..
             } => {
-                let maker = self.resting.iter().find(|o| o.id == maker_order_id);
-                let open = maker.expect("makers rest").open.0 - maker_quantity.0;
-                self.set_open(maker_order_id, Quantity(open));
+                self.take_off(maker_order_id, maker_quantity);
                 self.add_prevented(maker_order_id, maker_quantity);
                 self.add_prevented(taker_order_id, taker_quantity);
             }
-            Event::OrderAmended { order_id, open, kept: true, .. } => {
-                self.set_open(order_id, open);
+            // A stop that lies dormant is in no level and shows nothing.
+            Event::OrderAmended { order_id, open, visible, kept: true, .. } if visible.0 != 0 => {
+                let order = self.order_mut(order_id);
+                (order.open, order.visible) = (open, visible);
             }
             Event::OrderAmended { order_id, kept: false, .. } => {
-                self.resting.retain(|o| o.id != order_id);
+                self.resting.retain(|o| o.order.id != order_id);
             }
             Event::OrderClosed { order_id, prevented, .. } => {
-                self.resting.retain(|o| o.id != order_id);
+                self.resting.retain(|o| o.order.id != order_id);
                 assert_eq!(self.prevented(order_id), prevented, "order {order_id} lost");
                 self.prevented.retain(|(id, _)| *id != order_id);
             }
@@ -66,9 +75,17 @@ impl Books {
         }
     }
 
-    fn set_open(&mut self, id: OrderId, open: Quantity) {
-        let order = self.resting.iter_mut().find(|o| o.id == id);
-        order.expect("trades and amends in place name resting orders").open = open;
+    fn order_mut(&mut self, id: OrderId) -> &mut Resting {
+        let placed = self.resting.iter_mut().find(|o| o.order.id == id);
+        &mut placed.expect("makers and what is amended in place rest").order
+    }
+
+    /// Takes lots off what a maker shows and has.
+    fn take_off(&mut self, id: OrderId, lots: Quantity) -> Resting {
+        let order = self.order_mut(id);
+        order.open.0 -= lots.0;
+        order.visible.0 -= lots.0;
+        *order
     }
 
     fn prevented(&self, id: OrderId) -> Quantity {
@@ -82,17 +99,13 @@ impl Books {
         self.prevented.push((id, sum));
     }
 
-    /// Id, price and open quantity of the resting orders of one side, first to trade first.
+    /// The resting orders of one side, first to trade first.
     #[must_use]
-    pub fn resting_orders(
-        &self,
-        instrument: InstrumentId,
-        side: Side,
-    ) -> Vec<(OrderId, Price, Quantity)> {
+    pub fn resting_orders(&self, instrument: InstrumentId, side: Side) -> Vec<Resting> {
         let here = self.resting.iter().filter(|o| o.instrument == instrument && o.side == side);
-        let mut queue: Vec<_> = here.map(|o| (o.id, o.price, o.open)).collect();
+        let mut queue: Vec<Resting> = here.map(|o| o.order).collect();
         // The sort is stable: within a price the order of arrival stays.
-        queue.sort_by_key(|(_, price, _)| if side == Side::Buy { -price.0 } else { price.0 });
+        queue.sort_by_key(|o| if side == Side::Buy { -o.price.0 } else { o.price.0 });
         queue
     }
 

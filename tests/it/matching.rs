@@ -21,7 +21,7 @@ fn check_file(text: &str) -> usize {
 
 #[test]
 fn scenarios_shared_with_other_exchanges_hold() {
-    assert_eq!(check_file(include_str!("vectors/shared.txt")), 69);
+    assert_eq!(check_file(include_str!("vectors/shared.txt")), 99);
 }
 
 #[test]

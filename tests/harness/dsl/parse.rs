@@ -8,7 +8,7 @@ use engine::{
     TransferId,
 };
 
-use super::{BASE, INSTRUMENT, QUOTE, Scenario, orders};
+use super::{BASE, INSTRUMENT, QUOTE, SECOND, Scenario, orders};
 
 /// What each account owns unless the settings say otherwise.
 const DEFAULT_FUNDS: Amount = 1_000_000_000_000_000;
@@ -22,6 +22,7 @@ struct Settings {
     spec: InstrumentSpec,
     config: EngineConfig,
     money: bool,
+    second_book: bool,
     /// Letter, quote units, base units.
     funds: Vec<(char, Amount, Amount)>,
     /// Letters of each group; the first is group 1.
@@ -58,10 +59,11 @@ pub(super) fn scenario(text: &str) -> Scenario {
     letters.sort_unstable();
     letters.dedup();
     let implied = implied_commands(&settings, &letters);
-    let money = settings.money;
-    let mut scenario = Scenario { implied, numbered: Vec::new(), hidden, letters, money };
+    let Settings { money, spec, config, .. } = settings;
+    let numbered = Vec::new();
+    let mut scenario = Scenario { implied, numbered, hidden, letters, money, spec, config };
     for text in &texts {
-        let numbered = timed_command(&scenario, text);
+        let numbered = timed_command(&mut scenario, text);
         scenario.numbered.push(numbered);
     }
     scenario
@@ -81,7 +83,7 @@ fn split_commands(half: &str) -> Vec<String> {
     texts
 }
 
-fn timed_command(scenario: &Scenario, text: &str) -> (u64, Command) {
+fn timed_command(scenario: &mut Scenario, text: &str) -> (u64, Command) {
     let timed = text.strip_prefix('t').and_then(|rest| rest.split_once(':'));
     match timed {
         Some((time, rest)) => (number(time), orders::command(scenario, rest.trim())),
@@ -97,6 +99,7 @@ fn read_settings(text: &str) -> Settings {
         spec: InstrumentSpec::open(INSTRUMENT, BASE, QUOTE),
         config: EngineConfig::default(),
         money: false,
+        second_book: false,
         funds: Vec::new(),
         groups: Vec::new(),
     };
@@ -104,11 +107,12 @@ fn read_settings(text: &str) -> Settings {
         let words: Vec<&str> = setting.split_whitespace().collect();
         match words[..] {
             ["money"] => settings.money = true,
+            ["books", "2"] => settings.second_book = true,
             ["grp", ref accounts @ ..] => {
                 settings.groups.push(accounts.iter().map(|account| letter(account)).collect());
             }
             [name, value] if value.starts_with(|c: char| c == '-' || c.is_ascii_digit()) => {
-                set_one(&mut settings, name, value);
+                set_one(&mut settings.spec, &mut settings.config, name, value);
             }
             [account, ref amounts @ ..] => {
                 let mut funds = (letter(account), 0, 0);
@@ -126,8 +130,12 @@ fn read_settings(text: &str) -> Settings {
     settings
 }
 
-fn set_one(settings: &mut Settings, name: &str, value: &str) {
-    let Settings { spec, config, .. } = settings;
+pub(super) fn set_one(
+    spec: &mut InstrumentSpec,
+    config: &mut EngineConfig,
+    name: &str,
+    value: &str,
+) {
     match name {
         "k" => spec.quote_per_tick_lot = number(value),
         "bpl" => spec.base_per_lot = number(value),
@@ -140,6 +148,10 @@ fn set_one(settings: &mut Settings, name: &str, value: &str) {
         "max_not" => spec.max_notional = number(value),
         "max_open" => spec.max_open_orders = number(value),
         "max_book" => spec.max_book_orders = number(value),
+        "max_vol" => spec.max_daily_volume = number(value),
+        "max_price" => spec.max_price.0 = number(value),
+        "parts" => spec.max_iceberg_parts = number(value),
+        "trig" => config.max_triggers_per_command = number(value),
         "steps" => config.max_steps_per_order = number(value),
         "keys" => config.client_id_capacity = number(value),
         "fee" => {
@@ -169,6 +181,13 @@ fn implied_commands(settings: &Settings, letters: &[char]) -> Vec<Command> {
         Command::AddInstrument(settings.spec),
         Command::SetTradingStatus { instrument: INSTRUMENT, status: TradingStatus::Trading },
     ];
+    if settings.second_book {
+        let status = TradingStatus::Trading;
+        commands.extend([
+            Command::AddInstrument(InstrumentSpec { instrument: SECOND, ..settings.spec }),
+            Command::SetTradingStatus { instrument: SECOND, status },
+        ]);
+    }
     for (letter, account) in letters.iter().zip(1..) {
         let grouped = settings.groups.iter().zip(1..).find(|(group, _)| group.contains(letter));
         let (uuid, stp_group) = (u128::from(account), grouped.map_or(0, |(_, number)| number));

@@ -3,10 +3,10 @@
 //! notation leaves out (acceptances, fills, status events) is compared elsewhere, event by event.
 
 use engine::event::TransferKind;
-use engine::{CloseReason, Event, RejectReason, Side};
+use engine::{CloseReason, Event, InstrumentId, RejectReason, Side};
 
-use super::{BASE, INSTRUMENT, QUOTE, Scenario};
-use crate::exchange::Exchange;
+use super::{BASE, INSTRUMENT, QUOTE, SECOND, Scenario};
+use crate::exchange::{Exchange, Resting};
 use crate::projection::Books;
 
 /// What one command of the scenario caused, one text per shown event.
@@ -49,27 +49,42 @@ fn render_event(scenario: &Scenario, sequence: u64, event: &Event) -> Option<Str
             let (taker, maker) = (number(*taker_order_id), number(*maker_order_id));
             format!("P{taker}/{maker} {maker_quantity}:{taker_quantity}")
         }
-        Event::OrderAmended { order_id, price, open, kept, .. } => {
+        Event::OrderAmended { order_id, price, trigger, open, kept, .. } => {
+            let price = if price.0 == 0 { String::new() } else { format!("@{price}") };
+            let trigger = if trigger.0 == 0 { String::new() } else { format!(" s{trigger}") };
             let place = if *kept { "kept" } else { "lost" };
-            format!("M{} {open}@{price} {place}", number(*order_id))
+            format!("M{} {open}{price}{trigger} {place}", number(*order_id))
+        }
+        Event::IcebergRefreshed { order_id, visible } => {
+            format!("I{} v{visible}", number(*order_id))
+        }
+        Event::OrderTriggered { order_id, trigger, released, .. } => {
+            let released = if *released == 0 { String::new() } else { format!(" r{released}") };
+            format!("G{}@{trigger}{}", number(*order_id), money(released))
+        }
+        Event::OrderReserving { order_id, amount, .. } => {
+            format!("W{}{}", number(*order_id), money(format!(" h{amount}")))
+        }
+        Event::OrderAbandoned { order_id, reason, .. } => {
+            format!("X{} {}", number(*order_id), reason.name())
+        }
+        Event::FundsReturned { order_id, reserved, captured, .. } => {
+            format!("F{} {captured}/{reserved}", number(*order_id))
         }
         Event::OrderClosed { reason: CloseReason::Filled, .. } => return None,
         Event::OrderClosed { order_id, reason, released, .. } => {
             let released = money(format!(" r{released}"));
             format!("C{} {}{released}", number(*order_id), close_word(*reason))
         }
-        Event::TransferApplied { kind: TransferKind::FundedOrder, transfer_id, amount, .. } => {
+        Event::TransferApplied { kind: TransferKind::FundedOrder, transfer_id, amount, .. }
+            if !scenario.announces(transfer_id.0) =>
+        {
             format!("K{transfer_id} {amount}")
         }
         Event::TransferDuplicate { transfer_id, .. } => format!("KD{transfer_id}"),
-        Event::IcebergRefreshed { .. }
-        | Event::OrderTriggered { .. }
-        | Event::KillSwitchChanged { .. }
-        | Event::OrderReserving { .. }
-        | Event::OrderAbandoned { .. }
-        | Event::FundsReturned { .. }
-        | Event::SessionEnded { .. } => panic!("the notation has no word for {event:?}"),
-        Event::OrderAccepted(_)
+        Event::KillSwitchChanged { .. }
+        | Event::SessionEnded { .. }
+        | Event::OrderAccepted(_)
         | Event::TransferApplied { .. }
         | Event::AccountRegistered { .. }
         | Event::AssetAdded { .. }
@@ -94,12 +109,12 @@ fn close_word(reason: CloseReason) -> &'static str {
         CloseReason::MassCancel => "mass",
         CloseReason::AmendedAway => "amend",
         CloseReason::MatchLimit => "limit",
-        CloseReason::Filled
-        | CloseReason::Expired
-        | CloseReason::SessionEnd
-        | CloseReason::KillSwitch
-        | CloseReason::PostOnlyWouldCross
-        | CloseReason::FokUnfillable => panic!("the notation has no word for {reason:?}"),
+        CloseReason::Expired => "exp",
+        CloseReason::SessionEnd => "eod",
+        CloseReason::KillSwitch => "kill",
+        CloseReason::PostOnlyWouldCross => "po",
+        CloseReason::FokUnfillable => "fok",
+        CloseReason::Filled => panic!("what was filled is not shown"),
     }
 }
 
@@ -112,10 +127,16 @@ pub fn render_end(
     expected: &str,
 ) -> String {
     let mut parts = Vec::new();
-    for (side, word) in [(Side::Buy, "bid"), (Side::Sell, "ask")] {
-        let text = render_side(scenario, books, side);
-        if !text.is_empty() {
-            parts.push(format!("{word} {text}"));
+    for (book, mark) in [(INSTRUMENT, ""), (SECOND, "#2")] {
+        for (side, word) in [(Side::Buy, "bid"), (Side::Sell, "ask")] {
+            let text = render_side(scenario, books, book, side);
+            if !text.is_empty() {
+                parts.push(format!("{word}{mark} {text}"));
+            }
+        }
+        let stops = render_stops(scenario, exchange, book);
+        if !stops.is_empty() {
+            parts.push(format!("stops{mark}{stops}"));
         }
     }
     if parts.is_empty() {
@@ -124,7 +145,7 @@ pub fn render_end(
     for part in expected.split(';').map(str::trim) {
         let words: Vec<&str> = part.split_whitespace().collect();
         match words[..] {
-            ["bid" | "ask", ..] | ["empty"] => {}
+            ["bid" | "ask" | "bid#2" | "ask#2" | "stops" | "stops#2", ..] | ["empty"] => {}
             ["last", _] => parts.push(format!("last {}", books.last_price(INSTRUMENT))),
             ["FEES", _] => parts.push(format!("FEES {}", exchange.fees_and_supply(QUOTE).0)),
             [account, amount] => parts.push(render_balance(scenario, exchange, account, amount)),
@@ -134,16 +155,23 @@ pub fn render_end(
     parts.join("; ")
 }
 
-fn render_side(scenario: &Scenario, books: &Books, side: Side) -> String {
+fn render_stops(scenario: &Scenario, exchange: &impl Exchange, book: InstrumentId) -> String {
+    let dormant = exchange.dormant_orders(book).into_iter().map(|order| order.id);
+    let ids = dormant.chain(exchange.triggered_orders(book));
+    ids.map(|id| format!(" {}", scenario.number(id.0))).collect()
+}
+
+fn render_side(scenario: &Scenario, books: &Books, book: InstrumentId, side: Side) -> String {
     let mut text = String::new();
     let mut level = None;
-    for (id, price, open) in books.resting_orders(INSTRUMENT, side) {
+    for Resting { id, price, open, visible } in books.resting_orders(book, side) {
         if level != Some(price) {
             let comma = if level.is_some() { ", " } else { "" };
             text += &format!("{comma}{price}");
             level = Some(price);
         }
-        text += &format!(" {}:{open}", scenario.number(id.0));
+        let all = if visible == open { String::new() } else { format!("/{open}") };
+        text += &format!(" {}:{visible}{all}", scenario.number(id.0));
     }
     text
 }
@@ -155,6 +183,9 @@ fn render_balance(
     amount: &str,
 ) -> String {
     let id = scenario.account(super::parse::letter(account));
+    if amount.starts_with('V') {
+        return format!("{account} V{}", exchange.daily_volume(id, INSTRUMENT));
+    }
     let (asset, word) = if amount.starts_with('Q') { (QUOTE, 'Q') } else { (BASE, 'B') };
     let (available, held) = exchange.balance(id, asset);
     let held = if held == 0 { String::new() } else { format!("+{held}") };

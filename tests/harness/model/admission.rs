@@ -4,23 +4,21 @@
 
 use engine::command::NewOrder;
 use engine::{
-    AccountStatus, Amount, Event, InstrumentSpec, OrderId, OrderType, Price, Quantity,
-    RejectReason, SelfTradePolicy, Side, TimeInForce, TradingStatus,
+    AccountId, AccountStatus, Amount, Event, InstrumentId, InstrumentSpec, OrderId, OrderType,
+    Price, Quantity, RejectReason, SelfTradePolicy, Side, TimeInForce, TradingStatus,
 };
 
 use super::arithmetic::{
-    ORDER_VALUE_MAX, band, base_value, cap, cost, exact_quote_value, quote_value,
+    ORDER_VALUE_MAX, band, base_value, cap, collar, cost, exact_quote_value, quote_value, tighter,
+    trailing_trigger,
 };
 use super::funding::{Intent, ORDER_INTENTS_MAX};
-use super::order::Order;
-use super::{Instrument, Model, Verdict, hold_asset, is_key};
+use super::order::{Order, is_market_form, is_stop};
+use super::shape::check_fields;
+use super::{Defect, Instrument, Model, Verdict, hold_asset, is_key, refuse_if};
 
 /// The first code that an idempotency key remembers.
 const FIRST_BUSINESS_CODE: u16 = 19;
-
-fn refuse_if(broken: bool, reason: RejectReason) -> Verdict {
-    if broken { Err(reason) } else { Ok(()) }
-}
 
 /// Where the money of an order comes from.
 #[derive(Clone, Copy)]
@@ -38,6 +36,10 @@ pub(super) enum Purse<'a> {
 pub(super) struct Terms {
     /// Worst price that it may trade at.
     pub(super) limit: i64,
+    /// Price that wakes a stop, else 0.
+    pub(super) trigger: i64,
+    /// Price that a trailing stop starts from, else 0.
+    pub(super) trail_reference: i64,
     pub(super) hold: Amount,
     pub(super) maker_fee_ppm: i32,
     pub(super) taker_fee_ppm: i32,
@@ -91,42 +93,26 @@ impl Model {
         self.check_business(order, purse)
     }
 
-    /// Codes 5 to 17.
+    /// Codes 5 to 13.
     fn check_shape(&self, order: &NewOrder, purse: Purse) -> Verdict {
         let spec = self.instrument(order.instrument)?.spec;
-        let triggered = !matches!(order.order_type, OrderType::Limit | OrderType::Market);
         let brings_money = order.credit_amount != 0 || is_key(order.credit_id);
-        if brings_money && !triggered && !matches!(purse, Purse::Account) {
+        if brings_money && !matches!(purse, Purse::Account) {
             return Err(RejectReason::InvalidField);
         }
-        match order.order_type {
-            OrderType::Limit => check_limit_shape(order, &spec)?,
-            OrderType::Market => check_market_shape(order)?,
-            OrderType::Stop
-            | OrderType::StopLimit
-            | OrderType::TakeProfit
-            | OrderType::TakeProfitLimit
-            | OrderType::TrailingStop => return Err(RejectReason::Unsupported),
-        }
+        check_fields(order, &spec)?;
         refuse_if(
             order.time_in_force == TimeInForce::Gtd && order.expire_at_ns <= self.now_ns,
             RejectReason::InvalidExpiry,
         )?;
-        refuse_if(
-            is_key(order.credit_id) && order.credit_amount == 0,
-            RejectReason::InvalidAmount,
-        )?;
-        let reserved = matches!(order.time_in_force, TimeInForce::Gtd | TimeInForce::Day)
-            || order.display.0 != 0;
-        refuse_if(reserved, RejectReason::Unsupported)
+        refuse_if(is_key(order.credit_id) && order.credit_amount == 0, RejectReason::InvalidAmount)
     }
 
     /// Codes 19 to 39.
     fn check_business(&self, order: &NewOrder, purse: Purse) -> Verdict {
         let instrument = *self.instrument(order.instrument)?;
         let best = self.best_price(order.instrument, order.side.opposite());
-        let suspended = self.account(order.account)?.status == AccountStatus::Suspended;
-        refuse_if(suspended, RejectReason::AccountSuspended)?;
+        self.check_may_trade(order.account, order.instrument)?;
         match instrument.status {
             TradingStatus::Trading => {}
             TradingStatus::CancelOnly => return Err(RejectReason::CancelOnly),
@@ -134,32 +120,58 @@ impl Model {
                 return Err(RejectReason::TradingHalted);
             }
         }
-        check_value(order, &instrument.spec, best)?;
+        let value_price = check_value(order, &instrument, best)?;
         check_band(order, &instrument, best)?;
+        let lots = if is_by_budget(order) {
+            lots_of_budget(order.quote_budget, value_price, &instrument.spec)
+        } else {
+            order.quantity.0.into()
+        };
+        self.check_daily_volume(order.account, &instrument.spec, lots)?;
         self.check_room(order, &instrument.spec)?;
         let terms = self.terms(order, purse);
-        if let Some(best) = best
-            && is_by_budget(order)
-        {
-            let value = quote_value(&instrument.spec, Price(best), Quantity(1));
-            let one_lot = cost(value, 0, terms.taker_fee_ppm);
+        if is_by_budget(order) {
+            let value = exact_quote_value(&instrument.spec, Price(value_price), Quantity(1));
+            let one_lot = cost(value.expect("one lot"), 0, terms.taker_fee_ppm);
             refuse_if(one_lot > order.quote_budget, RejectReason::BudgetTooSmall)?;
         }
         self.check_keys_and_money(order, &instrument, purse, terms.hold)?;
-        let crosses = best.is_some_and(|best| match order.side {
-            Side::Buy => best <= order.price.0,
-            Side::Sell => best >= order.price.0,
-        });
-        refuse_if(order.post_only && crosses, RejectReason::PostOnlyWouldCross)?;
-        refuse_if(
-            order.time_in_force == TimeInForce::Fok && !self.can_fill(order, terms.limit),
-            RejectReason::FokUnfillable,
-        )
+        if is_stop(order.order_type) {
+            // What it meets is looked at when it is triggered.
+            return Ok(());
+        }
+        let taker = Order::new(OrderId(0), order, &terms, 0);
+        let crosses = order.post_only && self.crosses(&taker);
+        refuse_if(crosses, RejectReason::PostOnlyWouldCross)?;
+        let must_fill = order.time_in_force == TimeInForce::Fok;
+        refuse_if(must_fill && !self.can_fill(&taker), RejectReason::FokUnfillable)
+    }
+
+    /// Codes 19 and 20.
+    pub(super) fn check_may_trade(&self, account: AccountId, instrument: InstrumentId) -> Verdict {
+        let account = self.account(account)?;
+        let killed = self.killed || account.killed || self.instrument(instrument)?.killed;
+        refuse_if(killed, RejectReason::KillSwitch)?;
+        refuse_if(account.status == AccountStatus::Suspended, RejectReason::AccountSuspended)
+    }
+
+    /// Code 31, for an order that could still trade so many lots.
+    pub(super) fn check_daily_volume(
+        &self,
+        account: AccountId,
+        spec: &InstrumentSpec,
+        lots: u128,
+    ) -> Verdict {
+        let traded = u128::from(self.daily_volume(account, spec.instrument));
+        let bounded = spec.max_daily_volume != 0;
+        let above = traded.saturating_add(lots) > u128::from(spec.max_daily_volume);
+        refuse_if(bounded && above, RejectReason::DailyVolume)
     }
 
     /// Codes 32 and 33.
     fn check_room(&self, order: &NewOrder, spec: &InstrumentSpec) -> Verdict {
-        if matches!(order.time_in_force, TimeInForce::Ioc | TimeInForce::Fok) {
+        let immediate = matches!(order.time_in_force, TimeInForce::Ioc | TimeInForce::Fok);
+        if immediate && !is_stop(order.order_type) {
             return Ok(());
         }
         let book = || self.orders.iter().filter(|o| o.instrument == order.instrument);
@@ -209,20 +221,24 @@ impl Model {
         let instrument = *self.instrument(order.instrument).expect("checked");
         let spec = instrument.spec;
         let best = self.best_price(order.instrument, order.side.opposite());
-        let limit = limit_price(order, &instrument, best);
+        let trigger = first_trigger(order, &instrument).expect("checked");
+        let trails = order.order_type == OrderType::TrailingStop;
+        let trail_reference = if trails { instrument.last_price } else { 0 };
+        let limit = limit_price(order, &instrument, best, trigger);
         match purse {
             Purse::Account | Purse::Promised => Terms {
                 limit,
+                trigger,
+                trail_reference,
                 hold: first_hold(order, &spec, limit),
                 maker_fee_ppm: spec.maker_fee_ppm,
                 taker_fee_ppm: spec.taker_fee_ppm,
                 funded: false,
             },
             Purse::Intent(intent) => Terms {
-                limit: match order.side {
-                    Side::Buy => intent.terms.limit.min(limit),
-                    Side::Sell => intent.terms.limit.max(limit),
-                },
+                limit: tighter(order.side, intent.terms.limit, limit),
+                trigger,
+                trail_reference,
                 funded: true,
                 ..intent.terms
             },
@@ -231,12 +247,13 @@ impl Model {
 
     /// Whether all of the order can trade at once within the step bound. Whole levels are counted,
     /// up to the one that suffices; an order that ends at its owner's counts no further than that.
-    fn can_fill(&self, order: &NewOrder, limit: i64) -> bool {
+    /// The hidden part of an order counts only where it can come up before the taker ends.
+    pub(super) fn can_fill(&self, taker: &Order) -> bool {
         use SelfTradePolicy::{CancelBoth, CancelMaker, CancelTaker, Decrement};
-        let mode = order.self_trade_policy;
-        let own = |maker: &Order| self.same_owner(maker.account, order.account);
-        let mut makers = self.queue(order.instrument, order.side.opposite());
-        makers.retain(|maker| maker.is_met_by(order.side, limit));
+        let mode = taker.self_trade_policy;
+        let own = |maker: &Order| self.same_owner(maker.account, taker.account);
+        let mut makers = self.queue(taker.instrument, taker.side.opposite());
+        makers.retain(|maker| maker.is_met_by(taker.side, taker.price));
         let (mut got, mut steps) = (0, 0);
         for level in makers.chunk_by(|left, right| left.price == right.price) {
             let end = match mode {
@@ -244,16 +261,23 @@ impl Model {
                 SelfTradePolicy::None | CancelMaker => None,
             };
             for maker in &level[..end.unwrap_or(level.len())] {
-                // An own order in the way gives nothing, but it takes a step to remove.
                 let removed = mode == CancelMaker && own(maker);
-                got += if removed { 0 } else { maker.open.0 };
+                let hidden = maker.open.0 - maker.visible.0;
                 steps += 1;
+                if removed {
+                    // An own order in the way gives nothing, but it takes a step to remove.
+                } else if end.is_some() || (hidden > 0 && self.has(Defect::ReserveForgotten)) {
+                    got += maker.visible.0;
+                } else {
+                    got += maker.open.0;
+                    steps += if hidden == 0 { 0 } else { hidden.div_ceil(maker.display.0) };
+                }
             }
-            if got >= order.quantity.0 || end.is_some() {
+            if got >= taker.open.0 || end.is_some() {
                 break;
             }
         }
-        got >= order.quantity.0 && steps <= self.config.max_steps_per_order
+        got >= taker.open.0 && steps <= self.config.max_steps_per_order.into()
     }
 
     fn accept(&mut self, order: &NewOrder, terms: &Terms) {
@@ -262,7 +286,7 @@ impl Model {
         }
         let id = OrderId(self.last_sequence);
         self.start(id, order, terms);
-        self.execute(id);
+        self.set_going(id);
     }
 }
 
@@ -270,14 +294,33 @@ pub(super) fn is_by_budget(order: &NewOrder) -> bool {
     order.quote_budget != 0
 }
 
+/// Price at which a stop would be triggered, 0 for other orders.
+fn first_trigger(order: &NewOrder, instrument: &Instrument) -> Result<i64, RejectReason> {
+    if order.order_type != OrderType::TrailingStop {
+        return Ok(order.trigger.0);
+    }
+    let reference = instrument.last_price;
+    refuse_if(reference == 0, RejectReason::NoReferencePrice)?;
+    let trigger = trailing_trigger(order.side, reference, order.trail_ticks, order.trail_bps);
+    let in_range = (1..=i128::from(instrument.spec.max_price.0)).contains(&trigger);
+    refuse_if(!in_range, RejectReason::TriggerOutOfRange)?;
+    Ok(i64::try_from(trigger).expect("just compared"))
+}
+
 /// Worst price that the order may trade at. Without a best price a MARKET order is never asked.
-fn limit_price(order: &NewOrder, instrument: &Instrument, best: Option<i64>) -> i64 {
+fn limit_price(order: &NewOrder, instrument: &Instrument, best: Option<i64>, trigger: i64) -> i64 {
+    let Instrument { spec, band_reference, .. } = instrument;
     match (order.order_type, best) {
-        (OrderType::Market, Some(best)) => {
-            cap(&instrument.spec, instrument.last_price, order.side, best)
-        }
+        (OrderType::Market, Some(best)) => cap(spec, *band_reference, order.side, best),
+        (OrderType::Market, None) => 0,
+        _ if is_market_form(order.order_type) => collar(spec, order.side, trigger),
         _ => order.price.0,
     }
+}
+
+/// Whole lots that a budget pays at a price, fees left aside.
+pub(super) fn lots_of_budget(budget: Amount, price: i64, spec: &InstrumentSpec) -> u128 {
+    budget / exact_quote_value(spec, Price(price), Quantity(1)).expect("one lot")
 }
 
 fn first_hold(order: &NewOrder, spec: &InstrumentSpec, limit: i64) -> Amount {
@@ -291,72 +334,29 @@ fn first_hold(order: &NewOrder, spec: &InstrumentSpec, limit: i64) -> Amount {
     }
 }
 
-fn trails_or_triggers(order: &NewOrder) -> bool {
-    order.trigger.0 != 0 || order.trail_ticks != 0 || order.trail_bps != 0
-}
-
-/// An expiry without GTD, or a credit amount without its key.
-fn has_stray_field(order: &NewOrder) -> bool {
-    let stray_expiry = order.expire_at_ns != 0 && order.time_in_force != TimeInForce::Gtd;
-    stray_expiry || (order.credit_amount != 0 && !is_key(order.credit_id))
-}
-
-/// Codes 6 to 10 of a LIMIT order.
-fn check_limit_shape(order: &NewOrder, spec: &InstrumentSpec) -> Verdict {
-    refuse_if(
-        trails_or_triggers(order) || is_by_budget(order) || has_stray_field(order),
-        RejectReason::InvalidField,
-    )?;
-    let immediate = matches!(order.time_in_force, TimeInForce::Ioc | TimeInForce::Fok);
-    refuse_if(
-        immediate && (order.post_only || order.display.0 != 0),
-        RejectReason::InvalidTimeInForce,
-    )?;
-    let smallest_part = order.quantity.0.div_ceil(spec.max_iceberg_parts.into());
-    let bad_display =
-        order.display.0 != 0 && !(smallest_part..=order.quantity.0).contains(&order.display.0);
-    refuse_if(order.quantity.0 == 0 || bad_display, RejectReason::InvalidQuantity)?;
-    let legal = 1..=spec.max_price.0;
-    refuse_if(!legal.contains(&order.price.0), RejectReason::InvalidPrice)
-}
-
-/// Codes 6 to 9 of a MARKET order.
-fn check_market_shape(order: &NewOrder) -> Verdict {
-    let budget_forbidden = order.side == Side::Sell
-        || order.quantity.0 != 0
-        || order.self_trade_policy == SelfTradePolicy::Decrement;
-    let forbidden = order.price.0 != 0
-        || order.post_only
-        || order.display.0 != 0
-        || (is_by_budget(order) && budget_forbidden);
-    refuse_if(
-        forbidden || trails_or_triggers(order) || has_stray_field(order),
-        RejectReason::InvalidField,
-    )?;
-    let tif_fits = match order.time_in_force {
-        TimeInForce::Ioc => true,
-        TimeInForce::Fok => !is_by_budget(order),
-        TimeInForce::Gtc | TimeInForce::Gtd | TimeInForce::Day => false,
-    };
-    refuse_if(!tif_fits, RejectReason::InvalidTimeInForce)?;
-    let nothing = order.quantity.0 == 0 && !is_by_budget(order);
-    refuse_if(nothing, RejectReason::InvalidQuantity)
-}
-
-/// Codes 23, 24, 27, 28 and 29.
-fn check_value(order: &NewOrder, spec: &InstrumentSpec, best: Option<i64>) -> Verdict {
+/// Codes 23 to 29; gives the price that the order's value is taken at.
+fn check_value(
+    order: &NewOrder,
+    instrument: &Instrument,
+    best: Option<i64>,
+) -> Result<i64, RejectReason> {
+    let spec = &instrument.spec;
     if !is_by_budget(order) {
         check_quantity(order.quantity, spec)?;
     }
-    let price = if order.order_type == OrderType::Market {
-        Price(best.ok_or(RejectReason::NoLiquidity)?)
-    } else {
-        order.price
+    let trigger = first_trigger(order, instrument)?;
+    let price = match order.order_type {
+        OrderType::Market => best.ok_or(RejectReason::NoLiquidity)?,
+        market_form if is_market_form(market_form) => trigger,
+        _ => order.price.0,
     };
-    if is_by_budget(order) {
-        return check_notional(Some(order.quote_budget), spec);
-    }
-    check_notional(exact_quote_value(spec, price, order.quantity), spec)
+    let notional = if is_by_budget(order) {
+        Some(order.quote_budget)
+    } else {
+        exact_quote_value(spec, Price(price), order.quantity)
+    };
+    check_notional(notional, spec)?;
+    Ok(price)
 }
 
 pub(super) fn check_quantity(quantity: Quantity, spec: &InstrumentSpec) -> Verdict {
@@ -372,14 +372,19 @@ pub(super) fn check_notional(notional: Option<Amount>, spec: &InstrumentSpec) ->
     refuse_if(above || notional > ORDER_VALUE_MAX, RejectReason::NotionalAboveMax)
 }
 
-/// Code 30: a limit price must lie in the band, a best opposite price on the near side of it.
+/// Code 30: a limit price must lie in the band, that of a stop in the band around its trigger, a
+/// best opposite price on the near side of it. A stop without a limit has nothing to compare.
 fn check_band(order: &NewOrder, instrument: &Instrument, best: Option<i64>) -> Verdict {
-    let Some((low, high)) = band(&instrument.spec, instrument.last_price) else { return Ok(()) };
+    let Instrument { spec, band_reference, .. } = instrument;
+    let stop = is_stop(order.order_type);
+    let reference = if stop { order.trigger.0 } else { *band_reference };
+    let Some((low, high)) = band(spec, reference) else { return Ok(()) };
     let outside = match (order.order_type, best) {
         (OrderType::Market, Some(best)) => match order.side {
             Side::Buy => best > high,
             Side::Sell => best < low,
         },
+        (market_form, _) if is_market_form(market_form) => false,
         _ => !(low..=high).contains(&order.price.0),
     };
     refuse_if(outside, RejectReason::PriceBand)

@@ -4,15 +4,15 @@
 
 use engine::command::AmendOrder;
 use engine::{
-    AccountId, AccountStatus, ClientOrderId, CloseReason, Event, InstrumentId, OrderId, Price,
-    Quantity, RejectReason, Side, TradingStatus,
+    AccountId, ClientOrderId, CloseReason, Event, InstrumentId, InstrumentSpec, OrderId, OrderType,
+    Price, Quantity, RejectReason, Side, TradingStatus,
 };
 
-use super::admission::{check_notional, check_quantity};
-use super::arithmetic::{band, exact_quote_value};
-use super::funding::Intent;
-use super::order::Order;
-use super::{Defect, Model, Verdict, hold_asset};
+use super::admission::{check_notional, check_quantity, lots_of_budget};
+use super::arithmetic::{band, collar, exact_quote_value};
+use super::order::{Order, State, is_market_form, is_stop};
+use super::shape::check_display;
+use super::{Defect, Instrument, Model, Verdict, hold_asset, refuse_if};
 
 impl Model {
     /// A live order of this account.
@@ -53,29 +53,15 @@ impl Model {
         if instrument.0 != 0 {
             self.instrument(instrument)?;
         }
-        let mut ids: Vec<OrderId> = Vec::new();
-        for order in &self.orders {
-            let in_scope = instrument.0 == 0 || order.instrument == instrument;
-            if order.account == account && in_scope && side.is_none_or(|s| s == order.side) {
-                ids.push(order.id);
-            }
-        }
-        ids.sort_unstable();
-        for id in &ids {
-            self.close(*id, CloseReason::MassCancel);
-        }
+        let in_scope = |a, i, s| {
+            let here = instrument.0 == 0 || i == instrument;
+            a == account && here && side.is_none_or(|side| side == s)
+        };
+        let reason = CloseReason::MassCancel;
+        let live = self.close_all(reason, |o| in_scope(o.account, o.instrument, o.side));
         // Orders that still wait for their money come after those that have it.
-        let mut waiting: Vec<OrderId> = Vec::new();
-        for Intent { id, order, .. } in &self.intents {
-            let in_scope = instrument.0 == 0 || order.instrument == instrument;
-            if order.account == account && in_scope && side.is_none_or(|s| s == order.side) {
-                waiting.push(*id);
-            }
-        }
-        for id in &waiting {
-            self.cancel_intent(*id, CloseReason::MassCancel)?;
-        }
-        let closed = u32::try_from(ids.len() + waiting.len()).expect("few orders");
+        let waiting = self.cancel_intents(reason, |o| in_scope(o.account, o.instrument, o.side));
+        let closed = u32::try_from(live + waiting).expect("few orders");
         self.emit(Event::MassCancelled { account, instrument, side, closed });
         Ok(())
     }
@@ -84,31 +70,13 @@ impl Model {
         self.account(amend.account)?;
         let order = self.own_order(amend.account, amend.order_id)?;
         let instrument = *self.instrument(order.instrument)?;
-        let spec = instrument.spec;
-        let nothing = amend.new_price.0 == 0 && amend.new_quantity.0 == 0;
-        if nothing || amend.new_trigger.0 != 0 {
-            return Err(RejectReason::InvalidField);
-        }
-        if !(0..=spec.max_price.0).contains(&amend.new_price.0) {
-            return Err(RejectReason::InvalidPrice);
-        }
-        let price = if amend.new_price.0 == 0 { order.price } else { amend.new_price.0 };
-        let keeps_quantity = amend.new_quantity.0 == 0;
-        let quantity = if keeps_quantity { order.quantity } else { amend.new_quantity };
-        if price == order.price && quantity == order.quantity {
-            return Err(RejectReason::NoChange);
-        }
-        let prevented = match self.defect {
-            Some(Defect::PreventedComesBack) => 0,
-            _ => order.prevented.0,
-        };
-        let done = order.filled.0 + prevented;
-        let away = quantity.0 <= done;
-        let open = Quantity(quantity.0.saturating_sub(done));
-        let in_place = price == order.price && open < order.open;
-        if self.account(amend.account)?.status == AccountStatus::Suspended {
-            return Err(RejectReason::AccountSuspended);
-        }
+        check_fields(amend, &order, &instrument.spec)?;
+        let amended = self.amended(amend, &order, &instrument.spec);
+        let moved = amended.limit() != order.limit() || amended.trigger != order.trigger;
+        refuse_if(!moved && amended.quantity == order.quantity, RejectReason::NoChange)?;
+        let away = order.budget_left.is_none() && amended.open.0 == 0;
+        let in_place = !moved && amended.open < order.open;
+        self.check_may_trade(order.account, order.instrument)?;
         match instrument.status {
             TradingStatus::Trading => {}
             TradingStatus::CancelOnly if away || in_place => {}
@@ -121,56 +89,127 @@ impl Model {
             self.close(order.id, CloseReason::AmendedAway);
             return Ok(());
         }
-        check_quantity(quantity, &spec)?;
-        check_notional(exact_quote_value(&spec, Price(price), quantity), &spec)?;
-        let amended = Order { price, quantity, open, ..order };
-        self.check_amended(&order, &amended)?;
+        self.check_bounds(&order, &amended, &instrument)?;
+        self.check_money_and_book(&order, &amended, &instrument)?;
         self.apply_amend(&order, amended, in_place);
         Ok(())
     }
 
-    /// Codes 30, 37 and 38.
-    fn check_amended(&self, order: &Order, amended: &Order) -> Verdict {
-        let instrument = self.instrument(order.instrument)?;
-        let moves = amended.price != order.price;
-        let band = band(&instrument.spec, instrument.last_price);
-        if moves && band.is_some_and(|(low, high)| !(low..=high).contains(&amended.price)) {
-            return Err(RejectReason::PriceBand);
+    /// The order as the amend wants it.
+    fn amended(&self, amend: &AmendOrder, order: &Order, spec: &InstrumentSpec) -> Order {
+        let mut amended = *order;
+        if amend.new_trigger.0 != 0 && amend.new_trigger.0 != order.trigger {
+            amended.trigger = amend.new_trigger.0;
+            if is_market_form(order.order_type) {
+                amended.price = collar(spec, order.side, amended.trigger);
+            }
         }
-        let asset = hold_asset(&instrument.spec, order.side);
-        let own = self.available(order.account, asset);
+        if amend.new_price.0 != 0 {
+            amended.price = amend.new_price.0;
+        }
+        if amend.new_quantity.0 != 0 {
+            amended.quantity = amend.new_quantity;
+            let prevented =
+                if self.has(Defect::PreventedComesBack) { 0 } else { order.prevented.0 };
+            amended.open.0 = amended.quantity.0.saturating_sub(order.filled.0 + prevented);
+        }
+        amended
+    }
+
+    /// Codes 23 to 31.
+    fn check_bounds(&self, order: &Order, amended: &Order, instrument: &Instrument) -> Verdict {
+        let spec = &instrument.spec;
+        let price = amended.valued_at();
+        if amended.budget_left.is_none() {
+            check_quantity(amended.quantity, spec)?;
+            check_notional(exact_quote_value(spec, Price(price), amended.quantity), spec)?;
+        }
+        if !is_market_form(order.order_type) {
+            // While a stop is dormant its own trigger is what its limit is compared with.
+            let dormant = order.state == State::Dormant;
+            let reference = if dormant { amended.trigger } else { instrument.band_reference };
+            let moved = amended.price != order.price || amended.trigger != order.trigger;
+            let band = band(spec, reference);
+            let outside = band.is_some_and(|(low, high)| !(low..=high).contains(&amended.price));
+            refuse_if(moved && outside, RejectReason::PriceBand)?;
+        }
+        let lots = match amended.budget_left {
+            Some(budget) => lots_of_budget(budget, price, spec),
+            None => amended.open.0.into(),
+        };
+        self.check_daily_volume(order.account, spec, lots)
+    }
+
+    /// Codes 37 and 38.
+    fn check_money_and_book(
+        &self,
+        order: &Order,
+        amended: &Order,
+        instrument: &Instrument,
+    ) -> Verdict {
+        let spec = &instrument.spec;
+        let own = self.available(order.account, hold_asset(spec, order.side));
         let spare = if order.funds.is_some() { 0 } else { own };
-        if amended.required_hold(&instrument.spec) > order.hold(&instrument.spec) + spare {
-            return Err(RejectReason::InsufficientBalance);
-        }
-        let best = self.queue(order.instrument, order.side.opposite()).first().copied();
-        let crosses = best.is_some_and(|best| best.is_met_by(order.side, amended.price));
-        if moves && order.post_only && crosses {
-            return Err(RejectReason::PostOnlyWouldCross);
-        }
-        Ok(())
+        let short = amended.required_hold(spec) > order.hold(spec) + spare;
+        refuse_if(short, RejectReason::InsufficientBalance)?;
+        let moves = order.state != State::Dormant && amended.price != order.price;
+        let crosses = moves && order.post_only && self.crosses(amended);
+        refuse_if(crosses, RejectReason::PostOnlyWouldCross)
     }
 
     fn apply_amend(&mut self, order: &Order, mut amended: Order, in_place: bool) {
+        let dormant = order.state == State::Dormant;
         let grows = amended.price == order.price && !in_place;
-        let kept = in_place || (grows && self.defect == Some(Defect::GrowthKeepsPlace));
-        if !kept {
-            amended.place = None;
+        let kept = in_place || (!dormant && grows && self.has(Defect::GrowthKeepsPlace));
+        if dormant && !kept {
+            amended.entry_sequence = self.last_sequence;
         }
+        if !dormant && !kept {
+            amended.state = State::Active;
+        }
+        amended.visible = match (dormant, kept) {
+            (false, true) if amended.display.0 == 0 => amended.open,
+            (false, true) => order.visible.min(amended.open),
+            (_, _) => Quantity(0),
+        };
         let hold = self.replace(amended);
         self.emit(Event::OrderAmended {
             order_id: order.id,
-            price: Price(amended.price),
-            trigger: Price(0),
-            cap: Price(0),
+            price: amended.limit(),
+            trigger: Price(amended.trigger),
+            cap: amended.cap(),
             quantity: amended.quantity,
             open: amended.open,
-            visible: if kept { amended.open } else { Quantity(0) },
+            visible: amended.visible,
             kept,
             hold,
         });
-        if !kept {
+        if !dormant && !kept {
             self.execute(order.id);
         }
+        if amended.trigger != order.trigger && !self.has(Defect::AmendedStopWaits) {
+            self.elect_if_met(order.id);
+        }
     }
+}
+
+/// Codes 6 to 11: what may be amended depends on what the order is and where it is.
+fn check_fields(amend: &AmendOrder, order: &Order, spec: &InstrumentSpec) -> Verdict {
+    let AmendOrder { new_price, new_quantity, new_trigger, .. } = *amend;
+    let market_form = is_market_form(order.order_type);
+    let fixed_trigger = !is_stop(order.order_type)
+        || order.order_type == OrderType::TrailingStop
+        || order.resting_place().is_some();
+    let nothing = new_price.0 == 0 && new_quantity.0 == 0 && new_trigger.0 == 0;
+    let forbidden = (new_price.0 != 0 && market_form)
+        || (new_quantity.0 != 0 && order.budget_left.is_some())
+        || (new_trigger.0 != 0 && fixed_trigger);
+    refuse_if(nothing || forbidden, RejectReason::InvalidField)?;
+    refuse_if(order.queue_place().is_some(), RejectReason::NotAmendable)?;
+    if new_quantity.0 != 0 {
+        check_display(order.display, new_quantity, spec)?;
+    }
+    let legal = 0..=spec.max_price.0;
+    refuse_if(!legal.contains(&new_price.0), RejectReason::InvalidPrice)?;
+    refuse_if(!legal.contains(&new_trigger.0), RejectReason::InvalidStop)
 }

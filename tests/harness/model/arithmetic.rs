@@ -64,9 +64,8 @@ pub(super) fn cost(notional: Amount, fee_basis: SignedAmount, rate_ppm: i32) -> 
     notional + unsigned(whole(fee_basis + more) - whole(fee_basis))
 }
 
-/// Lowest and highest price that the band allows, if there is one.
-pub(super) fn band(spec: &InstrumentSpec, last_price: i64) -> Option<(i64, i64)> {
-    let reference = if last_price != 0 { last_price } else { spec.reference_price.0 };
+/// Lowest and highest price that the band around `reference` allows, if there is one.
+pub(super) fn band(spec: &InstrumentSpec, reference: i64) -> Option<(i64, i64)> {
     if spec.price_band_bps == 0 || reference == 0 {
         return None;
     }
@@ -76,20 +75,40 @@ pub(super) fn band(spec: &InstrumentSpec, last_price: i64) -> Option<(i64, i64)>
     Some((ticks(low), ticks(high)))
 }
 
-/// Worst price of a MARKET order that meets `best` on the other side.
-pub(super) fn cap(spec: &InstrumentSpec, last_price: i64, side: Side, best: i64) -> i64 {
-    let collar = i128::from(spec.market_collar_bps);
-    let band = band(spec, last_price);
+/// Worst price that the collar around `price` leaves.
+pub(super) fn collar(spec: &InstrumentSpec, side: Side, price: i64) -> i64 {
+    let width = i128::from(spec.market_collar_bps);
     match side {
-        Side::Buy => {
-            let high = ticks(floor(i128::from(best) * (BPS + collar), BPS));
-            let high = high.min(spec.max_price.0);
-            band.map_or(high, |(_, band_high)| high.min(band_high))
-        }
-        Side::Sell => {
-            let low = ticks(ceil(i128::from(best) * (BPS - collar), BPS)).max(1);
-            band.map_or(low, |(band_low, _)| low.max(band_low))
-        }
+        Side::Buy => ticks(floor(i128::from(price) * (BPS + width), BPS)).min(spec.max_price.0),
+        Side::Sell => ticks(ceil(i128::from(price) * (BPS - width), BPS)).max(1),
+    }
+}
+
+/// Worst price of a MARKET order that meets `best` on the other side.
+pub(super) fn cap(spec: &InstrumentSpec, reference: i64, side: Side, best: i64) -> i64 {
+    let limit = collar(spec, side, best);
+    band(spec, reference).map_or(limit, |(low, high)| match side {
+        Side::Buy => limit.min(high),
+        Side::Sell => limit.max(low),
+    })
+}
+
+/// The one of two limits that allows less.
+pub(super) fn tighter(side: Side, left: i64, right: i64) -> i64 {
+    match side {
+        Side::Buy => left.min(right),
+        Side::Sell => left.max(right),
+    }
+}
+
+/// Where a stop that trails `reference` by ticks or basis points would be triggered.
+pub(super) fn trailing_trigger(side: Side, reference: i64, by_ticks: i64, bps: u32) -> i128 {
+    let (reference, by_ticks, bps) = (i128::from(reference), i128::from(by_ticks), i128::from(bps));
+    match (side, bps) {
+        (Side::Buy, 0) => reference + by_ticks,
+        (Side::Sell, 0) => reference - by_ticks,
+        (Side::Buy, _) => ceil(reference * (BPS + bps), BPS),
+        (Side::Sell, _) => floor(reference * (BPS - bps), BPS),
     }
 }
 

@@ -69,7 +69,7 @@ impl Model {
         let kind = TransferKind::FundedOrder;
         self.bring_in(transfer_id, kind, order.account, asset, terms.hold);
         self.start(id, &order, &terms);
-        self.execute(id);
+        self.set_going(id);
         Ok(())
     }
 
@@ -79,6 +79,21 @@ impl Model {
         self.emit(Event::OrderAbandoned { order_id: id, account, instrument, reason });
         self.give_up(&intent, reason);
         Ok(())
+    }
+
+    /// Ends every waiting order that `in_scope` picks, in ascending id; returns how many.
+    pub(super) fn cancel_intents(
+        &mut self,
+        reason: CloseReason,
+        in_scope: impl Fn(&NewOrder) -> bool,
+    ) -> usize {
+        let picked = self.intents.iter().filter(|intent| in_scope(&intent.order));
+        let mut ids: Vec<OrderId> = picked.map(|intent| intent.id).collect();
+        ids.sort_unstable();
+        for id in &ids {
+            self.cancel_intent(*id, reason).expect("it waits");
+        }
+        ids.len()
     }
 
     /// Its owner does not want it any more, before it had its money.
@@ -140,7 +155,7 @@ impl Model {
     ) {
         let spec = self.spec(buyer.instrument);
         let kind = TransferKind::Proceeds;
-        if buyer.funds.is_some() && self.defect != Some(Defect::ProceedsStay) {
+        if buyer.funds.is_some() && !self.has(Defect::ProceedsStay) {
             let id = TransferId(BUYER_PROCEEDS | u128::from(trade.0));
             self.take_out(id, kind, buyer.account, spec.base_asset, base);
         }

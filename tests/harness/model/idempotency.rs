@@ -87,7 +87,7 @@ impl Model {
     /// Remembers an order that was accepted (`reason` is `None`) or refused. A refusal that finds
     /// no room stays what it is and is not remembered.
     pub(super) fn remember_order(&mut self, order: &NewOrder, reason: Option<RejectReason>) {
-        let forgets = self.defect == Some(Defect::RefusalsForgotten) && reason.is_some();
+        let forgets = self.has(Defect::RefusalsForgotten) && reason.is_some();
         if order.client_order_id.is_empty() || self.no_room_for_client_id(order.account) || forgets
         {
             return;

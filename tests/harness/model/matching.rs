@@ -5,13 +5,13 @@
 use engine::command::NewOrder;
 use engine::event::{OrderAccepted, Trade};
 use engine::{
-    Amount, CloseReason, Event, InstrumentId, OrderId, OrderType, Price, Quantity, SelfTradePolicy,
-    Side, SignedAmount, TimeInForce, TradeId,
+    AccountId, Amount, CloseReason, Event, InstrumentId, InstrumentSpec, OrderId, Price, Quantity,
+    SelfTradePolicy, Side, SignedAmount, TimeInForce, TradeId,
 };
 
-use super::admission::{Terms, is_by_budget};
+use super::admission::Terms;
 use super::arithmetic::{base_value, quote_value, signed, unsigned, whole, whole_rounded_down};
-use super::order::{Funds, Order};
+use super::order::{Order, State, is_market_form};
 use super::{Defect, Model, hold_asset};
 
 impl Model {
@@ -19,19 +19,26 @@ impl Model {
         *self.orders.iter().find(|o| o.id == id).expect("a live order")
     }
 
-    fn order_mut(&mut self, id: OrderId) -> &mut Order {
+    pub(super) fn order_mut(&mut self, id: OrderId) -> &mut Order {
         self.orders.iter_mut().find(|o| o.id == id).expect("a live order")
     }
 
     /// The resting orders of one side, in the order in which they would trade.
     pub(super) fn queue(&self, instrument: InstrumentId, side: Side) -> Vec<Order> {
-        let rests = |o: &&Order| o.instrument == instrument && o.side == side && o.place.is_some();
+        let here = |o: &&Order| o.instrument == instrument && o.side == side;
+        let rests = |o: &&Order| here(o) && o.resting_place().is_some();
         let mut queue: Vec<Order> = self.orders.iter().filter(rests).copied().collect();
         queue.sort_by_key(|o| match side {
-            Side::Buy => (-o.price, o.place),
-            Side::Sell => (o.price, o.place),
+            Side::Buy => (-o.price, o.resting_place()),
+            Side::Sell => (o.price, o.resting_place()),
         });
         queue
+    }
+
+    /// Whether an order would trade at once within its limit.
+    pub(super) fn crosses(&self, taker: &Order) -> bool {
+        let queue = self.queue(taker.instrument, taker.side.opposite());
+        queue.first().is_some_and(|maker| maker.is_met_by(taker.side, taker.price))
     }
 
     pub(super) fn best_price(&self, instrument: InstrumentId, side: Side) -> Option<i64> {
@@ -53,31 +60,11 @@ impl Model {
     /// Takes the hold of an order that passed every check and says that it is in.
     pub(super) fn start(&mut self, id: OrderId, new: &NewOrder, terms: &Terms) {
         let spec = self.spec(new.instrument);
-        let Terms { limit, hold, maker_fee_ppm, taker_fee_ppm, .. } = *terms;
-        self.orders.push(Order {
-            id,
-            account: new.account,
-            instrument: new.instrument,
-            side: new.side,
-            order_type: new.order_type,
-            time_in_force: new.time_in_force,
-            self_trade_policy: new.self_trade_policy,
-            post_only: new.post_only,
-            price: limit,
-            quantity: new.quantity,
-            filled: Quantity(0),
-            prevented: Quantity(0),
-            open: new.quantity,
-            budget_left: is_by_budget(new).then_some(new.quote_budget),
-            fee_basis: 0,
-            maker_fee_ppm,
-            taker_fee_ppm,
-            place: None,
-            funds: terms.funded.then_some(Funds { given: hold, taken: 0 }),
-        });
+        let hold = terms.hold;
+        let order = Order::new(id, new, terms, self.last_sequence);
+        self.orders.push(order);
         self.orders.sort_by_key(|o| o.id);
         self.move_available(new.account, hold_asset(&spec, new.side), -signed(hold));
-        let cap = if new.order_type == OrderType::Market { Price(limit) } else { Price(0) };
         self.emit(Event::OrderAccepted(OrderAccepted {
             order_id: id,
             account: new.account,
@@ -88,8 +75,8 @@ impl Model {
             self_trade_policy: new.self_trade_policy,
             post_only: new.post_only,
             price: new.price,
-            trigger: new.trigger,
-            cap,
+            trigger: Price(terms.trigger),
+            cap: order.cap(),
             quantity: new.quantity,
             display: new.display,
             quote_budget: new.quote_budget,
@@ -99,17 +86,22 @@ impl Model {
         }));
     }
 
-    /// Lets an order that does not rest trade as far as it goes; then it rests or closes.
-    pub(super) fn execute(&mut self, id: OrderId) {
-        match self.walk(id) {
+    /// Lets an active order trade as far as it goes; then it rests or closes, and its trades wake
+    /// stops. Returns the steps that it took.
+    pub(super) fn execute(&mut self, id: OrderId) -> u32 {
+        let instrument = self.order(id).instrument;
+        let mut walk = Walk { steps: 0, prices: Vec::new() };
+        match self.walk(id, &mut walk) {
             Some(reason) => self.close(id, reason),
             None => self.rest(id),
         }
+        self.elect(instrument, &walk.prices);
+        walk.steps
     }
 
     /// Why the order ends after its trades; `None` if it goes to the book.
-    fn walk(&mut self, id: OrderId) -> Option<CloseReason> {
-        for step in 0.. {
+    fn walk(&mut self, id: OrderId, walk: &mut Walk) -> Option<CloseReason> {
+        loop {
             let taker = self.order(id);
             match taker.budget_left {
                 None if taker.open.0 == 0 => return Some(CloseReason::Filled),
@@ -123,15 +115,16 @@ impl Model {
             };
             let spec = self.spec(taker.instrument);
             let quantity = taker.budget_left.map_or_else(
-                || taker.open.0.min(maker.open.0),
-                |budget| taker.affordable(&spec, budget, maker.price, maker.open.0),
+                || taker.open.0.min(maker.visible.0),
+                |budget| taker.affordable(&spec, budget, maker.price, maker.visible.0),
             );
             if quantity == 0 {
                 return Some(CloseReason::BudgetSpent);
             }
-            if step == self.config.max_steps_per_order {
+            if walk.steps == self.config.max_steps_per_order {
                 return Some(CloseReason::MatchLimit);
             }
+            walk.steps += 1;
             let quantity = Quantity(quantity);
             let refuses = taker.self_trade_policy != SelfTradePolicy::None;
             if refuses && self.same_owner(taker.account, maker.account) {
@@ -141,9 +134,9 @@ impl Model {
                 }
             } else {
                 self.trade(&taker, &maker, quantity);
+                walk.prices.push(maker.price);
             }
         }
-        unreachable!("the step bound ends the walk")
     }
 
     fn trade(&mut self, taker: &Order, maker: &Order, quantity: Quantity) {
@@ -164,6 +157,7 @@ impl Model {
         self.move_available(seller.0.account, spec.quote_asset, signed(quote) - seller.1.fee);
         self.asset_mut(spec.quote_asset).fees += buyer.1.fee + seller.1.fee;
         self.trades += 1;
+        self.note_volume(maker.account, taker.account, &spec, quantity);
         self.instrument_mut(taker.instrument).expect("listed").last_price = maker.price;
         self.emit(Event::Trade(Trade {
             trade_id: TradeId(self.trades),
@@ -186,6 +180,52 @@ impl Model {
         self.pay_out(TradeId(self.trades), buyer.0, seller.0, base, signed(quote) - seller.1.fee);
         if maker_fill.open.0 == 0 {
             self.close(maker.id, CloseReason::Filled);
+        } else {
+            self.show_less(maker.id, quantity);
+        }
+    }
+
+    /// Takes lots off what a maker shows. When nothing is left of it the next part comes up, behind
+    /// all others of the level.
+    pub(super) fn show_less(&mut self, id: OrderId, quantity: Quantity) {
+        let place = self.next_place();
+        let keeps_place = self.has(Defect::RefreshKeepsPlace);
+        let order = self.order_mut(id);
+        order.visible.0 -= quantity.0;
+        if order.visible.0 == 0 {
+            order.visible = order.part();
+            let visible = order.visible;
+            if !keeps_place {
+                order.state = State::Resting { place };
+            }
+            self.emit(Event::IcebergRefreshed { order_id: id, visible });
+        }
+    }
+
+    /// Adds a trade to what its accounts traded today, which forgets all earlier days.
+    fn note_volume(
+        &mut self,
+        maker: AccountId,
+        taker: AccountId,
+        spec: &InstrumentSpec,
+        quantity: Quantity,
+    ) {
+        let today = self.today();
+        let once = maker == taker && self.has(Defect::OwnVolumeCountsOnce);
+        for id in if once { vec![maker] } else { vec![maker, taker] } {
+            let account = &mut self.accounts[id.0 as usize - 1];
+            if account.volume_day != today {
+                account.volume_day = today;
+                account.volumes.clear();
+            }
+            let row = account.volumes.iter().position(|(id, _)| *id == spec.instrument);
+            match row {
+                Some(row) => {
+                    let lots = &mut account.volumes[row].1;
+                    *lots = lots.saturating_add(quantity.0);
+                }
+                None => account.volumes.push((spec.instrument, quantity.0)),
+            }
         }
     }
 
@@ -193,10 +233,7 @@ impl Model {
     fn fill(&mut self, order: &Order, quantity: Quantity, quote: Amount, rate_ppm: i32) -> Fill {
         let spec = self.spec(order.instrument);
         let basis = order.fee_basis + signed(quote) * i128::from(rate_ppm);
-        let round = match self.defect {
-            Some(Defect::FeesRoundDown) => whole_rounded_down,
-            _ => whole,
-        };
+        let round = if self.has(Defect::FeesRoundDown) { whole_rounded_down } else { whole };
         let fee = round(basis) - round(order.fee_basis);
         let after = self.order_mut(order.id);
         after.filled.0 += quantity.0;
@@ -221,22 +258,16 @@ impl Model {
 
     /// Puts an order at the tail of its level.
     fn rest(&mut self, id: OrderId) {
-        let place = Some(self.next_place());
+        let place = self.next_place();
         let order = self.order_mut(id);
-        order.place = place;
-        let Order { instrument, side, open, price, .. } = *order;
+        order.state = State::Resting { place };
+        order.visible = order.part();
+        let Order { instrument, side, open, visible, price, .. } = *order;
         let price = Price(price);
-        self.emit(Event::OrderRested {
-            order_id: id,
-            instrument,
-            side,
-            price,
-            open,
-            visible: open,
-        });
+        self.emit(Event::OrderRested { order_id: id, instrument, side, price, open, visible });
     }
 
-    fn next_place(&mut self) -> u64 {
+    pub(super) fn next_place(&mut self) -> u64 {
         self.places += 1;
         self.places
     }
@@ -246,6 +277,7 @@ impl Model {
         let spec = self.spec(order.instrument);
         let released = order.hold(&spec);
         self.orders.retain(|o| o.id != id);
+        assert!(self.closed.insert(id), "order {id} ends twice");
         self.move_available(order.account, hold_asset(&spec, order.side), signed(released));
         self.retire_client_id(id);
         self.emit(Event::OrderClosed {
@@ -264,6 +296,13 @@ impl Model {
     }
 }
 
+/// What a taker did so far.
+struct Walk {
+    steps: u32,
+    /// Of its trades, in their order.
+    prices: Vec<i64>,
+}
+
 /// What one fill did to one of its two orders.
 #[derive(Clone, Copy)]
 struct Fill {
@@ -275,14 +314,13 @@ struct Fill {
 
 /// What becomes of an order that is not finished and finds nothing more within its limit.
 fn after_last_trade(taker: &Order, other_side_is_empty: bool) -> Option<CloseReason> {
-    if taker.order_type == OrderType::Market {
+    if is_market_form(taker.order_type) {
         let empty = other_side_is_empty;
         return Some(if empty { CloseReason::NoLiquidity } else { CloseReason::PriceCollar });
     }
     match taker.time_in_force {
-        TimeInForce::Gtc => None,
+        TimeInForce::Gtc | TimeInForce::Gtd | TimeInForce::Day => None,
         TimeInForce::Ioc => Some(CloseReason::IocRemainder),
         TimeInForce::Fok => panic!("a fill-or-kill order was let in and did not fill"),
-        TimeInForce::Gtd | TimeInForce::Day => panic!("not taken by this version"),
     }
 }

@@ -5,7 +5,7 @@ use engine::command::EngineConfig;
 use engine::limits::{ASSET_SCALE_MAX, IDEMPOTENCY_CAPACITY_MAX, REFERENCE_ID_MAX};
 use engine::{
     AccountId, AccountStatus, AssetCode, AssetId, Event, InstrumentId, InstrumentSpec,
-    KillSwitchScope, RejectReason, TradingStatus,
+    RejectReason, TradingStatus,
 };
 
 use super::arithmetic::spec_is_valid;
@@ -54,11 +54,13 @@ impl Model {
         if self.instrument(spec.instrument).is_ok() {
             return Err(RejectReason::AlreadyExists);
         }
-        if spec.max_daily_volume != 0 {
-            return Err(RejectReason::Unsupported);
-        }
-        let status = TradingStatus::Halted;
-        self.instruments.push(Instrument { spec, status, last_price: 0 });
+        self.instruments.push(Instrument {
+            spec,
+            status: TradingStatus::Halted,
+            killed: false,
+            last_price: 0,
+            band_reference: spec.reference_price.0,
+        });
         self.emit(Event::InstrumentAdded(spec));
         Ok(())
     }
@@ -76,9 +78,6 @@ impl Model {
             || old.quote_per_tick_lot != spec.quote_per_tick_lot
         {
             return Err(RejectReason::SpecLocked);
-        }
-        if spec.max_daily_volume != 0 {
-            return Err(RejectReason::Unsupported);
         }
         if old == spec {
             return Err(RejectReason::NoChange);
@@ -112,8 +111,15 @@ impl Model {
         if self.accounts.iter().any(|a| a.uuid == uuid) {
             return Err(RejectReason::AlreadyExists);
         }
-        let status = AccountStatus::Active;
-        self.accounts.push(Account { uuid, stp_group, status, available: Vec::new() });
+        self.accounts.push(Account {
+            uuid,
+            stp_group,
+            status: AccountStatus::Active,
+            killed: false,
+            available: Vec::new(),
+            volume_day: 0,
+            volumes: Vec::new(),
+        });
         let account = AccountId(u32::try_from(self.accounts.len()).expect("few accounts"));
         self.emit(Event::AccountRegistered { account, uuid, stp_group });
         Ok(())
@@ -126,15 +132,5 @@ impl Model {
         self.accounts[id.0 as usize - 1].status = status;
         self.emit(Event::AccountStatusChanged { account: id, status });
         Ok(())
-    }
-
-    /// Not taken by this version, but what it names must exist.
-    pub(super) fn kill_switch(&self, scope: KillSwitchScope, id: u32) -> Verdict {
-        match scope {
-            KillSwitchScope::Account => self.account(AccountId(id)).map(|_| ())?,
-            KillSwitchScope::Instrument => self.instrument(InstrumentId(id)).map(|_| ())?,
-            KillSwitchScope::Venue => {}
-        }
-        Err(RejectReason::Unsupported)
     }
 }

@@ -12,7 +12,7 @@ impl Model {
     pub(super) fn same_owner(&self, left: AccountId, right: AccountId) -> bool {
         let group = |id| self.account(id).expect("orders have registered accounts").stp_group;
         let grouped = group(left) != 0 && group(left) == group(right);
-        left == right || (grouped && self.defect != Some(Defect::GroupsIgnored))
+        left == right || (grouped && !self.has(Defect::GroupsIgnored))
     }
 
     /// One step of a taker with a maker that it must not trade `quantity` lots with. Returns why
@@ -56,6 +56,8 @@ impl Model {
         };
         if maker_ends {
             self.close(maker.id, CloseReason::SelfTrade);
+        } else if mode == SelfTradePolicy::Decrement {
+            self.show_less(maker.id, quantity);
         }
         taker_ends.then_some(CloseReason::SelfTrade)
     }

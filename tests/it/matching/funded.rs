@@ -557,7 +557,7 @@ fn an_old_order_stands_behind_younger_ones_that_were_placed_first() {
     let (young, _) = desk.place(sell("1", "50000"));
     desk.place_reserved(old);
     let queue = desk.fast.resting_orders(INSTRUMENT, Side::Sell);
-    assert_eq!(queue.iter().map(|order| order.0).collect::<Vec<_>>(), [young, old]);
+    assert_eq!(queue.iter().map(|order| order.id).collect::<Vec<_>>(), [young, old]);
     desk.adds_up();
 }
 
