@@ -77,7 +77,7 @@ impl Engine {
             KillSwitchScope::Instrument => {
                 self.instrument(InstrumentId(id)).is_some_and(|instrument| instrument.killed)
             }
-            KillSwitchScope::Venue => self.killed,
+            KillSwitchScope::Venue => id == 0 && self.killed,
         }
     }
 
