@@ -5,7 +5,8 @@
 use std::collections::BTreeMap;
 
 use crate::limits::ACCOUNTS_MAX;
-use crate::order::{OrderHandle, OrderSlab};
+use crate::order::OrderHandle;
+use crate::order_slab::OrderSlab;
 use crate::types::{AccountId, AccountStatus, Quantity};
 
 /// What an account does in one instrument.

@@ -5,13 +5,14 @@ use crate::book_side::is_within;
 use crate::command::AmendOrder;
 use crate::engine::{Checked, Engine, Events, Instrument};
 use crate::event::{CloseReason, Event};
-use crate::matching::required_hold;
+use crate::fill::required_hold;
 use crate::order::{Order, OrderHandle};
 use crate::order_details::{OrderDetails, OrderState};
 use crate::reject::RejectReason;
-use crate::risk::{check_band, check_quantity_bounds, check_status};
+use crate::risk::{check_quantity_bounds, check_status};
 use crate::shape::check_display;
 use crate::types::{Amount, OrderType, Price, Quantity};
+use crate::valuation::check_band;
 
 /// An order as it is.
 #[derive(Clone, Copy, Debug)]

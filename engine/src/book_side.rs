@@ -2,8 +2,9 @@
 //! Knows nothing of trades or balances. Invariant: a level exists while it has an order, its
 //! quantity is the sum of theirs, and `best` is the highest bid or the lowest ask.
 
-use crate::order::{LevelHandle, OrderHandle, OrderSlab};
+use crate::order::{LevelHandle, OrderHandle};
 use crate::order_queue::OrderQueue;
+use crate::order_slab::OrderSlab;
 use crate::price_ladder::{PriceLadder, Rung};
 use crate::types::{Price, Quantity, Side};
 

@@ -8,8 +8,8 @@ use std::collections::BinaryHeap;
 use crate::command::NewOrder;
 use crate::engine::{Checked, Engine, Events};
 use crate::event::{CloseReason, Event};
-use crate::order::OrderSlab;
 use crate::order_index::OrderIndex;
+use crate::order_slab::OrderSlab;
 use crate::reject::RejectReason;
 use crate::types::{InstrumentId, OrderId, TimeInForce};
 

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use crate::dedup::ClientKey;
 use crate::engine::{Engine, Instrument};
+use crate::fill::required_hold;
 use crate::limits::ORDER_INTENTS_MAX;
-use crate::matching::required_hold;
 use crate::order::OrderHandle;
 use crate::order_details::OrderState;
 use crate::types::{AccountId, Amount, Quantity, Side};

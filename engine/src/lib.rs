@@ -31,6 +31,7 @@ mod expiry;
 #[cfg(feature = "faults")]
 mod faults;
 pub mod fees;
+mod fill;
 mod fok;
 mod funding;
 mod hash_index;
@@ -47,10 +48,12 @@ pub mod order_book;
 pub mod order_details;
 pub mod order_index;
 pub mod order_queue;
+pub mod order_slab;
 mod price_ladder;
 mod queries;
 mod reference_data;
 pub mod reject;
+mod resting;
 mod risk;
 mod self_trade;
 mod shape;
@@ -60,6 +63,7 @@ mod stop_orders;
 mod transfers;
 mod triggers;
 pub mod types;
+mod valuation;
 
 pub use codec::{Codec, CodecError};
 pub use command::{AmendOrder, Command, EngineConfig, NewOrder};

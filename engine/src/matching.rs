@@ -1,19 +1,14 @@
-//! Owns the price-time walk of one incoming order, and the money of each fill.
-//! Knows nothing of why the order came in. Invariant: after every fill both orders hold exactly
-//! what their formula says (a funded one all that its funds have left), so no balance can go below
-//! zero and nothing is left behind.
+//! Owns the price-time walk of one order that takes, and what each of its trades does.
+//! Knows nothing of why the order came in. Invariant: the best price trades first, and within it
+//! who came first.
 
-use crate::balances::Assets;
 use crate::book_side::is_within;
 use crate::engine::{Engine, Events, Instrument};
 use crate::event::{CloseReason, Event, Trade};
-use crate::fees;
-use crate::instrument::InstrumentSpec;
+use crate::fill::{Parties, exchange, fill};
 use crate::order::{Order, OrderHandle};
-use crate::risk::budget_quantity;
-use crate::types::{
-    AccountId, Amount, OrderId, Price, Quantity, Side, SignedAmount, TimeInForce, TradeId,
-};
+use crate::types::{AccountId, Amount, OrderId, Price, Quantity, Side, TradeId};
+use crate::valuation::budget_quantity;
 
 /// An order while it takes: not in the slab, for most incoming orders never get there.
 #[derive(Clone, Copy, Debug)]
@@ -30,15 +25,6 @@ pub(crate) struct Taker {
     pub(crate) steps: u32,
     /// First and last price at which it has traded.
     pub(crate) traded: Option<[Price; 2]>,
-}
-
-/// What one fill did to one of its two orders.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct FillSide {
-    fee: SignedAmount,
-    released: Amount,
-    /// Its order's funds were reserved outside.
-    pub(crate) funded: bool,
 }
 
 impl Engine {
@@ -190,65 +176,6 @@ impl Engine {
         self.elect(&taker);
         taker.steps
     }
-
-    /// Puts a listed order at the tail of its level, showing what it is to show.
-    pub(crate) fn rest(&mut self, handle: OrderHandle, events: &mut Events) {
-        let open = self.orders.open(handle);
-        let visible = self.show(handle, open);
-        let Order { instrument_slot, side, price, .. } = *self.orders.get(handle);
-        let instrument = &mut self.instruments[usize::from(instrument_slot)];
-        instrument.book.add(&mut self.orders, handle, side, price);
-        events.push(Event::OrderRested {
-            order_id: self.orders.queued(handle).id,
-            instrument: instrument.spec.instrument,
-            side,
-            price,
-            open,
-            visible,
-        });
-    }
-
-    /// Splits what is open of an order in no level into what the book shows and the reserve.
-    fn show(&mut self, handle: OrderHandle, open: Quantity) -> Quantity {
-        let mut visible = open;
-        if let Some(details) = self.orders.details_mut(handle) {
-            if details.display > Quantity(0) {
-                visible = open.min(details.display);
-            }
-            details.hidden = Quantity(open.0 - visible.0);
-        }
-        self.orders.queued_mut(handle).visible = visible;
-        visible
-    }
-
-    /// Shows the next part of an iceberg's reserve, at the tail of its level.
-    #[cold]
-    pub(crate) fn refresh(&mut self, handle: OrderHandle, events: &mut Events) {
-        let order = self.orders.get(handle);
-        let (slot, side, price) = (order.instrument_slot, order.side, order.price);
-        let instrument = usize::from(slot);
-        self.instruments[instrument].book.remove(&mut self.orders, handle);
-        let open = self.orders.open(handle);
-        let visible = self.show(handle, open);
-        self.instruments[instrument].book.add(&mut self.orders, handle, side, price);
-        let order_id = self.orders.queued(handle).id;
-        events.push(Event::IcebergRefreshed { order_id, visible });
-    }
-
-    /// Why the rest of an order that ran out of makers ends; `None` if it may rest.
-    pub(crate) fn remainder_reason(&self, taker: &Taker) -> Option<CloseReason> {
-        let order = &taker.order;
-        if !order.order_type.has_price() {
-            let book = &self.instruments[usize::from(order.instrument_slot)].book;
-            let empty = book.best(order.side.opposite()).is_none();
-            return Some(if empty { CloseReason::NoLiquidity } else { CloseReason::PriceCollar });
-        }
-        match order.time_in_force {
-            TimeInForce::Ioc => Some(CloseReason::IocRemainder),
-            TimeInForce::Fok => unreachable!("a FOK order was checked to fill"),
-            TimeInForce::Gtc | TimeInForce::Gtd | TimeInForce::Day => None,
-        }
-    }
 }
 
 impl Taker {
@@ -265,105 +192,4 @@ impl Taker {
             ),
         }
     }
-}
-
-/// Accounts for a fill in one order: fee on its running total, and what its hold sets free.
-///
-/// `open` is what is left of it; `limit` is the price its hold is computed at.
-#[expect(clippy::too_many_arguments, reason = "two orders and one fill, called twice")]
-fn fill(
-    spec: &InstrumentSpec,
-    order: &mut Order,
-    open: Quantity,
-    budget_left: Option<&mut Amount>,
-    limit: Price,
-    quantity: Quantity,
-    quote: Amount,
-    rate_ppm: i32,
-) -> FillSide {
-    let basis_before = order.fee_basis();
-    let basis = basis_before + fees::basis(quote, rate_ppm);
-    order.set_fee_basis(basis);
-    order.filled.0 += quantity.0;
-    let fee = fees::fee(basis_before, basis);
-    let held = order.hold();
-    let spent = match order.side {
-        Side::Sell => spec.base_value(quantity),
-        Side::Buy => fees::unsigned(fees::signed(quote) + fee),
-    };
-    let hold = match (order.side, budget_left) {
-        (Side::Buy, Some(budget)) => {
-            *budget -= spent;
-            *budget
-        }
-        _ if order.funded => held - spent,
-        _ => required_hold(spec, order, open, limit),
-    };
-    order.set_hold(hold);
-    FillSide { fee, released: held - spent - hold, funded: order.funded }
-}
-
-/// What a live order by quantity must hold from now on; a funded one holds at least this.
-pub(crate) fn required_hold(
-    spec: &InstrumentSpec,
-    order: &Order,
-    open: Quantity,
-    limit: Price,
-) -> Amount {
-    let dearer = order.maker_fee_ppm.max(order.taker_fee_ppm);
-    hold_for(spec, order.side, open, limit, order.fee_basis(), dearer)
-}
-
-/// The hold formula: base units of a sell; of a buy the quote value at its limit, with the fee that
-/// this brings at the dearer of its rates on top of `fee_basis`. Nothing open needs nothing.
-pub(crate) fn hold_for(
-    spec: &InstrumentSpec,
-    side: Side,
-    open: Quantity,
-    limit: Price,
-    fee_basis: SignedAmount,
-    dearer_ppm: i32,
-) -> Amount {
-    match side {
-        Side::Sell => spec.base_value(open),
-        Side::Buy => fees::buy_hold(spec.quote_value(limit, open), fee_basis, dearer_ppm),
-    }
-}
-
-/// The two sides of a fill by what they give.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Parties {
-    pub(crate) buyer: AccountId,
-    pub(crate) bought: FillSide,
-    pub(crate) seller: AccountId,
-    pub(crate) sold: FillSide,
-}
-
-impl Parties {
-    /// Quote units that the seller gets for a trade of this value.
-    pub(crate) fn received(&self, quote: Amount) -> Amount {
-        fees::unsigned(fees::signed(quote) - self.sold.fee)
-    }
-}
-
-/// Moves base one way and quote the other, and takes the fees.
-fn exchange(
-    assets: &mut Assets,
-    instrument: &Instrument,
-    parties: &Parties,
-    base: Amount,
-    quote: Amount,
-) {
-    let Parties { buyer, bought, seller, sold } = *parties;
-    let base_asset = assets.at_mut(instrument.base_slot);
-    base_asset.balance_mut(seller).spend(base);
-    base_asset.balance_mut(buyer).available += base;
-
-    let quote_asset = assets.at_mut(instrument.quote_slot);
-    let paid = fees::unsigned(fees::signed(quote) + bought.fee);
-    let buyer_balance = quote_asset.balance_mut(buyer);
-    buyer_balance.spend(paid);
-    buyer_balance.release(bought.released);
-    quote_asset.balance_mut(seller).available += parties.received(quote);
-    quote_asset.fees += bought.fee + sold.fee;
 }

@@ -3,7 +3,8 @@
 //! Invariant: after a command the best bid is below the best ask.
 
 use crate::book_side::{BookSide, PriceLevel};
-use crate::order::{OrderHandle, OrderSlab};
+use crate::order::OrderHandle;
+use crate::order_slab::OrderSlab;
 use crate::types::{Price, Quantity, Side};
 
 /// Resting orders of one instrument by price, then by time.

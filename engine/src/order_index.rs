@@ -8,7 +8,8 @@
 
 use crate::hash_index::HashIndex;
 use crate::limits::ORDER_INDEX_WINDOW;
-use crate::order::{OrderHandle, OrderSlab};
+use crate::order::OrderHandle;
+use crate::order_slab::OrderSlab;
 use crate::types::OrderId;
 
 /// Map from the ids of live orders to their handles.

@@ -2,7 +2,8 @@
 //! Knows nothing of what they wait for. Invariant: an order is in one queue at most, and its links
 //! belong to that queue.
 
-use crate::order::{OrderHandle, OrderSlab};
+use crate::order::OrderHandle;
+use crate::order_slab::OrderSlab;
 
 /// Head, tail and length of a queue.
 #[derive(Clone, Copy, Debug)]

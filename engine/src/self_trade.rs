@@ -4,7 +4,8 @@
 
 use crate::engine::{Engine, Events};
 use crate::event::{CloseReason, Event};
-use crate::matching::{Taker, required_hold};
+use crate::fill::required_hold;
+use crate::matching::Taker;
 use crate::order::{Order, OrderHandle};
 use crate::types::{AccountId, Amount, Price, Quantity, SelfTradePolicy};
 

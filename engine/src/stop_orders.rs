@@ -7,9 +7,10 @@
 //! asks, the lowest trigger first, those that a falling price elects like bids.
 
 use crate::book_side::BookSide;
-use crate::order::{OrderHandle, OrderSlab};
+use crate::order::OrderHandle;
 use crate::order_details::{OrderDetails, OrderState};
 use crate::order_queue::OrderQueue;
+use crate::order_slab::OrderSlab;
 use crate::types::{OrderType, Price, Quantity, Side};
 
 /// An order whose trigger was met.

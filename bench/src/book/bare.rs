@@ -2,9 +2,10 @@
 //! Knows nothing of accounts or money. Invariant: price-time priority, trades at the maker's price.
 
 use engine::book_side::is_within;
-use engine::order::{OrderHandle, OrderSlab, QueuedOrder};
+use engine::order::{OrderHandle, QueuedOrder};
 use engine::order_book::OrderBook;
 use engine::order_index::OrderIndex;
+use engine::order_slab::OrderSlab;
 use engine::{OrderId, Price, Quantity, Side};
 
 use crate::tape::format::{Kind, Record, TapeSide};
