@@ -11,6 +11,7 @@ pub mod check;
 pub mod differ;
 pub mod dsl;
 pub mod exchange;
+pub mod fuzzing;
 pub mod http_client;
 pub mod model;
 pub mod projection;

@@ -4,6 +4,7 @@ mod allocation;
 mod determinism;
 mod differential;
 mod examples;
+mod fuzzing;
 mod matching;
 mod readme;
 mod tidy;
