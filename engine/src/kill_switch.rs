@@ -1,6 +1,6 @@
 //! Owns the switch that stops an account, an instrument or the venue.
-//! Knows nothing of who throws it. Invariant: while it is on, no order in its scope is live and none
-//! gets in; balances are not touched.
+//! Knows nothing of who throws it. Invariant: while it is on, no order in its scope is live and
+//! none gets in; balances are not touched.
 
 use crate::command::NewOrder;
 use crate::engine::{Checked, Engine, Events};

@@ -1,6 +1,6 @@
 //! Owns the records of a live order and the handles that name it and its level.
-//! Knows nothing of where they are kept. Invariant: the sizes of both records are what they are said
-//! to be, for speed and memory of every book follow from them.
+//! Knows nothing of where they are kept. Invariant: the sizes of both records are what they are
+//! said to be, for speed and memory of every book follow from them.
 //!
 //! An order is two records in two arrays: a [`QueuedOrder`] of half a cache line is all that a walk
 //! over a book and a cancel of its neighbour touch, an [`Order`] is what a fill of it or its end

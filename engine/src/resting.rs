@@ -1,6 +1,6 @@
 //! Owns how an order comes to rest: what it shows, what it keeps in reserve, and whether it may.
-//! Knows nothing of money. Invariant: an order in a level shows at least one lot, and whatever is put
-//! into a level goes to its tail.
+//! Knows nothing of money. Invariant: an order in a level shows at least one lot, and whatever is
+//! put into a level goes to its tail.
 
 use crate::engine::{Engine, Events};
 use crate::event::{CloseReason, Event};

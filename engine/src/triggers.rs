@@ -1,7 +1,7 @@
 //! Owns how stop orders come alive: election by the prices of a walk, and the drain that starts the
 //! elected ones, one after the other, until none is left or the command's allowance is used up.
-//! Knows nothing of how orders are filed while they wait. Invariant: the dormant set only shrinks in
-//! a drain, so a cascade ends.
+//! Knows nothing of how orders are filed while they wait. Invariant: the dormant set only shrinks
+//! in a drain, so a cascade ends.
 
 use crate::book_side::is_within;
 use crate::command::EngineConfig;
