@@ -17,6 +17,7 @@ use crate::report::{self, Latency};
 use crate::tape;
 use crate::tape::format::Tape;
 use crate::tape::oracle::{SlowBook, Summary};
+use crate::timer::Timer;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -40,9 +41,12 @@ struct Report {
     ops_per_second: u64,
     /// All passes, in order.
     passes: Vec<u64>,
-    /// Per command, from a pass of its own; the cost of reading the clock is taken off.
+    /// Per command, from a pass of its own; the cost of timing is taken off.
     latency_ns: Latency,
+    /// What was read around each command, what that costs, and how finely it counts.
+    timer: &'static str,
     timer_ns: u64,
+    timer_step_ns: u64,
     trades: u64,
     volume: u64,
     notional: u64,
@@ -73,8 +77,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         );
         passes.push(rate);
     }
-    let timer_ns = report::timer_ns();
-    let latencies = latency_pass(&tape, timer_ns)?;
+    let timer = Timer::new();
+    let latencies = latency_pass(&tape, &timer)?;
     let ops_per_second = report::median(&passes);
     let report = Report {
         bench: "book",
@@ -83,7 +87,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         ops_per_second,
         passes,
         latency_ns: Latency::of(&latencies),
-        timer_ns,
+        timer: timer.name(),
+        timer_ns: timer.cost_ns(),
+        timer_step_ns: timer.step_ns(),
         trades: expected.trades,
         volume: expected.volume,
         notional: expected.notional,
@@ -116,16 +122,13 @@ fn timed_pass(tape: &Tape) -> (u64, Summary) {
     (rate, bare.summary())
 }
 
-fn latency_pass(tape: &Tape, timer_ns: u64) -> Result<Histogram<u64>> {
+fn latency_pass(tape: &Tape, timer: &Timer) -> Result<Histogram<u64>> {
     let mut bare = BareBook::new();
     let mut histogram = report::histogram()?;
     let (prefill, measured) = tape.records.split_at(tape.prefill);
     prefill.iter().for_each(|record| bare.step(record));
     for record in measured {
-        let start = Instant::now();
-        bare.step(black_box(record));
-        let taken = report::nanos(start.elapsed()).saturating_sub(timer_ns);
-        histogram.saturating_record(taken.max(1));
+        timer.record(&mut histogram, || bare.step(black_box(record)));
     }
     Ok(histogram)
 }

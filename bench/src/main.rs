@@ -12,6 +12,7 @@ mod report;
 mod settlement;
 mod tape;
 mod tape_command;
+mod timer;
 mod wallet;
 mod workload;
 
