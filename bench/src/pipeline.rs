@@ -18,7 +18,8 @@ use pipeline::{Lane, Options, Outcome, Outlet, Reply, SubmitError, SystemClock, 
 use serde::Serialize;
 
 use crate::report::{self, Latency};
-use crate::tape::generator::{Flow, generate, preset};
+use crate::tape::flow::{Flow, preset};
+use crate::tape::generator::generate;
 use crate::tape::oracle::Summary;
 use crate::workload::{Totals, Workload};
 

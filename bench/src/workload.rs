@@ -157,7 +157,8 @@ mod tests {
     use engine::{EngineOptions, EventBuffer, Frame, StateMachine};
 
     use super::*;
-    use crate::tape::generator::{Flow, generate, preset};
+    use crate::tape::flow::{Flow, preset};
+    use crate::tape::generator::generate;
 
     #[test]
     fn the_whole_engine_agrees_with_the_slow_book() {

@@ -1,13 +1,17 @@
 //! Owns the bytes of a tape: a 64-byte header and 32-byte records, little-endian.
 //!
-//! Header: magic `OBTAPE01` at 0, records u64 at 8, prefill u64 at 16, highest order id u64 at 24,
-//! seed u64 at 32, lowest and highest price u32 at 40 and 44, the rest zero. Record: order id u64
-//! at 0, price u32 at 8, quantity u32 at 12, old price u32 at 16, owner u32 at 20, kind u8 at 24,
-//! side u8 at 25, zero u16, quantity left before the command u32 at 28.
+//! Header: magic at 0, records u64 at 8, prefill u64 at 16, highest order id u64 at 24, seed u64 at
+//! 32, lowest and highest price u32 at 40 and 44, instruments u16 at 48, the rest zero. Record:
+//! order id u64 at 0, price u32 at 8, quantity u32 at 12, old price u32 at 16, owner u32 at 20, kind
+//! u8 at 24, side u8 at 25, instrument u16 at 26, quantity left before the command u32 at 28.
+//!
+//! `OBTAPE01` is a tape of one instrument: it writes 0 for their number and for each instrument.
+//! `OBTAPE02` is a tape of several, so that whoever knows one book only refuses it.
 
 use std::io::{Error, ErrorKind, Read, Result, Write};
 
-const MAGIC: [u8; 8] = *b"OBTAPE01";
+const MAGIC_ONE: [u8; 8] = *b"OBTAPE01";
+const MAGIC_SEVERAL: [u8; 8] = *b"OBTAPE02";
 const HEADER_BYTES: usize = 64;
 const RECORD_BYTES: usize = 32;
 
@@ -36,7 +40,7 @@ pub(crate) enum TapeSide {
 /// One command of a tape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Record {
-    /// From 1, dense, in order of creation.
+    /// From 1, dense, in order of creation; each instrument counts its own.
     pub(crate) id: u64,
     /// Limit of a new order, new price of a move, else the order's present price.
     pub(crate) price: u32,
@@ -48,6 +52,8 @@ pub(crate) struct Record {
     pub(crate) owner: u32,
     pub(crate) kind: Kind,
     pub(crate) side: TapeSide,
+    /// From 0.
+    pub(crate) instrument: u16,
     /// Open quantity of a live order before the command, 0 for a new one.
     pub(crate) left: u32,
 }
@@ -58,8 +64,11 @@ pub(crate) struct Tape {
     pub(crate) seed: u64,
     pub(crate) min_price: u32,
     pub(crate) max_price: u32,
+    /// At least one.
+    pub(crate) instruments: u16,
     /// So many first records only build the book: they are not timed.
     pub(crate) prefill: usize,
+    /// Of any instrument.
     pub(crate) max_id: u64,
     pub(crate) records: Vec<Record>,
 }
@@ -67,12 +76,17 @@ pub(crate) struct Tape {
 impl Tape {
     pub(crate) fn write(&self, out: &mut impl Write) -> Result<()> {
         let mut header = Vec::with_capacity(HEADER_BYTES);
-        header.extend(MAGIC);
+        let (magic, instruments) = match self.instruments {
+            0 | 1 => (MAGIC_ONE, 0),
+            several => (MAGIC_SEVERAL, several),
+        };
+        header.extend(magic);
         for word in [self.records.len() as u64, self.prefill as u64, self.max_id, self.seed] {
             header.extend(word.to_le_bytes());
         }
         header.extend(self.min_price.to_le_bytes());
         header.extend(self.max_price.to_le_bytes());
+        header.extend(instruments.to_le_bytes());
         header.resize(HEADER_BYTES, 0);
         out.write_all(&header)?;
         for record in &self.records {
@@ -85,24 +99,38 @@ impl Tape {
         let invalid = |what: &str| Error::new(ErrorKind::InvalidData, what.to_owned());
         let mut bytes = Vec::new();
         from.read_to_end(&mut bytes)?;
-        if bytes.len() < HEADER_BYTES || bytes[..8] != MAGIC {
+        if bytes.len() < HEADER_BYTES {
             return Err(invalid("not a tape"));
         }
         let (header, body) = bytes.split_at(HEADER_BYTES);
+        let instruments = match (&header[..8], u16_at(header, 48)) {
+            (magic, 0) if magic == MAGIC_ONE => 1,
+            (magic, several) if magic == MAGIC_SEVERAL && several > 1 => several,
+            _ => return Err(invalid("not a tape")),
+        };
         let count = usize::try_from(u64_at(header, 8)).ok();
         if count.and_then(|count| count.checked_mul(RECORD_BYTES)) != Some(body.len()) {
             return Err(invalid("the length does not fit the header"));
         }
-        let records = body.chunks_exact(RECORD_BYTES).map(Record::from_bytes);
+        let records: Vec<Record> = body
+            .chunks_exact(RECORD_BYTES)
+            .map(Record::from_bytes)
+            .collect::<Option<_>>()
+            .ok_or_else(|| invalid("unknown kind or side"))?;
+        if records.iter().any(|record| record.instrument >= instruments) {
+            return Err(invalid("unknown instrument"));
+        }
+        let prefill = usize::try_from(u64_at(header, 16)).ok();
         Ok(Self {
             seed: u64_at(header, 32),
             min_price: u32_at(header, 40),
             max_price: u32_at(header, 44),
-            prefill: usize::try_from(u64_at(header, 16)).map_err(|_| invalid("prefill"))?,
+            instruments,
+            prefill: prefill
+                .filter(|prefill| *prefill <= records.len())
+                .ok_or_else(|| invalid("prefill"))?,
             max_id: u64_at(header, 24),
-            records: records
-                .collect::<Option<_>>()
-                .ok_or_else(|| invalid("unknown kind or side"))?,
+            records,
         })
     }
 }
@@ -116,6 +144,7 @@ impl Record {
             bytes[8 + 4 * place..12 + 4 * place].copy_from_slice(&word.to_le_bytes());
         }
         (bytes[24], bytes[25]) = (self.kind as u8, self.side as u8);
+        bytes[26..28].copy_from_slice(&self.instrument.to_le_bytes());
         bytes[28..].copy_from_slice(&self.left.to_le_bytes());
         bytes
     }
@@ -129,6 +158,7 @@ impl Record {
             owner: u32_at(bytes, 20),
             kind: *Kind::ALL.get(usize::from(bytes[24]))?,
             side: *[TapeSide::Bid, TapeSide::Ask].get(usize::from(bytes[25]))?,
+            instrument: u16_at(bytes, 26),
             left: u32_at(bytes, 28),
         })
     }
@@ -142,4 +172,8 @@ fn u32_at(bytes: &[u8], offset: usize) -> u32 {
     let mut word = [0; 4];
     word.copy_from_slice(&bytes[offset..offset + 4]);
     u32::from_le_bytes(word)
+}
+
+fn u16_at(bytes: &[u8], offset: usize) -> u16 {
+    u16::from_le_bytes([bytes[offset], bytes[offset + 1]])
 }

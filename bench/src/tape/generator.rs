@@ -3,68 +3,20 @@
 //! The mid is a bounded random walk; passive prices lie some ticks from it, a few new orders cross
 //! it, an IOC always does. Live orders are drawn uniformly; new against cancel is steered to the
 //! target number of resting orders. Sizes are one plus a product of three dice of 0 to 5, as in the
-//! generator that exchange-core publishes its figures with.
+//! generator that exchange-core publishes its figures with. Every instrument has a flow of its own,
+//! from numbers of its own, and only its turns are drawn.
 
 use std::collections::BTreeMap;
 
+use super::flow::{Draw, Flow};
 use super::format::{Kind, Record, Tape, TapeSide};
 use super::numbers::Numbers;
-use super::oracle::SlowBook;
-
-/// Parameters of a flow.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Flow {
-    pub(crate) seed: u64,
-    /// Commands after the prefill.
-    pub(crate) commands: usize,
-    /// Resting orders aimed at, both sides together; also the length of the prefill.
-    pub(crate) orders: usize,
-    /// Furthest distance of a passive order from the mid, ticks.
-    pub(crate) depth: u32,
-    /// Exponent of that distance: 1 is uniform, 2 is denser near the mid.
-    pub(crate) skew: f64,
-    pub(crate) base_price: u32,
-    /// The mid stays within the base price plus or minus this.
-    pub(crate) walk: u32,
-    /// Commands between two steps of the mid, on average.
-    pub(crate) step_every: u64,
-    /// Weights: new and cancel together, IOC, move, reduce.
-    pub(crate) weights: [u64; 4],
-}
+use super::oracle::{SlowBook, SlowBooks};
 
 /// Share of new orders that cross the mid, percent.
 const CROSSING_PERCENT: u64 = 2;
 /// Share of moves that draw a new price; the others shift it by 1 to 3 ticks, percent.
 const REDRAWN_PERCENT: u64 = 50;
-
-/// A flow by name: `small`, `deep`, `ecmix`.
-pub(crate) fn preset(name: &str) -> Option<Flow> {
-    let small = Flow {
-        seed: 1,
-        commands: 3_000_000,
-        orders: 1_000,
-        depth: 250,
-        skew: 2.0,
-        base_price: 50_000,
-        walk: 1_000,
-        step_every: 150,
-        weights: [67, 6, 22, 5],
-    };
-    match name {
-        "small" => Some(small),
-        "deep" => Some(Flow {
-            seed: 2,
-            orders: 100_000,
-            depth: 1_000,
-            skew: 1.0,
-            walk: 2_000,
-            step_every: 500,
-            ..small
-        }),
-        "ecmix" => Some(Flow { seed: 3, weights: [15, 3, 82, 0], ..small }),
-        _ => None,
-    }
-}
 
 /// Live ids for uniform draws.
 #[derive(Default)]
@@ -88,49 +40,76 @@ impl LiveIds {
     }
 }
 
+/// The flow of one instrument.
 struct Generator<'a> {
     flow: &'a Flow,
+    instrument: u16,
     numbers: Numbers,
     book: SlowBook,
     live: LiveIds,
     mid: i64,
     direction: i64,
+    /// Ticks that the mid has crashed by.
+    fallen: i64,
+    /// Commands after the prefill.
+    commands: u64,
     lowest: i64,
     highest: i64,
     next_id: u64,
 }
 
-/// Makes the tape, and the book that it leaves behind.
-pub(crate) fn generate(flow: &Flow) -> (Tape, SlowBook) {
-    let margin = i64::from(flow.walk) + i64::from(flow.depth) + 8;
-    let base = i64::from(flow.base_price);
-    let mut generator = Generator {
-        flow,
-        numbers: Numbers::new(flow.seed),
-        book: SlowBook::new(),
-        live: LiveIds::default(),
-        mid: base,
-        direction: 1,
-        lowest: base - margin,
-        highest: base + margin,
-        next_id: 1,
-    };
-    let total = flow.orders + flow.commands;
-    let records = (0..total).map(|place| generator.record(place < flow.orders)).collect();
+/// Makes the tape, and the books that it leaves behind.
+pub(crate) fn generate(flow: &Flow) -> (Tape, SlowBooks) {
+    let mut generators: Vec<_> =
+        (0..flow.instruments).map(|instrument| Generator::new(flow, instrument)).collect();
+    let mut draw = Draw::new(flow);
+    let prefill = flow.orders * generators.len();
+    let mut records = Vec::with_capacity(prefill + flow.commands);
+    for place in 0..prefill {
+        let turn = place % generators.len();
+        records.push(generators[turn].record(true));
+    }
+    for _ in 0..flow.commands {
+        records.push(generators[draw.next()].record(false));
+    }
+    let highest_id = generators.iter().map(|generator| generator.next_id - 1).max();
+    let first = &generators[0];
     let tape = Tape {
         seed: flow.seed,
-        min_price: generator.clamped(generator.lowest),
-        max_price: generator.clamped(generator.highest),
-        prefill: flow.orders,
-        max_id: generator.next_id - 1,
+        min_price: first.clamped(first.lowest),
+        max_price: first.clamped(first.highest),
+        instruments: flow.instruments,
+        prefill,
+        max_id: highest_id.unwrap_or(0),
         records,
     };
-    (tape, generator.book)
+    (tape, SlowBooks(generators.into_iter().map(|generator| generator.book).collect()))
 }
 
-impl Generator<'_> {
+impl<'a> Generator<'a> {
+    fn new(flow: &'a Flow, instrument: u16) -> Self {
+        let margin = i64::from(flow.walk) + i64::from(flow.depth) + 8;
+        let base = i64::from(flow.base_price);
+        Self {
+            flow,
+            instrument,
+            numbers: Numbers::new(flow.seed ^ u64::from(instrument) << 32),
+            book: SlowBook::new(),
+            live: LiveIds::default(),
+            mid: base,
+            direction: 1,
+            fallen: 0,
+            commands: 0,
+            lowest: base - margin - flow.crash.map_or(0, |crash| i64::from(crash.fall)),
+            highest: base + margin,
+            next_id: 1,
+        }
+    }
+
     fn record(&mut self, prefill: bool) -> Record {
         if !prefill {
+            self.fallen = self.flow.crash.map_or(0, |crash| crash.depth(self.commands));
+            self.commands += 1;
             self.walk();
         }
         let kind = match self.kind(prefill) {
@@ -209,7 +188,8 @@ impl Generator<'_> {
             self.passive_distance()
         };
         let price = self.price(side, away);
-        Record { id, price, quantity, old_price: price, owner, kind, side, left: 0 }
+        let instrument = self.instrument;
+        Record { id, price, quantity, old_price: price, owner, kind, side, instrument, left: 0 }
     }
 
     fn change(&mut self, kind: Kind) -> Record {
@@ -225,6 +205,7 @@ impl Generator<'_> {
             owner: order.owner,
             kind,
             side: order.side,
+            instrument: self.instrument,
             left: order.left,
         };
         match kind {
@@ -244,7 +225,7 @@ impl Generator<'_> {
             self.price(side, away)
         } else {
             let ticks = i64::from(self.drawn(1, 3));
-            let toward = if present <= self.mid { ticks } else { -ticks };
+            let toward = if present <= self.middle() { ticks } else { -ticks };
             let shift = if self.numbers.below(2) == 0 { toward } else { -toward };
             self.clamped(present + shift)
         };
@@ -268,9 +249,14 @@ impl Generator<'_> {
 
     fn price(&self, side: TapeSide, away: i64) -> u32 {
         match side {
-            TapeSide::Bid => self.clamped(self.mid - away),
-            TapeSide::Ask => self.clamped(self.mid + away),
+            TapeSide::Bid => self.clamped(self.middle() - away),
+            TapeSide::Ask => self.clamped(self.middle() + away),
         }
+    }
+
+    /// Where the flow takes the mid to be.
+    fn middle(&self) -> i64 {
+        self.mid - self.fallen
     }
 
     fn clamped(&self, price: i64) -> u32 {

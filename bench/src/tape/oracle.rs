@@ -51,6 +51,22 @@ impl Summary {
         self.state_hash = [side as u64, price, id, left].into_iter().fold(self.state_hash, fnv);
     }
 
+    /// What several instruments come to: sums, and each hash over their hashes in their order. One
+    /// instrument comes to what it is.
+    pub(crate) fn combined(parts: &[Self]) -> Self {
+        if let [one] = parts {
+            return one.clone();
+        }
+        parts.iter().fold(Self::new(), |sum, part| Self {
+            trades: sum.trades + part.trades,
+            volume: sum.volume + part.volume,
+            notional: sum.notional.wrapping_add(part.notional),
+            trade_hash: fnv(sum.trade_hash, part.trade_hash),
+            state_hash: fnv(sum.state_hash, part.state_hash),
+            live_orders: sum.live_orders + part.live_orders,
+        })
+    }
+
     /// `key value` lines.
     pub(crate) fn to_text(&self) -> String {
         let mut text = String::new();
@@ -89,7 +105,7 @@ pub(crate) struct Live {
     pub(crate) owner: u32,
 }
 
-/// The slow book.
+/// The slow book of one instrument.
 #[derive(Debug)]
 pub(crate) struct SlowBook {
     bids: BTreeMap<u32, VecDeque<u64>>,
@@ -189,5 +205,29 @@ impl SlowBook {
             summary.rests(order.side, order.price.into(), *id, order.left.into());
         }
         summary
+    }
+}
+
+/// The slow books of a tape: nothing of one instrument reaches another.
+#[derive(Debug)]
+pub(crate) struct SlowBooks(pub(crate) Vec<SlowBook>);
+
+impl SlowBooks {
+    pub(crate) fn new(instruments: u16) -> Self {
+        Self((0..instruments).map(|_| SlowBook::new()).collect())
+    }
+
+    pub(crate) fn apply(&mut self, record: &Record) {
+        self.0[usize::from(record.instrument)].apply(record);
+    }
+
+    /// Of each instrument.
+    pub(crate) fn summaries(&self) -> Vec<Summary> {
+        self.0.iter().map(SlowBook::summary).collect()
+    }
+
+    /// Of the whole tape.
+    pub(crate) fn summary(&self) -> Summary {
+        Summary::combined(&self.summaries())
     }
 }
