@@ -1,4 +1,4 @@
-//! Owns the order book alone: the engine's book, slab and index with the thinnest policy around them.
+//! Owns the order book alone: the engine's structures with the thinnest policy around them.
 //! Knows nothing of accounts or money. Invariant: price-time priority, trades at the maker's price.
 
 use engine::book_side::is_within;
