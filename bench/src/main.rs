@@ -3,7 +3,9 @@
 
 mod bank;
 mod book;
+mod engine;
 mod funding;
+mod heap;
 mod load;
 mod pipeline;
 mod postgres;
@@ -31,6 +33,8 @@ enum Bench {
     Tape(tape_command::Args),
     /// The order book alone on a tape.
     Book(book::Args),
+    /// The whole engine on a tape: checks, holds, fees, events.
+    Engine(engine::Args),
     /// The whole path of a command, from the ring to the reply.
     Pipeline(pipeline::Args),
     /// From trades to settled trades, with a durable wallet in this process.
@@ -45,6 +49,7 @@ fn main() -> anyhow::Result<()> {
     match Cli::parse().bench {
         Bench::Tape(args) => tape_command::run(&args),
         Bench::Book(args) => book::run(&args),
+        Bench::Engine(args) => engine::run(&args),
         Bench::Pipeline(args) => pipeline::run(&args),
         Bench::Settlement(args) => settlement::run(&args),
         Bench::Funding(args) => funding::run(&args),

@@ -20,8 +20,10 @@ use serde::Serialize;
 use crate::report::{self, Latency};
 use crate::tape::flow::{Flow, preset};
 use crate::tape::generator::generate;
-use crate::tape::oracle::Summary;
-use crate::workload::{Totals, Workload};
+use crate::workload::{Terms, Totals, Workload};
+
+/// Every owner of the tape has an account of its own.
+const TERMS: Terms = Terms { accounts: 1_000, client_order_ids: false, remembered: 0 };
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -133,8 +135,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 }
 
 fn measure(args: &Args, options: &Options, flow: &Flow) -> Result<Report> {
-    let (tape, slow) = generate(flow);
-    let totals = Arc::new(Mutex::new(Totals::default()));
+    let (tape, _) = generate(flow);
+    let totals = Arc::new(Mutex::new(Totals::new(tape.instruments)));
     let tally = || -> Box<dyn Outlet<Engine>> { Box::new(Tally(Arc::clone(&totals))) };
     let fresh = || Engine::new(EngineOptions { expected_orders: 4_096, ..Default::default() });
     let recovered = pipeline::recover(options, fresh(), &mut [tally()])?;
@@ -147,16 +149,16 @@ fn measure(args: &Args, options: &Options, flow: &Flow) -> Result<Report> {
         last: Instant::now(),
     }));
     let first_sequence = running.cursors().published() + 1;
-    let workload = Workload::new(&tape, first_sequence);
-    let (stage, measured) = workload.commands.split_at(workload.setup + tape.prefill);
+    let workload = Workload::new(&tape, first_sequence, &TERMS);
+    let (stage, measured) = workload.frames.split_at(workload.setup + tape.prefill);
     let source = Source { ingress: running.ingress(), recorder: Arc::clone(&recorder) };
     if let Some(core) = args.pin_source {
         pin(core)?;
     }
-    source.set_the_stage(stage, first_sequence, &running.cursors())?;
+    source.set_the_stage(stage, &running.cursors())?;
     let start = Instant::now();
     let ring_full = source.send(measured, args.rate, start)?;
-    let last_sequence = first_sequence + workload.commands.len() as u64 - 1;
+    let last_sequence = first_sequence + workload.frames.len() as u64 - 1;
     wait_until(|| running.cursors().acked() >= last_sequence)?;
     drop(source);
     let stopped = running.shutdown();
@@ -165,12 +167,8 @@ fn measure(args: &Args, options: &Options, flow: &Flow) -> Result<Report> {
     let totals = totals.lock().unwrap_or_else(PoisonError::into_inner);
     ensure!(recorder.replied == measured.len() as u64, "{} replies", recorder.replied);
     ensure!(totals.rejects == 0, "{} commands were refused", totals.rejects);
-    let judge = slow.summary();
-    let made = workload.summary(&totals, &stopped.machine);
-    ensure!(
-        Summary { trade_hash: judge.trade_hash, ..made.clone() } == judge,
-        "wrong result: {made:?}"
-    );
+    let expected = workload.expected.summary();
+    workload.expected.check(&totals.summaries(&stopped.machine))?;
     let state_hash = stopped.machine.state_hash();
     let replay_start = Instant::now();
     let replayed = pipeline::replay(&options.data_dir, fresh())?;
@@ -191,10 +189,10 @@ fn measure(args: &Args, options: &Options, flow: &Flow) -> Result<Report> {
         syncs,
         sync_ns_mean: stopped.counters.journaler.sync_ns_total.get() / syncs.max(1),
         events: totals.events,
-        trades: totals.trades,
-        volume: totals.volume,
-        notional: totals.notional,
-        replayed_per_second: report::rate(workload.commands.len(), replay_time),
+        trades: expected.trades,
+        volume: expected.volume,
+        notional: expected.notional,
+        replayed_per_second: report::rate(workload.frames.len(), replay_time),
         state_hash: state_hash.iter().map(|byte| format!("{byte:02x}")).collect(),
     })
 }
@@ -206,29 +204,24 @@ struct Source {
 
 impl Source {
     /// Submits without replies, and waits until the last one is through.
-    fn set_the_stage(
-        &self,
-        commands: &[Command],
-        first_sequence: u64,
-        cursors: &pipeline::Cursors,
-    ) -> Result<()> {
-        for (expected, command) in (first_sequence..).zip(commands) {
+    fn set_the_stage(&self, frames: &[Frame<Command>], cursors: &pipeline::Cursors) -> Result<()> {
+        for frame in frames {
             let sequence = loop {
-                match self.ingress.try_submit(*command, None, Lane::Control) {
+                match self.ingress.try_submit(frame.command, None, Lane::Control) {
                     Err(SubmitError::RingFull) => std::thread::yield_now(),
                     other => break other?,
                 }
             };
-            ensure!(sequence == expected, "another producer is in the ring");
+            ensure!(sequence == frame.sequence, "another producer is in the ring");
         }
-        let last = first_sequence + commands.len() as u64 - 1;
+        let last = frames.last().map_or(0, |frame| frame.sequence);
         wait_until(|| cursors.acked() >= last)
     }
 
     /// Submits every command when it is due; gives how often the ring was full.
-    fn send(&self, commands: &[Command], rate: u64, start: Instant) -> Result<u64> {
+    fn send(&self, frames: &[Frame<Command>], rate: u64, start: Instant) -> Result<u64> {
         let mut ring_full = 0;
-        for (place, command) in (0u64..).zip(commands) {
+        for (place, frame) in (0u64..).zip(frames) {
             let due = match rate {
                 0 => Instant::now(),
                 rate => start + Duration::from_nanos(place * 1_000_000_000 / rate),
@@ -236,7 +229,7 @@ impl Source {
             wait_for(due);
             loop {
                 let reply = Timed { due, recorder: Arc::clone(&self.recorder) };
-                match self.ingress.try_submit(*command, Some(reply), Lane::Control) {
+                match self.ingress.try_submit(frame.command, Some(reply), Lane::Control) {
                     Err(SubmitError::RingFull | SubmitError::RepliesExhausted) => {
                         ring_full += 1;
                         std::thread::yield_now();
