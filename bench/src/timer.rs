@@ -110,7 +110,7 @@ mod tests {
         timer.record(&mut histogram, || while start.elapsed() < Duration::from_millis(20) {});
         let around = report::nanos(start.elapsed());
         let recorded = histogram.max();
-        // Wide enough for a calibration that the machine disturbed, far from the units of a counter.
+        // Wide enough for a disturbed calibration, far from the units of a counter.
         assert!(recorded > 15_000_000, "{recorded} ns of 20 ms");
         assert!(recorded < around / 2 * 3, "{recorded} ns within {around} ns");
         assert!(!timer.name().is_empty());

@@ -1,9 +1,9 @@
 //! Owns the bytes of a tape: a 64-byte header and 32-byte records, little-endian.
 //!
-//! Header: magic at 0, records u64 at 8, prefill u64 at 16, highest order id u64 at 24, seed u64 at
-//! 32, lowest and highest price u32 at 40 and 44, instruments u16 at 48, the rest zero. Record:
-//! order id u64 at 0, price u32 at 8, quantity u32 at 12, old price u32 at 16, owner u32 at 20, kind
-//! u8 at 24, side u8 at 25, instrument u16 at 26, quantity left before the command u32 at 28.
+//! Header: magic at 0, records u64 at 8, prefill u64 at 16, highest order id u64 at 24, seed u64
+//! at 32, lowest and highest price u32 at 40 and 44, instruments u16 at 48, the rest zero. Record:
+//! order id u64 at 0, price u32 at 8, quantity u32 at 12, old price u32 at 16, owner u32 at 20,
+//! kind u8 at 24, side u8 at 25, instrument u16 at 26, quantity left before the command u32 at 28.
 //!
 //! `OBTAPE01` is a tape of one instrument: it writes 0 for their number and for each instrument.
 //! `OBTAPE02` is a tape of several, so that whoever knows one book only refuses it.
