@@ -24,6 +24,7 @@ pub mod codec;
 pub mod command;
 pub mod decimal;
 mod dedup;
+mod dedup_table;
 pub mod engine;
 pub mod event;
 pub mod event_buffer;

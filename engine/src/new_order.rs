@@ -3,7 +3,8 @@
 //! order changes only the table of keys.
 
 use crate::command::{Command, EngineConfig, NewOrder};
-use crate::dedup::{Capacity, ClientKey, ClientOrderKey};
+use crate::dedup::{ClientKey, ClientOrderKey};
+use crate::dedup_table::Capacity;
 use crate::engine::{Checked, Engine, Events};
 use crate::event::{CloseReason, Event, OrderAccepted, TransferKind};
 use crate::matching::Taker;

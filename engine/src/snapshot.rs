@@ -5,7 +5,8 @@
 use crate::accounts::Account;
 use crate::balances::{Assets, Balance};
 use crate::codec::append as put;
-use crate::dedup::{ClientKey, ClientOrderKey, DedupEntry};
+use crate::dedup::{ClientKey, ClientOrderKey};
+use crate::dedup_table::DedupEntry;
 use crate::engine::{Engine, Instrument};
 use crate::intents::Intent;
 use crate::order::OrderHandle;
@@ -132,14 +133,16 @@ fn append_keys(engine: &Engine, out: &mut Vec<u8>) {
     live.sort_unstable_by_key(|(id, _)| *id);
     put(&(live.len() as u64), out);
     for (_, key) in live {
-        append_client_key(engine.client_ids.live(key.0), out);
+        let (entry, key) = (engine.client_ids.live(key.0), engine.client_ids.key(key.0));
+        append_client_key(entry, key, 0, out);
     }
     put(&(engine.client_ids.retired().count() as u64), out);
-    engine.client_ids.retired().for_each(|entry| append_client_key(entry, out));
+    let retired = engine.client_ids.retired();
+    retired.for_each(|(entry, key, at_ns)| append_client_key(entry, key, at_ns, out));
     put(&(engine.transfers.retired().count() as u64), out);
-    for entry in engine.transfers.retired() {
+    for (entry, key, retired_at_ns) in engine.transfers.retired() {
         let code = entry.reason.map_or(0, |reason| reason.code());
-        put(&(entry.key, entry.retired_at_ns, code, entry.fingerprint), out);
+        put(&(key, retired_at_ns, code, entry.fingerprint), out);
     }
 }
 
@@ -157,8 +160,13 @@ fn append_funding(engine: &Engine, out: &mut Vec<u8>) {
     }
 }
 
-fn append_client_key(entry: &DedupEntry<ClientOrderKey>, out: &mut Vec<u8>) {
+fn append_client_key(
+    entry: &DedupEntry,
+    key: ClientOrderKey,
+    retired_at_ns: u64,
+    out: &mut Vec<u8>,
+) {
     let code = entry.reason.map_or(0, |reason| reason.code());
-    put(&(entry.key.account, entry.key.id, entry.order_id, code), out);
-    put(&(entry.fingerprint, entry.retired_at_ns), out);
+    put(&(key.account, key.id, entry.order_id, code), out);
+    put(&(entry.fingerprint, retired_at_ns), out);
 }

@@ -4,7 +4,8 @@
 
 use crate::codec::Codec;
 use crate::command::Command;
-use crate::dedup::{Capacity, fingerprint};
+use crate::dedup::fingerprint;
+use crate::dedup_table::Capacity;
 use crate::engine::{Checked, Engine, Events, rejected};
 use crate::event::{Event, TransferKind};
 use crate::fees::signed;

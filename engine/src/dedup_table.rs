@@ -1,0 +1,450 @@
+//! Owns what makes a repeated request harmless: which keys were used, for what, with what outcome.
+//! Knows nothing of orders or transfers. Invariant: a key is never dropped while its order lives,
+//! nor while its window lasts, except that the oldest retired one makes room: an owner's own when
+//! the owner has its share, so that nobody can push out another's, anybody's when the table is
+//! full.
+//!
+//! A table of a million keys lies outside of every cache, so what counts is how many lines a key
+//! touches: the common one, of at most [`HEAD_BYTES`] bytes, one for itself, half a line for its
+//! place in the queues, and one of the index.
+
+use std::marker::PhantomData;
+
+use crate::dedup::{DedupKey, HashSecret, NO_ENTRY, hash};
+use crate::hash_index::HashIndex;
+use crate::limits::EXPIRED_ENTRIES_PER_COMMAND;
+use crate::reject::RejectReason;
+use crate::types::{ClientOrderId, OrderId};
+
+/// Bytes of a key that stand in its entry.
+const HEAD_BYTES: usize = 40;
+/// Bytes of a longer key that stand apart.
+const TAIL_BYTES: usize = ClientOrderId::BYTES_MAX - HEAD_BYTES;
+
+/// What is remembered of a key.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+pub(crate) struct DedupEntry {
+    /// The order, or the refused command; 0 for a transfer.
+    pub(crate) order_id: OrderId,
+    pub(crate) fingerprint: u64,
+    /// `None` if it was accepted.
+    pub(crate) reason: Option<RejectReason>,
+    len: u8,
+    head: [u8; HEAD_BYTES],
+}
+
+const _: () = assert!(size_of::<DedupEntry>() == 64);
+
+/// Where an entry stands. Apart from the entry itself, because making room for a new key needs
+/// nothing else of an old one: half a line instead of all of it.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(32))]
+struct Place {
+    /// Of the key.
+    hash: u64,
+    /// Engine time since which it may be forgotten after the window; 0 while its order lives.
+    retired_at_ns: u64,
+    /// Neighbours in the queue of all retired entries; also the list of free ones.
+    next: u32,
+    previous: u32,
+    /// The entry of the same owner that retired next.
+    owner_next: u32,
+    owner: u32,
+}
+
+const _: () = assert!(size_of::<Place>() == 32);
+
+/// What the table holds of one owner.
+#[derive(Clone, Copy, Debug)]
+struct Owner {
+    first_retired: u32,
+    last_retired: u32,
+    len: u32,
+}
+
+impl Owner {
+    const NONE: Self = Self { first_retired: NO_ENTRY, last_retired: NO_ENTRY, len: 0 };
+}
+
+/// How many entries there may be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Capacity {
+    pub(crate) table: u32,
+    pub(crate) owner: u32,
+}
+
+/// Table of used keys: live ones, and a queue of retired ones, oldest first.
+#[derive(Clone, Debug)]
+pub(crate) struct DedupTable<K> {
+    entries: Vec<DedupEntry>,
+    /// Of each entry what its key has behind the head; shorter where no later key was so long.
+    tails: Vec<[u8; TAIL_BYTES]>,
+    /// Of each entry.
+    places: Vec<Place>,
+    owners: Vec<Owner>,
+    index: HashIndex,
+    secret: HashSecret,
+    free: u32,
+    first_retired: u32,
+    last_retired: u32,
+    len: u32,
+    keys: PhantomData<K>,
+}
+
+impl<K: DedupKey> DedupTable<K> {
+    pub(crate) fn new(secret: HashSecret, expected: usize) -> Self {
+        Self {
+            entries: Vec::with_capacity(expected),
+            tails: Vec::new(),
+            places: Vec::with_capacity(expected),
+            owners: Vec::new(),
+            index: HashIndex::with_capacity(expected),
+            secret,
+            free: NO_ENTRY,
+            first_retired: NO_ENTRY,
+            last_retired: NO_ENTRY,
+            len: 0,
+            keys: PhantomData,
+        }
+    }
+
+    fn entry(&self, at: u32) -> &DedupEntry {
+        &self.entries[at as usize]
+    }
+
+    pub(crate) fn find(&self, key: &K) -> Option<&DedupEntry> {
+        let owner = key.owner();
+        let at = key.read(|bytes| {
+            let hash = hash(self.secret, owner, bytes);
+            self.index.find(hash, |at| self.is(at, owner, bytes))
+        });
+        at.map(|at| self.entry(at))
+    }
+
+    fn is(&self, at: u32, owner: u32, bytes: &[u8]) -> bool {
+        let entry = self.entry(at);
+        let (head, tail) = bytes.split_at(bytes.len().min(HEAD_BYTES));
+        usize::from(entry.len) == bytes.len()
+            && entry.head[..head.len()] == *head
+            && self.places[at as usize].owner == owner
+            && (tail.is_empty() || self.tails[at as usize][..tail.len()] == *tail)
+    }
+
+    /// The key of an entry.
+    pub(crate) fn key(&self, at: u32) -> K {
+        let entry = self.entry(at);
+        let mut bytes = [0; ClientOrderId::BYTES_MAX];
+        bytes[..HEAD_BYTES].copy_from_slice(&entry.head);
+        if let Some(tail) = self.tails.get(at as usize) {
+            bytes[HEAD_BYTES..].copy_from_slice(tail);
+        }
+        K::made_of(self.places[at as usize].owner, &bytes[..usize::from(entry.len)])
+    }
+
+    /// Drops retired entries older than the window: a few at a time, so that none pays for many.
+    pub(crate) fn expire(&mut self, now_ns: u64, window_ns: u64) {
+        for _ in 0..EXPIRED_ENTRIES_PER_COMMAND {
+            match self.places.get(self.first_retired as usize) {
+                Some(place) if now_ns - place.retired_at_ns > window_ns => {
+                    self.drop_oldest_of(place.owner);
+                }
+                _ => return,
+            }
+        }
+    }
+
+    pub(crate) fn len(&self) -> u32 {
+        self.len
+    }
+
+    fn owner(&self, owner: u32) -> Owner {
+        self.owners.get(owner as usize).copied().unwrap_or(Owner::NONE)
+    }
+
+    fn owner_mut(&mut self, owner: u32) -> &mut Owner {
+        let owner = owner as usize;
+        if owner >= self.owners.len() {
+            self.owners.resize(owner + 1, Owner::NONE);
+        }
+        &mut self.owners[owner]
+    }
+
+    /// Whether a new key fits, if need be in the place of a retired one.
+    pub(crate) fn has_room(&self, key: &K, capacity: Capacity) -> bool {
+        let owner = self.owner(key.owner());
+        if owner.len >= capacity.owner {
+            owner.first_retired != NO_ENTRY
+        } else {
+            self.len < capacity.table || self.first_retired != NO_ENTRY
+        }
+    }
+
+    /// Remembers a key of which the caller knows that it is new and that there is room.
+    pub(crate) fn insert(
+        &mut self,
+        key: K,
+        order_id: OrderId,
+        reason: Option<RejectReason>,
+        fingerprint: u64,
+        capacity: Capacity,
+    ) -> u32 {
+        let owner = key.owner();
+        if self.owner(owner).len >= capacity.owner {
+            self.drop_oldest_of(owner);
+        } else if self.len >= capacity.table {
+            self.drop_oldest_of(self.places[self.first_retired as usize].owner);
+        }
+        let (entry, hash) = key.read(|bytes| {
+            let (head_bytes, tail) = bytes.split_at(bytes.len().min(HEAD_BYTES));
+            let mut head = [0; HEAD_BYTES];
+            head[..head_bytes.len()].copy_from_slice(head_bytes);
+            let len = u8::try_from(bytes.len()).unwrap_or(u8::MAX);
+            let entry = DedupEntry { order_id, fingerprint, reason, len, head };
+            self.keep_tail(self.next_free(), tail);
+            (entry, hash(self.secret, owner, bytes))
+        });
+        let place = Place {
+            hash,
+            retired_at_ns: 0,
+            next: NO_ENTRY,
+            previous: NO_ENTRY,
+            owner_next: NO_ENTRY,
+            owner,
+        };
+        let at = self.next_free();
+        match self.places.get_mut(at) {
+            Some(free) => {
+                self.free = std::mem::replace(free, place).next;
+                self.entries[at] = entry;
+            }
+            None => {
+                self.places.push(place);
+                self.entries.push(entry);
+            }
+        }
+        let at = u32::try_from(at).unwrap_or(NO_ENTRY);
+        self.index.insert(hash, at);
+        self.owner_mut(owner).len += 1;
+        self.len += 1;
+        at
+    }
+
+    /// Where the next entry will stand.
+    fn next_free(&self) -> usize {
+        if self.free == NO_ENTRY { self.entries.len() } else { self.free as usize }
+    }
+
+    fn keep_tail(&mut self, at: usize, tail: &[u8]) {
+        if !tail.is_empty() {
+            if self.tails.len() <= at {
+                self.tails.resize(at + 1, [0; TAIL_BYTES]);
+            }
+            self.tails[at][..tail.len()].copy_from_slice(tail);
+        }
+    }
+
+    /// Starts the window of a key: its order closed, or it never had one.
+    pub(crate) fn retire(&mut self, at: u32, now_ns: u64) {
+        let last = std::mem::replace(&mut self.last_retired, at);
+        let place = &mut self.places[at as usize];
+        (place.retired_at_ns, place.previous) = (now_ns, last);
+        let owner = place.owner;
+        let owner = self.owner_mut(owner);
+        let owner_last = std::mem::replace(&mut owner.last_retired, at);
+        if owner_last == NO_ENTRY {
+            owner.first_retired = at;
+        } else {
+            self.places[owner_last as usize].owner_next = at;
+        }
+        match self.places.get_mut(last as usize) {
+            Some(last) => last.next = at,
+            None => self.first_retired = at,
+        }
+    }
+
+    /// Changes the outcome of a key whose order was announced and then not placed.
+    pub(crate) fn refuse(&mut self, at: u32, reason: RejectReason) {
+        self.entries[at as usize].reason = Some(reason);
+    }
+
+    /// Forgets an entry that was never retired, as if its key had never been used.
+    pub(crate) fn forget(&mut self, at: u32) {
+        let place = &mut self.places[at as usize];
+        let (hash, owner) = (place.hash, place.owner);
+        place.next = std::mem::replace(&mut self.free, at);
+        self.index.remove(hash, at);
+        self.owner_mut(owner).len -= 1;
+        self.len -= 1;
+    }
+
+    /// Forgets the retired entry of an owner that the caller knows to have one.
+    fn drop_oldest_of(&mut self, owner: u32) {
+        let at = self.owner(owner).first_retired;
+        let Place { next, previous, owner_next, .. } = self.places[at as usize];
+        match self.places.get_mut(previous as usize) {
+            Some(before) => before.next = next,
+            None => self.first_retired = next,
+        }
+        match self.places.get_mut(next as usize) {
+            Some(after) => after.previous = previous,
+            None => self.last_retired = previous,
+        }
+        let owner = self.owner_mut(owner);
+        owner.first_retired = owner_next;
+        if owner_next == NO_ENTRY {
+            owner.last_retired = NO_ENTRY;
+        }
+        self.forget(at);
+    }
+
+    /// The entry of a live order.
+    pub(crate) fn live(&self, at: u32) -> &DedupEntry {
+        self.entry(at)
+    }
+
+    /// Retired entries, oldest first: the entry, its key, and the time of its retirement.
+    pub(crate) fn retired(&self) -> impl Iterator<Item = (&DedupEntry, K, u64)> {
+        let some = |at: u32| (at != NO_ENTRY).then_some(at);
+        let next = move |at: &u32| some(self.places[*at as usize].next);
+        std::iter::successors(some(self.first_retired), next)
+            .map(|at| (self.entry(at), self.key(at), self.places[at as usize].retired_at_ns))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dedup::ClientOrderKey;
+    use crate::types::{AccountId, TransferId};
+
+    fn table() -> DedupTable<TransferId> {
+        DedupTable::new(HashSecret([7, 9]), 0)
+    }
+
+    #[test]
+    fn a_full_table_drops_the_oldest_retired_key_and_no_live_one() {
+        let mut table = table();
+        let insert = |table: &mut DedupTable<TransferId>, id| {
+            table.insert(TransferId(id), OrderId(0), None, 0, of(3))
+        };
+        let key = TransferId(9);
+        let live = insert(&mut table, 1);
+        for id in [2, 3] {
+            let place = insert(&mut table, id);
+            table.retire(place, 10);
+        }
+        assert!(table.has_room(&key, of(3)));
+        insert(&mut table, 4);
+        assert_eq!(table.len(), 3);
+        assert!(table.find(&TransferId(1)).is_some());
+        assert!(table.find(&TransferId(2)).is_none());
+        insert(&mut table, 5);
+        assert!(table.find(&TransferId(3)).is_none());
+        assert!(!table.has_room(&key, of(3)), "three live keys: nothing may be dropped");
+        assert!(table.has_room(&key, of(4)));
+        table.retire(live, 11);
+        assert!(table.has_room(&key, of(3)));
+    }
+
+    #[test]
+    fn keys_outlive_their_window_by_nothing_and_expire_in_small_steps() {
+        let mut table = table();
+        for id in 0..10 {
+            let place = table.insert(TransferId(id), OrderId(0), None, 0, of(100));
+            table.retire(place, 5);
+        }
+        table.expire(15, 10);
+        assert_eq!(table.len(), 10, "exactly the window is not past it");
+        table.expire(16, 10);
+        assert_eq!(table.len(), 10 - EXPIRED_ENTRIES_PER_COMMAND);
+        table.expire(16, 10);
+        assert_eq!(table.len(), 0);
+        assert_eq!(table.retired().count(), 0);
+    }
+
+    #[test]
+    fn a_forgotten_key_is_as_new_and_makes_room() {
+        let mut table = table();
+        let insert = |table: &mut DedupTable<TransferId>, id| {
+            table.insert(TransferId(id), OrderId(0), None, 0, of(2))
+        };
+        let first = insert(&mut table, 1);
+        let second = insert(&mut table, 2);
+        assert!(!table.has_room(&TransferId(3), of(2)));
+        table.forget(first);
+        assert!(table.find(&TransferId(1)).is_none() && table.has_room(&TransferId(1), of(2)));
+        assert_eq!(insert(&mut table, 1), first, "its place is used again");
+        table.retire(second, 5);
+        assert_eq!((table.len(), table.retired().count()), (2, 1));
+    }
+
+    /// A table of so many entries, and no shares.
+    fn of(table: u32) -> Capacity {
+        Capacity { table, owner: u32::MAX }
+    }
+
+    #[test]
+    fn an_owner_with_its_share_pushes_out_its_own_keys_only() {
+        let mut table = DedupTable::new(HashSecret([7, 9]), 0);
+        let capacity = Capacity { table: 100, owner: 2 };
+        let key = |account, id: &[u8]| ClientOrderKey {
+            account: AccountId(account),
+            id: ClientOrderId::new(id).unwrap(),
+        };
+        let mut refuse = |key| {
+            let place = table.insert(key, OrderId(1), None, 0, capacity);
+            table.retire(place, 5);
+        };
+        refuse(key(1, b"mine"));
+        for id in 0..50u8 {
+            refuse(key(2, &[b'a' + id]));
+        }
+        refuse(key(1, b"mine too"));
+        assert_eq!(table.len(), 4);
+        for kept in [key(1, b"mine"), key(2, &[b'a' + 48]), key(2, &[b'a' + 49])] {
+            assert!(table.find(&kept).is_some(), "{kept:?}");
+        }
+        let queue: Vec<u8> = table.retired().map(|(_, key, _)| key.id.as_bytes()[0]).collect();
+        assert_eq!(queue, [b'm', b'a' + 48, b'a' + 49, b'm']);
+    }
+
+    #[test]
+    fn an_owner_whose_share_is_all_live_has_no_room() {
+        let mut table = DedupTable::new(HashSecret([7, 9]), 0);
+        let capacity = Capacity { table: 100, owner: 1 };
+        let key = |id: &[u8]| ClientOrderKey {
+            account: AccountId(1),
+            id: ClientOrderId::new(id).unwrap(),
+        };
+        let place = table.insert(key(b"a"), OrderId(1), None, 0, capacity);
+        assert!(!table.has_room(&key(b"b"), capacity));
+        table.retire(place, 5);
+        assert!(table.has_room(&key(b"b"), capacity));
+    }
+
+    #[test]
+    fn keys_of_every_length_are_told_apart_by_their_last_byte() {
+        let mut table = DedupTable::new(HashSecret([7, 9]), 0);
+        let key = |len: usize, last: u8| {
+            let mut bytes = vec![b'x'; len];
+            *bytes.last_mut().unwrap() = last;
+            ClientOrderKey { account: AccountId(1), id: ClientOrderId::new(&bytes).unwrap() }
+        };
+        let lengths = 1..=ClientOrderId::BYTES_MAX;
+        for round in 0..2 {
+            for len in lengths.clone() {
+                assert!(table.find(&key(len, b'a')).is_none(), "{len} in round {round}");
+                let at = table.insert(key(len, b'a'), OrderId(len as u64), None, 0, of(100));
+                assert_eq!(table.key(at), key(len, b'a'));
+            }
+            for len in lengths.clone() {
+                assert!(table.find(&key(len, b'b')).is_none());
+                let found = table.find(&key(len, b'a')).map(|entry| entry.order_id);
+                assert_eq!(found, Some(OrderId(len as u64)));
+            }
+            // Places are used again by keys of other lengths.
+            (0..100).for_each(|at| table.forget(at));
+        }
+    }
+}
