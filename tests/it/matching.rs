@@ -26,7 +26,7 @@ fn scenarios_shared_with_other_exchanges_hold() {
 
 #[test]
 fn scenarios_of_this_exchange_hold() {
-    assert_eq!(check_file(include_str!("vectors/own.txt")), 62);
+    assert_eq!(check_file(include_str!("vectors/own.txt")), 178);
 }
 
 #[test]

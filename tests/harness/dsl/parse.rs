@@ -77,7 +77,8 @@ fn split_commands(half: &str) -> Vec<String> {
             texts.extend(split_commands(THIRTEEN_ORDERS));
             continue;
         }
-        let (text, times) = text.rsplit_once(" *").map_or((text, 1), |(t, n)| (t, number(n)));
+        let repeated = text.rsplit_once(" *").filter(|(_, times)| !times.is_empty());
+        let (text, times) = repeated.map_or((text, 1), |(text, times)| (text, number(times)));
         texts.extend(std::iter::repeat_n(text.trim().to_owned(), times));
     }
     texts
