@@ -10,8 +10,9 @@ use engine::{
 };
 
 use crate::exchange::Exchange;
+use crate::model::Model;
 use crate::projection::Books;
-use crate::workload::{Step, frames};
+use crate::workload::{Step, Workload, frames};
 
 /// Accounts, assets and instruments up to this id are compared.
 const IDS_COMPARED: u32 = 12;
@@ -25,15 +26,13 @@ pub struct Difference {
 }
 
 /// Runs both exchanges on the same steps: events after each command, the whole state after every
-/// `state_every` commands and at the end. A panic of either is a difference. `observe` sees what
-/// the first exchange answered, until they differ.
+/// `state_every` commands and at the end. A panic of either is a difference.
 #[must_use]
 pub fn first_difference<L: Exchange, R: Exchange>(
     mut left: L,
     mut right: R,
     steps: &[Step],
     state_every: usize,
-    mut observe: impl FnMut(&Command, &[Event]),
 ) -> Option<Difference> {
     let mut books = Books::default();
     for (step, frame) in frames(steps).iter().enumerate() {
@@ -44,10 +43,45 @@ pub fn first_difference<L: Exchange, R: Exchange>(
         if events != others {
             return Some(Difference { step, text: format!("{answers:#?}") });
         }
-        observe(&frame.command, events);
         events.iter().for_each(|event| books.apply(event));
         if step % state_every == 0 || step + 1 == steps.len() {
             let fault = guarded(|| state_difference(&left, &right, &books));
+            if let Some(text) = fault.unwrap_or_else(Some) {
+                return Some(Difference { step, text });
+            }
+        }
+    }
+    None
+}
+
+/// The same for an exchange and the model that makes the workload of this seed, on its first
+/// `count` steps: the model is asked once, not twice. `observe` sees the events, until they differ,
+/// and the model unless it is ahead.
+#[must_use]
+pub fn first_difference_on_the_way(
+    mut exchange: impl Exchange,
+    seed: u64,
+    count: usize,
+    state_every: usize,
+    mut observe: impl FnMut(&[Event], Option<&Model>),
+) -> Option<Difference> {
+    let mut books = Books::default();
+    let mut workload = Workload::new(seed);
+    for step in 0..count {
+        let Ok((next, wanted)) = guarded(|| workload.advance()) else {
+            return Some(Difference { step, text: "the model itself".to_owned() });
+        };
+        let Step { label: sequence, time_ns: timestamp_ns, command } = next;
+        let frame = Frame { sequence, timestamp_ns, command };
+        let found = guarded(|| exchange.apply(&frame));
+        if found.as_ref() != Ok(&wanted) {
+            return Some(Difference { step, text: format!("{:#?}", (found, wanted)) });
+        }
+        observe(&wanted, workload.model());
+        wanted.iter().for_each(|event| books.apply(event));
+        let Some(model) = workload.model() else { continue };
+        if step % state_every == 0 || step + 1 == count {
+            let fault = guarded(|| state_difference(&exchange, model, &books));
             if let Some(text) = fault.unwrap_or_else(Some) {
                 return Some(Difference { step, text });
             }

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use engine::command::AmendOrder;
 use engine::{
-    AccountId, AccountStatus, Amount, AssetCode, AssetId, ClientOrderId, Command, Frame,
+    AccountId, AccountStatus, Amount, AssetCode, AssetId, ClientOrderId, Command, Event, Frame,
     InstrumentId, KillSwitchScope, OrderId, Price, Quantity, RejectReason, Side, TradingStatus,
     TransferId,
 };
@@ -62,39 +62,66 @@ pub fn frames(steps: &[Step]) -> Vec<Frame<Command>> {
 /// The first `count` commands of the workload of this seed.
 #[must_use]
 pub fn workload(seed: u64, count: usize) -> Vec<Step> {
-    let mut random = Random::new(seed);
-    let market = Market::new(&mut random);
-    let mut workload = Workload {
-        random,
-        market,
-        model: Model::default(),
-        now_ns: 0,
-        steps: Vec::with_capacity(count),
-        next_transfer: 1,
-    };
-    workload.open_market();
-    while workload.steps.len() < count {
-        workload.add_random();
-    }
-    workload.steps.truncate(count);
-    workload.steps
+    let mut workload = Workload::new(seed);
+    (0..count).map(|_| workload.advance().0).collect()
 }
 
-struct Workload {
+/// A workload on its way: what comes next depends on what the model made of all before.
+#[derive(Debug)]
+pub struct Workload {
     random: Random,
     market: Market,
     /// Has applied every step so far.
     model: Model,
     now_ns: u64,
     steps: Vec<Step>,
+    /// What the model answered to each step.
+    answers: Vec<Vec<Event>>,
+    /// How many steps were handed out.
+    given: usize,
     next_transfer: u128,
 }
 
 impl Workload {
+    /// The workload of this seed, of which nothing was handed out yet.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        let mut random = Random::new(seed);
+        let market = Market::new(&mut random);
+        let mut workload = Self {
+            random,
+            market,
+            model: Model::default(),
+            now_ns: 0,
+            steps: Vec::new(),
+            answers: Vec::new(),
+            given: 0,
+            next_transfer: 1,
+        };
+        workload.open_market();
+        workload
+    }
+
+    /// The next step, and what the model answers to it.
+    pub fn advance(&mut self) -> (Step, Vec<Event>) {
+        if self.given == self.steps.len() {
+            self.add_random();
+        }
+        self.given += 1;
+        (self.steps[self.given - 1], std::mem::take(&mut self.answers[self.given - 1]))
+    }
+
+    /// The model after the steps handed out, unless it is ahead of them, as at the beginning.
+    #[must_use]
+    pub fn model(&self) -> Option<&Model> {
+        (self.given == self.steps.len()).then_some(&self.model)
+    }
+
     fn add(&mut self, command: Command) {
         let label = self.steps.len() as u64 + 1;
         self.steps.push(Step { label, time_ns: self.now_ns, command });
-        self.model.apply(&Frame { sequence: label, timestamp_ns: self.now_ns, command });
+        let frame = Frame { sequence: label, timestamp_ns: self.now_ns, command };
+        self.answers.push(self.model.apply(&frame));
     }
 
     /// Assets, instruments, accounts and money; the settings last, for they may be narrow.
@@ -120,36 +147,87 @@ impl Workload {
         }
         let config = self.market.config(&mut self.random);
         self.add(Command::Configure(config));
+        self.now_ns = self.market.opens_at_ns;
     }
 
     fn add_random(&mut self) {
         self.pass_time();
-        let command = match self.random.below(1_000) {
-            0..480 => Command::NewOrder(self.new_order()),
-            480..560 => Command::ReserveOrder(self.order_to_fund()),
-            560..600 => self.settle_intent(),
-            600..730 => self.amend(),
-            730..780 => self.cancel(),
-            780..787 => self.mass_cancel(),
-            787..850 => self.credit(),
-            850..890 => self.debit(),
-            890..920 => self.trading_status(),
-            920..935 => self.account_status(),
-            935..955 => Command::UpdateInstrument(self.changed_spec()),
-            955..960 => Command::Configure(self.market.config(&mut self.random)),
-            960..970 => self.reference_command(),
-            970..978 => self.reserved_command(),
-            978..990 => self.repeat(),
-            _ => Command::Tick,
-        };
+        let command = self.provoke().unwrap_or_else(|| self.random_command());
         self.add(command);
     }
 
-    /// Mostly forward by little, sometimes back, sometimes past every window.
+    fn random_command(&mut self) -> Command {
+        match self.random.below(1_000) {
+            0..480 => Command::NewOrder(self.new_order()),
+            480..550 => Command::ReserveOrder(self.order_to_fund()),
+            550..590 => self.settle_intent(),
+            590..725 => self.amend(),
+            725..770 => self.cancel(),
+            770..777 => self.mass_cancel(),
+            777..830 => self.credit(),
+            830..865 => self.debit(),
+            865..905 => self.trading_status(),
+            905..917 => self.account_status(),
+            917..927 if self.random.below(10) < self.market.stoppers => self.kill_switch(),
+            927..936 => Command::EndSession { instrument: self.instrument() },
+            936..952 => Command::UpdateInstrument(self.changed_spec()),
+            952..960 => Command::Configure(self.market.config(&mut self.random)),
+            960..970 => self.reference_command(),
+            970..972 => Command::Uncross { instrument: self.instrument() },
+            972..984 => self.repeat(),
+            _ => Command::Tick,
+        }
+    }
+
+    /// What would rarely come at its moment: a switch is let go soon, and while stops wait to be
+    /// matched their book is halted and they are ended in every way.
+    fn provoke(&mut self) -> Option<Command> {
+        let on = self.switches_on();
+        if !on.is_empty() && self.random.chance(10) {
+            let (scope, id) = self.random.pick(&on);
+            return Some(Command::SetKillSwitch { scope, id, on: false });
+        }
+        let waiting: Vec<(InstrumentId, OrderId)> = self.waiting().collect();
+        if waiting.is_empty() || !self.random.chance(25) {
+            return None;
+        }
+        let (instrument, order_id) = self.random.pick(&waiting);
+        let live = self.model.live_orders();
+        let account = live.iter().find(|(id, _)| *id == order_id).expect("what waits lives").1;
+        let client_order_id = ClientOrderId::EMPTY;
+        Some(match self.random.below(20) {
+            0..7 => {
+                let status = self.random.pick(&[TradingStatus::Halted, TradingStatus::CancelOnly]);
+                Command::SetTradingStatus { instrument, status }
+            }
+            7 => Command::CancelOrder { account, order_id, client_order_id },
+            8 => Command::MassCancel { account, instrument: InstrumentId(0), side: None },
+            9..13 => Command::EndSession { instrument },
+            13 => {
+                Command::SetKillSwitch { scope: KillSwitchScope::Account, id: account.0, on: true }
+            }
+            _ => {
+                self.now_ns += self.random.below(60);
+                Command::Tick
+            }
+        })
+    }
+
+    fn switches_on(&self) -> Vec<(KillSwitchScope, u32)> {
+        let scopes = KillSwitchScope::ALL.iter();
+        let all = scopes.flat_map(|scope| (0..5).map(|id| (*scope, id)));
+        all.filter(|(scope, id)| self.model.is_killed(*scope, *id)).collect()
+    }
+
+    /// Mostly forward by little, sometimes back, sometimes past every window, rarely into another
+    /// day.
     fn pass_time(&mut self) {
-        match self.random.below(100) {
-            0..8 => self.now_ns = self.now_ns.saturating_sub(self.random.below(20)),
-            8..10 => self.now_ns += self.random.below(200),
+        const DAY_NS: u64 = 86_400_000_000_000;
+        match self.random.below(1_000) {
+            0..80 => self.now_ns = self.now_ns.saturating_sub(self.random.below(20)),
+            80..100 => self.now_ns += self.random.below(200),
+            100..103 => self.now_ns = (self.now_ns / DAY_NS + 1) * DAY_NS - self.random.below(3),
+            103..105 => self.now_ns += DAY_NS,
             _ => self.now_ns += self.random.below(3),
         }
     }
@@ -191,10 +269,24 @@ impl Workload {
     /// A live order and its account, or the latest command as if it had created one.
     fn some_order(&mut self) -> (OrderId, AccountId) {
         let live = self.model.live_orders();
+        let waiting: Vec<OrderId> = self.waiting().map(|(_, id)| id).collect();
+        if !waiting.is_empty() && self.random.chance(40) {
+            let id = self.random.pick(&waiting);
+            let owner = live.iter().find(|(live, _)| *live == id);
+            return *owner.expect("what waits lives");
+        }
         if live.is_empty() || self.random.chance(8) {
             return (OrderId(self.steps.len() as u64), self.account());
         }
         self.random.pick(&live)
+    }
+
+    /// Stops of all books that were met and wait to be matched.
+    fn waiting(&self) -> impl Iterator<Item = (InstrumentId, OrderId)> {
+        let books = self.market.specs.iter().map(|spec| spec.instrument);
+        books.flat_map(|book| {
+            self.model.triggered_orders(book).into_iter().map(move |id| (book, id))
+        })
     }
 
     /// What the wallet's answer leads to, for an order that waits for it or, rarely, for another.
@@ -228,14 +320,19 @@ impl Workload {
             new_quantity: Quantity(0),
             new_trigger: Price(0),
         };
-        if self.random.chance(55) {
+        // One thing alone is what most kinds of orders can have amended.
+        let only = self.random.below(6);
+        if only == 0 || (only > 2 && self.random.chance(55)) {
             amend.new_price = self.market.price(&mut self.random);
         }
-        if self.random.chance(65) {
+        if only == 1 || (only > 2 && self.random.chance(65)) {
             amend.new_quantity = self.market.quantity(&mut self.random);
         }
-        match self.random.below(100) {
-            0 => amend.new_trigger = Price(1),
+        if only == 2 || (only > 2 && self.random.chance(20)) {
+            amend.new_trigger = self.market.price(&mut self.random);
+        }
+        match self.random.below(200) {
+            0 => amend.new_trigger = Price(self.random.pick(&[-1, 1, i64::MAX])),
             1 => amend.new_price = Price(-1),
             2 => amend.new_price = Price(i64::MAX),
             _ => {}
@@ -297,8 +394,8 @@ impl Workload {
     fn trading_status(&mut self) -> Command {
         let instrument = self.instrument();
         let status = match self.random.below(100) {
-            0..88 => TradingStatus::Trading,
-            88..93 => TradingStatus::CancelOnly,
+            0..89 => TradingStatus::Trading,
+            89..93 => TradingStatus::CancelOnly,
             93..98 => TradingStatus::Halted,
             _ => TradingStatus::Auction,
         };
@@ -336,18 +433,14 @@ impl Workload {
         }
     }
 
-    /// What this version refuses as a whole.
-    fn reserved_command(&mut self) -> Command {
-        let instrument = self.instrument();
-        match self.random.below(3) {
-            0 => Command::EndSession { instrument },
-            1 => Command::Uncross { instrument },
-            _ => {
-                let scope = self.random.pick(KillSwitchScope::ALL);
-                let id = u32::try_from(self.random.below(9)).expect("small");
-                Command::SetKillSwitch { scope, id, on: true }
-            }
-        }
+    fn kill_switch(&mut self) -> Command {
+        let scope = self.random.pick(KillSwitchScope::ALL);
+        let id = match scope {
+            KillSwitchScope::Account => self.account().0,
+            KillSwitchScope::Instrument => self.instrument().0,
+            KillSwitchScope::Venue => u32::from(self.random.chance(10)),
+        };
+        Command::SetKillSwitch { scope, id, on: self.random.chance(90) }
     }
 
     /// The same command once more, as a client does that saw no answer.

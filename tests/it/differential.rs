@@ -1,20 +1,27 @@
 //! What belongs here: random commands on the fast engine and on the model, compared event by event,
 //! the proof that this comparison notices mistakes, and the cases that once told the two apart.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-use engine::{CloseReason, Command, Event, RejectReason};
-use tests::differ::{Difference, as_case, first_difference, read_cases, shrink};
+use engine::{
+    CloseReason, Event, InstrumentId, KillSwitchScope, OrderAccepted, OrderId, OrderType,
+    RejectReason, SelfTradePolicy, TimeInForce,
+};
+use tests::differ::{
+    Difference, as_case, first_difference, first_difference_on_the_way, read_cases, shrink,
+};
 use tests::exchange::{Exchange, FastExchange};
 use tests::model::{Defect, Model};
 use tests::workload::{Step, frames, workload};
 
-const SEEDS: u64 = 1_000;
+const SEEDS: u64 = 5_000;
 const COMMANDS: usize = 2_000;
 /// The whole state is compared after every so many commands; events after each.
 const STATE_EVERY: usize = 20;
+/// Books that a workload opens, at most.
+const BOOKS: u32 = 3;
 
 /// How often each kind of answer was seen.
 #[derive(Debug, Default)]
@@ -29,7 +36,15 @@ impl Coverage {
                 format!("TransferDuplicate {}", reason.is_some())
             }
             Event::OrderClosed { reason, .. } => format!("{reason:?}"),
-            Event::OrderAmended { kept, .. } => format!("OrderAmended {kept}"),
+            Event::OrderAmended { kept, visible, .. } if *kept == (visible.0 != 0) => {
+                format!("OrderAmended {kept}")
+            }
+            Event::OrderAmended { .. } => "OrderAmended asleep".to_owned(),
+            Event::OrderTriggered { released: 0, .. } => "OrderTriggered".to_owned(),
+            Event::OrderTriggered { .. } => "OrderTriggered and less held".to_owned(),
+            Event::IcebergRefreshed { .. } => "IcebergRefreshed".to_owned(),
+            Event::KillSwitchChanged { scope, on, .. } => format!("{scope:?} stopped {on}"),
+            Event::SessionEnded { closed: 1.., .. } => "SessionEnded of some".to_owned(),
             Event::TransferApplied { kind, .. } => format!("TransferApplied {kind:?}"),
             Event::OrderReserving { .. } => "OrderReserving".to_owned(),
             Event::OrderAbandoned { reason, .. } => reason.name().to_owned(),
@@ -43,6 +58,10 @@ impl Coverage {
             Event::Trade(trade) if trade.maker_fee < 0 => "Trade with rebate".to_owned(),
             _ => return,
         };
+        self.count(name);
+    }
+
+    fn count(&mut self, name: String) {
         *self.0.entry(name).or_default() += 1;
     }
 
@@ -54,9 +73,59 @@ impl Coverage {
     }
 }
 
+/// What must be remembered of earlier events to say what a later one is.
+#[derive(Debug, Default)]
+struct Past {
+    types: BTreeMap<OrderId, OrderType>,
+    /// Orders that show a part.
+    in_parts: BTreeSet<OrderId>,
+    /// Orders that wait to be matched, before the command.
+    waiting: BTreeSet<OrderId>,
+}
+
+impl Past {
+    fn note(&mut self, events: &[Event], model: Option<&Model>, coverage: &mut Coverage) {
+        let mut fired = 0;
+        for event in events {
+            coverage.note(event);
+            match event {
+                Event::OrderAccepted(order) => {
+                    let OrderAccepted { order_id, order_type, time_in_force, .. } = *order;
+                    coverage.count(format!("{order_type:?} {time_in_force:?}"));
+                    self.types.insert(order_id, order_type);
+                    if order.display.0 != 0 {
+                        self.in_parts.insert(order_id);
+                    }
+                }
+                Event::OrderTriggered { order_id, .. } => {
+                    fired += 1;
+                    self.waiting.remove(order_id);
+                    coverage.count(format!("{:?} fired", self.types[order_id]));
+                }
+                Event::SelfTradePrevented { mode, maker_order_id, .. }
+                    if self.in_parts.contains(maker_order_id) =>
+                {
+                    coverage.count(format!("SelfTradePrevented {mode:?} with a part"));
+                }
+                Event::OrderClosed { order_id, reason, .. } if self.waiting.contains(order_id) => {
+                    coverage.count(format!("waits and ends {reason:?}"));
+                }
+                _ => {}
+            }
+        }
+        if fired > 1 {
+            coverage.count("cascade".to_owned());
+        }
+        if let Some(model) = model {
+            let waiting = (1..=BOOKS).flat_map(|book| model.triggered_orders(InstrumentId(book)));
+            self.waiting = waiting.collect();
+        }
+    }
+}
+
 fn compare(steps: &[Step], defect: Option<Defect>, state_every: usize) -> Option<Difference> {
     let (fast, model) = (FastExchange::default(), Model::new(defect));
-    first_difference(fast, model, steps, state_every, |_, _| {})
+    first_difference(fast, model, steps, state_every)
 }
 
 /// Runs seeds until none is left; returns the seeds that differ.
@@ -67,10 +136,12 @@ fn run_seeds(next: &AtomicU64) -> (Coverage, Vec<u64>) {
         if seed >= SEEDS {
             return (coverage, differing);
         }
-        let (fast, model) = (FastExchange::default(), Model::default());
-        let steps = workload(seed, COMMANDS);
-        let note = |_: &Command, events: &[Event]| events.iter().for_each(|e| coverage.note(e));
-        if first_difference(fast, model, &steps, STATE_EVERY, note).is_some() {
+        let mut past = Past::default();
+        let note = |events: &[Event], model: Option<&Model>| {
+            past.note(events, model, &mut coverage);
+        };
+        let fast = FastExchange::default();
+        if first_difference_on_the_way(fast, seed, COMMANDS, STATE_EVERY, note).is_some() {
             differing.push(seed);
         }
     }
@@ -105,28 +176,24 @@ fn engine_and_model_agree_on_random_commands() {
 /// The workload is worth its time only if it reaches every answer that this version can give.
 fn assert_coverage(coverage: &Coverage) {
     use RejectReason as R;
-    const ABSENT: &[R] = &[
-        R::NotAmendable,
-        R::InvalidStop,
-        R::KillSwitch,
-        R::NoReferencePrice,
-        R::TriggerOutOfRange,
-        R::DailyVolume,
-    ];
-    const CLOSED: &[CloseReason] = &[
-        CloseReason::Filled,
-        CloseReason::BudgetSpent,
-        CloseReason::IocRemainder,
-        CloseReason::NoLiquidity,
-        CloseReason::PriceCollar,
-        CloseReason::SelfTrade,
+    const WAITING: [CloseReason; 5] = [
         CloseReason::UserCancel,
         CloseReason::MassCancel,
-        CloseReason::AmendedAway,
-        CloseReason::MatchLimit,
+        CloseReason::Expired,
+        CloseReason::SessionEnd,
+        CloseReason::KillSwitch,
     ];
-    let reasons = R::ALL.iter().filter(|r| !ABSENT.contains(r)).map(|r| r.name().to_owned());
-    let closed = CLOSED.iter().map(|reason| format!("{reason:?}"));
+    let reasons = R::ALL.iter().map(|r| r.name().to_owned());
+    let closed = CloseReason::ALL.iter().map(|reason| format!("{reason:?}"));
+    let waiting = WAITING.iter().map(|reason| format!("waits and ends {reason:?}"));
+    let fired = OrderType::ALL[2..].iter().map(|of_type| format!("{of_type:?} fired"));
+    let modes = SelfTradePolicy::ALL[1..].iter();
+    let modes = modes.flat_map(|mode| {
+        ["", " with a part"].map(|what| format!("SelfTradePrevented {mode:?}{what}"))
+    });
+    let switches = KillSwitchScope::ALL.iter();
+    let switches =
+        switches.flat_map(|scope| [true, false].map(|on| format!("{scope:?} stopped {on}")));
     let others = [
         "OrderDuplicate false",
         "OrderDuplicate true",
@@ -143,17 +210,40 @@ fn assert_coverage(coverage: &Coverage) {
         "FundsReturned whole",
         "FundsReturned nothing",
         "FundsReturned rest",
-        "SelfTradePrevented CancelTaker",
-        "SelfTradePrevented CancelMaker",
-        "SelfTradePrevented CancelBoth",
-        "SelfTradePrevented Decrement",
+        "OrderAmended asleep",
+        "OrderTriggered",
+        "OrderTriggered and less held",
+        "IcebergRefreshed",
+        "SessionEnded of some",
+        "cascade",
         "Trade with oneself",
         "Trade with rebate",
     ];
-    let wanted = reasons.chain(closed).chain(others.map(str::to_owned));
+    let kinds = reasons.chain(closed).chain(waiting).chain(fired).chain(modes).chain(switches);
+    let wanted = kinds.chain(legal_kinds()).chain(others.map(str::to_owned));
     let rare: Vec<String> =
         wanted.filter(|name| coverage.0.get(name).is_none_or(|count| *count < 100)).collect();
     assert!(rare.is_empty(), "hardly ever seen: {rare:?} in {coverage:#?}");
+}
+
+/// Every type of order with every time in force that it can have.
+fn legal_kinds() -> Vec<String> {
+    let mut kinds = Vec::new();
+    for order_type in OrderType::ALL {
+        use OrderType::{Limit, Market, StopLimit, TakeProfitLimit};
+        for time_in_force in TimeInForce::ALL {
+            let immediate = matches!(time_in_force, TimeInForce::Ioc | TimeInForce::Fok);
+            let legal = match order_type {
+                Limit | StopLimit | TakeProfitLimit => true,
+                Market => immediate,
+                _ => !immediate,
+            };
+            if legal {
+                kinds.push(format!("{order_type:?} {time_in_force:?}"));
+            }
+        }
+    }
+    kinds
 }
 
 #[test]
