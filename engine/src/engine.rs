@@ -35,6 +35,9 @@ pub struct EngineOptions {
     pub expected_orders: usize,
     /// Client order ids to reserve memory for.
     pub expected_client_ids: usize,
+    /// Order ids that are looked up directly, a power of two; 0 for as many as usual. An engine
+    /// that is copied often wants few.
+    pub direct_order_ids: usize,
 }
 
 /// One listed instrument and its book.
@@ -111,7 +114,10 @@ impl Engine {
             instruments: Vec::new(),
             instrument_slots: Vec::new(),
             orders: OrderSlab::with_capacity(options.expected_orders),
-            order_index: OrderIndex::default(),
+            order_index: match options.direct_order_ids {
+                0 => OrderIndex::default(),
+                ids => OrderIndex::with_window(ids),
+            },
             client_ids: DedupTable::new(options.hash_secret, options.expected_client_ids),
             transfers: DedupTable::new(options.hash_secret, 0),
             intents: Intents::default(),

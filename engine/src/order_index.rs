@@ -33,7 +33,8 @@ fn hash(id: OrderId) -> u64 {
 }
 
 impl OrderIndex {
-    fn with_window(ids: usize) -> Self {
+    /// An index over this many ids, a power of two, beside those that live longer.
+    pub(crate) fn with_window(ids: usize) -> Self {
         assert!(ids.is_power_of_two());
         Self { window: vec![OrderHandle::NONE; ids], older: HashIndex::with_capacity(0) }
     }

@@ -224,6 +224,7 @@ fn recover(config: &Config, clock: Arc<dyn Clock>) -> Result<Recovered, AppError
         hash_secret: secret()?,
         expected_orders: EXPECTED_ORDERS,
         expected_client_ids: EXPECTED_CLIENT_IDS,
+        ..EngineOptions::default()
     });
     let recovered = pipeline::recover(&options, engine, &mut outlets)?;
     let last_event = recovered.report.last_event_sequence;
