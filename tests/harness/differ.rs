@@ -14,7 +14,7 @@ use crate::model::Model;
 use crate::projection::Books;
 use crate::workload::{Step, Workload, frames};
 
-/// Accounts, assets and instruments up to this id are compared.
+/// Accounts, assets and instruments of a workload have no higher ids.
 const IDS_COMPARED: u32 = 12;
 
 /// Where two exchanges parted, and how.
@@ -45,7 +45,7 @@ pub fn first_difference<L: Exchange, R: Exchange>(
         }
         events.iter().for_each(|event| books.apply(event));
         if step % state_every == 0 || step + 1 == steps.len() {
-            let fault = guarded(|| state_difference(&left, &right, &books));
+            let fault = guarded(|| state_difference(&left, &right, &books, IDS_COMPARED));
             if let Some(text) = fault.unwrap_or_else(Some) {
                 return Some(Difference { step, text });
             }
@@ -81,7 +81,7 @@ pub fn first_difference_on_the_way(
         wanted.iter().for_each(|event| books.apply(event));
         let Some(model) = workload.model() else { continue };
         if step % state_every == 0 || step + 1 == count {
-            let fault = guarded(|| state_difference(&exchange, model, &books));
+            let fault = guarded(|| state_difference(&exchange, model, &books, IDS_COMPARED));
             if let Some(text) = fault.unwrap_or_else(Some) {
                 return Some(Difference { step, text });
             }
@@ -90,8 +90,11 @@ pub fn first_difference_on_the_way(
     None
 }
 
-/// What `run` returned, or the text of its panic.
-fn guarded<T>(run: impl FnOnce() -> T) -> Result<T, String> {
+/// What `run` returned.
+///
+/// # Errors
+/// The text of its panic.
+pub fn guarded<T>(run: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(run)).map_err(|cause| {
         let text = cause.downcast_ref::<String>().cloned();
         let text = text.or_else(|| cause.downcast_ref::<&str>().map(|t| (*t).to_owned()));
@@ -99,38 +102,46 @@ fn guarded<T>(run: impl FnOnce() -> T) -> Result<T, String> {
     })
 }
 
-fn state_difference(left: &impl Exchange, right: &impl Exchange, books: &Books) -> Option<String> {
+/// What two exchanges keep differently, or the events told otherwise; looks at accounts, assets and
+/// instruments with ids up to `most`. Panics on a broken invariant.
+#[must_use]
+pub fn state_difference(
+    left: &impl Exchange,
+    right: &impl Exchange,
+    books: &Books,
+    most: u32,
+) -> Option<String> {
     left.assert_invariants();
     right.assert_invariants();
     let intents = (left.intents(), right.intents());
     if intents.0 != intents.1 {
         return Some(format!("orders that wait for their funds: {intents:?}"));
     }
-    for asset in (1..=IDS_COMPARED).map(AssetId) {
+    for asset in (1..=most).map(AssetId) {
         let totals = (left.fees_and_supply(asset), right.fees_and_supply(asset));
         if totals.0 != totals.1 {
             return Some(format!("fees and supply of asset {asset}: {totals:?}"));
         }
-        for account in (1..=IDS_COMPARED).map(AccountId) {
+        for account in (1..=most).map(AccountId) {
             let balances = (left.balance(account, asset), right.balance(account, asset));
             if balances.0 != balances.1 {
                 return Some(format!("account {account}, asset {asset}: {balances:?}"));
             }
         }
     }
-    switches_difference(left, right).or_else(|| books_difference(left, right, books))
+    switches_difference(left, right, most).or_else(|| books_difference(left, right, books, most))
 }
 
 /// Kill switches and traded volumes.
-fn switches_difference(left: &impl Exchange, right: &impl Exchange) -> Option<String> {
-    for id in 0..=IDS_COMPARED {
+fn switches_difference(left: &impl Exchange, right: &impl Exchange, most: u32) -> Option<String> {
+    for id in 0..=most {
         for scope in KillSwitchScope::ALL {
             let on = (left.is_killed(*scope, id), right.is_killed(*scope, id));
             if on.0 != on.1 {
                 return Some(format!("kill switch {scope:?} {id}: {on:?}"));
             }
         }
-        for account in (1..=IDS_COMPARED).map(AccountId) {
+        for account in (1..=most).map(AccountId) {
             let volume = |exchange: &dyn Exchange| exchange.daily_volume(account, InstrumentId(id));
             let lots = (volume(left), volume(right));
             if lots.0 != lots.1 {
@@ -141,8 +152,13 @@ fn switches_difference(left: &impl Exchange, right: &impl Exchange) -> Option<St
     None
 }
 
-fn books_difference(left: &impl Exchange, right: &impl Exchange, books: &Books) -> Option<String> {
-    for instrument in (1..=IDS_COMPARED).map(InstrumentId) {
+fn books_difference(
+    left: &impl Exchange,
+    right: &impl Exchange,
+    books: &Books,
+    most: u32,
+) -> Option<String> {
+    for instrument in (1..=most).map(InstrumentId) {
         let dormant = (left.dormant_orders(instrument), right.dormant_orders(instrument));
         if dormant.0 != dormant.1 {
             return Some(format!("stops of {instrument}: {dormant:?}"));

@@ -41,6 +41,7 @@ fn the_same_commands_give_the_same_events_and_states() {
         hash_secret: HashSecret([0x0123_4567_89ab_cdef, 0xfedc_ba98_7654_3210]),
         expected_orders: 10_000,
         expected_client_ids: 10_000,
+        direct_order_ids: 64,
     };
     for seed in 0..40 {
         let first = trace(seed, EngineOptions::default());

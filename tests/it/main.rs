@@ -5,6 +5,7 @@ mod determinism;
 mod differential;
 mod examples;
 mod fuzzing;
+mod exhaustive;
 mod matching;
 mod readme;
 mod tidy;
