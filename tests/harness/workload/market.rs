@@ -88,7 +88,7 @@ impl Market {
             maker_fee_ppm,
             taker_fee_ppm,
             price_band_bps: if self.easy {
-                random.pick(&[0, 0, 0, 2_000, 9_999])
+                random.pick(&[0, 0, self.tight_band()])
             } else {
                 random.pick(&[0, 0, 0, 0, 1, 300, 2_000, 5_000, 9_999])
             },
@@ -100,6 +100,12 @@ impl Market {
             max_iceberg_parts: random.pick(&[1, 2, 3, 100]),
             ..InstrumentSpec::open(id, asset(base), asset(quote))
         }
+    }
+
+    /// A band that leaves about half of the prices out.
+    fn tight_band(&self) -> u32 {
+        let bps = (10_000 * self.spread / self.center).clamp(1, 9_999);
+        u32::try_from(bps).expect("just clamped")
     }
 
     /// Settings that are wide, or so narrow that every bound is met; rarely none at all.
