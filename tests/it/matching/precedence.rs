@@ -2,11 +2,13 @@
 //! Each table names the rules that one kind of command can break and how to break them; every rule
 //! alone gives its own code, and every two together give the lower one.
 
+mod stops;
+
 use engine::command::AmendOrder;
 use engine::{
     AccountId, AccountStatus, AssetCode, AssetId, ClientOrderId, Command, EngineConfig, Event,
-    Frame, InstrumentId, InstrumentSpec, KillSwitchScope, NewOrder, OrderId, OrderType, Price,
-    Quantity, RejectReason as R, SelfTradePolicy, Side, TimeInForce, TradingStatus, TransferId,
+    Frame, InstrumentId, InstrumentSpec, KillSwitchScope, NewOrder, OrderId, Price, Quantity,
+    RejectReason as R, SelfTradePolicy, Side, TimeInForce, TradingStatus, TransferId,
 };
 use tests::exchange::{Exchange, FastExchange};
 use tests::model::Model;
@@ -163,6 +165,8 @@ enum Part {
     Price,
     QuantityBounds,
     Quantity,
+    /// Trigger or trailing offset.
+    Stop,
     Status,
     TimeInForce,
 }
@@ -197,9 +201,11 @@ const ANY_ORDER: &[Breach] = &[
     Breach(R::IdempotencyConflict, &[Part::ClientId], |c| *c.order() = keyed(*c.order(), "used")),
     Breach(R::IdempotencyConflict, &[Part::Key], |c| fund(c, USED_KEY, 1)),
     Breach(R::UnknownSymbol, &[], |c| c.order().instrument.0 = UNKNOWN),
-    Breach(R::InvalidField, &[], |c| c.order().trigger.0 = 1),
-    Breach(R::InvalidField, &[], |c| c.order().trail_bps = 1),
     Breach(R::InvalidAmount, &[Part::CreditAmount], |c| fund(c, FRESH_KEY, 0)),
+    Breach(R::KillSwitch, &[], |c| {
+        let scope = KillSwitchScope::Account;
+        c.late.push(Command::SetKillSwitch { scope, id: TRADER.0, on: true });
+    }),
     Breach(R::AccountSuspended, &[], |c| {
         let status = AccountStatus::Suspended;
         c.late.push(Command::SetAccountStatus { account: TRADER, status });
@@ -208,7 +214,7 @@ const ANY_ORDER: &[Breach] = &[
     Breach(R::CancelOnly, &[Part::Status], |c| set_status(c, TradingStatus::CancelOnly)),
     Breach(R::NotionalBelowMin, &[Part::Notional], |c| c.spec.min_notional = 1 << 60),
     Breach(R::NotionalAboveMax, &[Part::Notional], |c| c.spec.max_notional = 1),
-    Breach(R::PriceBand, &[], |c| c.spec.price_band_bps = 1),
+    Breach(R::DailyVolume, &[Part::Budget], |c| c.spec.max_daily_volume = 1),
     Breach(R::WindowFull, &[Part::ClientId], |c| {
         *c.order() = keyed(*c.order(), "fresh");
         c.config.client_id_capacity = 1;
@@ -219,6 +225,27 @@ const ANY_ORDER: &[Breach] = &[
     }),
     Breach(R::BalanceOverflow, &[Part::CreditAmount], |c| fund(c, FRESH_KEY, TOO_MUCH)),
     Breach(R::InsufficientBalance, &[], |c| c.broke = true),
+];
+
+/// Those of an order that is matched at once.
+const AT_ONCE: &[Breach] = &[
+    Breach(R::InvalidField, &[], |c| c.order().trigger.0 = 1),
+    Breach(R::InvalidField, &[], |c| c.order().trail_bps = 1),
+    Breach(R::PriceBand, &[], |c| c.spec.price_band_bps = 1),
+];
+
+/// Those of an order that may stay, whether it rests or waits for a price.
+const STAYING: &[Breach] = &[
+    Breach(R::InvalidExpiry, &[Part::TimeInForce], |c| {
+        c.order().time_in_force = TimeInForce::Gtd;
+        c.order().expire_at_ns = 1_000;
+    }),
+    Breach(R::InvalidExpiry, &[Part::TimeInForce], |c| {
+        c.order().time_in_force = TimeInForce::Gtd;
+    }),
+    Breach(R::InvalidField, &[Part::TimeInForce], |c| c.order().expire_at_ns = 5_000),
+    Breach(R::TooManyOpenOrders, &[Part::TimeInForce], |c| c.spec.max_open_orders = 2),
+    Breach(R::BookFull, &[Part::TimeInForce], |c| c.spec.max_book_orders = 5),
 ];
 
 /// Those of an order by quantity.
@@ -272,25 +299,13 @@ fn a_limit_order_is_refused_for_the_lowest_code() {
             c.order().time_in_force = TimeInForce::Ioc;
         }),
         Breach(R::InvalidQuantity, &[], |c| c.order().display.0 = u64::MAX),
-        Breach(R::InvalidExpiry, &[Part::TimeInForce], |c| {
-            c.order().time_in_force = TimeInForce::Gtd;
-            c.order().expire_at_ns = 1_000;
-        }),
-        Breach(R::InvalidExpiry, &[Part::TimeInForce], |c| {
-            c.order().time_in_force = TimeInForce::Gtd;
-        }),
-        Breach(R::Unsupported, &[Part::TimeInForce], |c| {
-            c.order().time_in_force = TimeInForce::Day
-        }),
-        Breach(R::TooManyOpenOrders, &[], |c| c.spec.max_open_orders = 2),
-        Breach(R::BookFull, &[], |c| c.spec.max_book_orders = 5),
         Breach(R::PostOnlyWouldCross, &[Part::Price], |c| {
             c.order().post_only = true;
             c.order().price.0 = 100;
         }),
     ];
     let base = Case::new(Command::NewOrder(limit(TRADER, Side::Buy, 5, 95)));
-    let table = [ANY_ORDER, BY_QUANTITY, LIMIT, resting].concat();
+    let table = [ANY_ORDER, AT_ONCE, BY_QUANTITY, LIMIT, STAYING, resting].concat();
     walk(&base, &table);
 }
 
@@ -303,14 +318,14 @@ fn a_fill_or_kill_order_is_refused_for_the_lowest_code() {
         Breach(R::InvalidTimeInForce, &[], |c| c.order().display.0 = 1),
         UNFILLABLE,
     ];
-    walk(&base, &[ANY_ORDER, BY_QUANTITY, LIMIT, extra].concat());
+    walk(&base, &[ANY_ORDER, AT_ONCE, BY_QUANTITY, LIMIT, extra].concat());
 }
 
 #[test]
 fn a_market_order_is_refused_for_the_lowest_code() {
     let order = NewOrder::market(TRADER, INSTRUMENT, Side::Buy, Quantity(5));
     let base = Case::new(Command::NewOrder(NewOrder { time_in_force: TimeInForce::Fok, ..order }));
-    walk(&base, &[ANY_ORDER, BY_QUANTITY, MARKET, &[UNFILLABLE]].concat());
+    walk(&base, &[ANY_ORDER, AT_ONCE, BY_QUANTITY, MARKET, &[UNFILLABLE]].concat());
 }
 
 #[test]
@@ -329,20 +344,19 @@ fn an_order_by_budget_is_refused_for_the_lowest_code() {
         }),
         Breach(R::BudgetTooSmall, &[Part::Budget], |c| c.order().quote_budget = 99),
     ];
-    walk(&base, &[ANY_ORDER, MARKET, extra].concat());
+    walk(&base, &[ANY_ORDER, AT_ONCE, MARKET, extra].concat());
 }
 
-/// The same as when it is placed at once, but that it may not bring money and needs none.
-#[test]
-fn an_announced_order_is_refused_for_the_lowest_code() {
+/// What every announced order can have: it may not bring money and needs none.
+fn announced() -> Vec<Breach> {
     let without_credit = |breach: &&Breach| {
         let Breach(reason, parts, _) = breach;
         let about_money =
             matches!(reason, R::InvalidAmount | R::BalanceOverflow | R::InsufficientBalance);
         !about_money && !parts.contains(&Part::CreditAmount)
     };
-    let any_order: Vec<Breach> = ANY_ORDER.iter().filter(without_credit).copied().collect();
-    let extra: &[Breach] = &[
+    let mut breaches: Vec<Breach> = ANY_ORDER.iter().filter(without_credit).copied().collect();
+    breaches.extend([
         Breach(R::InvalidField, &[Part::Key], |c| fund(c, FRESH_KEY, 1)),
         Breach(R::InvalidField, &[Part::Key], |c| c.order().credit_amount = 1),
         Breach(R::BalanceOverflow, &[], |c| {
@@ -350,6 +364,13 @@ fn an_announced_order_is_refused_for_the_lowest_code() {
             let amount = TOO_MUCH - 2_000_000;
             c.late.push(Command::Credit { transfer_id, account, asset, amount });
         }),
+    ]);
+    breaches
+}
+
+#[test]
+fn an_announced_order_is_refused_for_the_lowest_code() {
+    let extra: &[Breach] = &[
         Breach(R::PostOnlyWouldCross, &[Part::Price, Part::TimeInForce], |c| {
             c.order().post_only = true;
             c.order().price.0 = 100;
@@ -359,29 +380,10 @@ fn an_announced_order_is_refused_for_the_lowest_code() {
         }),
     ];
     let mut base = Case::new(Command::ReserveOrder(limit(TRADER, Side::Buy, 5, 95)));
-    walk(&base, &[&any_order, BY_QUANTITY, LIMIT, extra].concat());
+    let table = [&announced(), AT_ONCE, BY_QUANTITY, LIMIT, STAYING, extra].concat();
+    walk(&base, &table);
     base.broke = true;
     assert_eq!(base.answer(), None, "no money is needed yet");
-}
-
-#[test]
-fn a_reserved_type_is_refused_after_account_keys_and_symbol_only() {
-    for order_type in &OrderType::ALL[2..] {
-        for broken in [false, true] {
-            let mut order = NewOrder { order_type: *order_type, ..limit(TRADER, Side::Buy, 5, 95) };
-            if broken {
-                (order.price, order.quantity, order.credit_amount) = (Price(-1), Quantity(0), 1);
-            }
-            let mut case = Case::new(Command::NewOrder(order));
-            assert_eq!(case.answer(), Some(R::Unsupported));
-            case.order().instrument.0 = UNKNOWN;
-            assert_eq!(case.answer(), Some(R::UnknownSymbol));
-            *case.order() = keyed(*case.order(), "used");
-            assert_eq!(case.answer(), Some(R::IdempotencyConflict));
-            case.order().account.0 = UNKNOWN;
-            assert_eq!(case.answer(), Some(R::UnknownAccount));
-        }
-    }
 }
 
 #[test]
@@ -415,6 +417,7 @@ fn an_amend_is_refused_for_the_lowest_code() {
         Breach(R::NotionalBelowMin, &[Part::Notional], |c| c.spec.min_notional = 1 << 60),
         Breach(R::NotionalAboveMax, &[Part::Notional], |c| c.spec.max_notional = 1),
         Breach(R::PriceBand, &[], |c| c.spec.price_band_bps = 1),
+        Breach(R::DailyVolume, &[], |c| c.spec.max_daily_volume = 1),
         Breach(R::InsufficientBalance, &[], |c| c.broke = true),
         Breach(R::PostOnlyWouldCross, &[Part::Price], |c| c.amend().new_price.0 = 100),
     ];
@@ -454,7 +457,6 @@ fn listings_are_refused_for_the_lowest_code() {
     let common: &[Breach] = &[
         Breach(R::UnknownAsset, &[], |c| c.listed_spec().quote_asset.0 = UNKNOWN),
         Breach(R::InvalidSpec, &[], |c| c.listed_spec().min_quantity.0 = 0),
-        Breach(R::Unsupported, &[], |c| c.listed_spec().max_daily_volume = 1),
     ];
     let add = [
         Breach(R::InvalidSpec, &[Part::Key], |c| c.listed_spec().instrument.0 = 65_536),
@@ -473,22 +475,23 @@ fn listings_are_refused_for_the_lowest_code() {
 }
 
 #[test]
-fn reserved_commands_name_what_they_concern_first() {
+fn commands_name_what_they_concern_first() {
     let (instrument, unknown) = (INSTRUMENT, InstrumentId(UNKNOWN));
-    let switch = |scope, id| Command::SetKillSwitch { scope, id, on: true };
+    let switch = |scope, id, on| Command::SetKillSwitch { scope, id, on };
     let status = TradingStatus::Auction;
     for (command, reason) in [
-        (Command::EndSession { instrument }, R::Unsupported),
         (Command::EndSession { instrument: unknown }, R::UnknownSymbol),
         (Command::Uncross { instrument }, R::Unsupported),
         (Command::Uncross { instrument: unknown }, R::UnknownSymbol),
         (Command::SetTradingStatus { instrument, status }, R::Unsupported),
         (Command::SetTradingStatus { instrument: unknown, status }, R::UnknownSymbol),
-        (switch(KillSwitchScope::Account, TRADER.0), R::Unsupported),
-        (switch(KillSwitchScope::Account, UNKNOWN), R::UnknownAccount),
-        (switch(KillSwitchScope::Instrument, INSTRUMENT.0), R::Unsupported),
-        (switch(KillSwitchScope::Instrument, UNKNOWN), R::UnknownSymbol),
-        (switch(KillSwitchScope::Venue, 0), R::Unsupported),
+        (switch(KillSwitchScope::Account, TRADER.0, false), R::NoChange),
+        (switch(KillSwitchScope::Account, UNKNOWN, false), R::UnknownAccount),
+        (switch(KillSwitchScope::Instrument, INSTRUMENT.0, false), R::NoChange),
+        (switch(KillSwitchScope::Instrument, UNKNOWN, false), R::UnknownSymbol),
+        (switch(KillSwitchScope::Venue, 0, false), R::NoChange),
+        (switch(KillSwitchScope::Venue, 1, false), R::InvalidField),
+        (switch(KillSwitchScope::Venue, 1, true), R::InvalidField),
         (
             Command::MassCancel { account: AccountId(UNKNOWN), instrument: unknown, side: None },
             R::UnknownAccount,
