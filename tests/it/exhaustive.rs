@@ -1,6 +1,6 @@
-//! What belongs here: every short sequence of commands over a small alphabet, on the fast engine and
-//! on the model, compared after each command. What random commands meet by luck, this meets for
-//! sure, as long as it needs few commands.
+//! What belongs here: every short sequence of commands over a small alphabet, on engine and model,
+//! compared after each command. What random commands meet by luck, this meets for sure, as long as
+//! it needs few commands.
 
 use std::env;
 

@@ -39,6 +39,33 @@ fn render_event(scenario: &Scenario, sequence: u64, event: &Event) -> Option<Str
             let amounts = money(format!(" f{maker_fee}/{taker_fee} r{}", trade.buyer_released));
             format!("T{taker}/{maker} {}@{}{amounts}", trade.quantity, trade.price)
         }
+        Event::IcebergRefreshed { order_id, visible } => {
+            format!("I{} v{visible}", number(*order_id))
+        }
+        Event::OrderTriggered { order_id, trigger, released, .. } => {
+            let released = if *released == 0 { String::new() } else { format!(" r{released}") };
+            format!("G{}@{trigger}{}", number(*order_id), money(released))
+        }
+        Event::OrderClosed { reason: CloseReason::Filled, .. } => return None,
+        Event::OrderClosed { order_id, reason, released, .. } => {
+            let released = money(format!(" r{released}"));
+            format!("C{} {}{released}", number(*order_id), close_word(*reason))
+        }
+        Event::TransferApplied { kind: TransferKind::FundedOrder, transfer_id, amount, .. }
+            if !scenario.announces(transfer_id.0) =>
+        {
+            format!("K{transfer_id} {amount}")
+        }
+        Event::TransferDuplicate { transfer_id, .. } => format!("KD{transfer_id}"),
+        other => return render_rest(scenario, other),
+    };
+    Some(text)
+}
+
+/// Events of what does not trade, and those that are not shown.
+fn render_rest(scenario: &Scenario, event: &Event) -> Option<String> {
+    let number = |id: engine::OrderId| scenario.number(id.0);
+    let text = match event {
         Event::SelfTradePrevented {
             maker_order_id,
             taker_order_id,
@@ -55,15 +82,9 @@ fn render_event(scenario: &Scenario, sequence: u64, event: &Event) -> Option<Str
             let place = if *kept { "kept" } else { "lost" };
             format!("M{} {open}{price}{trigger} {place}", number(*order_id))
         }
-        Event::IcebergRefreshed { order_id, visible } => {
-            format!("I{} v{visible}", number(*order_id))
-        }
-        Event::OrderTriggered { order_id, trigger, released, .. } => {
-            let released = if *released == 0 { String::new() } else { format!(" r{released}") };
-            format!("G{}@{trigger}{}", number(*order_id), money(released))
-        }
         Event::OrderReserving { order_id, amount, .. } => {
-            format!("W{}{}", number(*order_id), money(format!(" h{amount}")))
+            let amount = if scenario.money { format!(" h{amount}") } else { String::new() };
+            format!("W{}{amount}", number(*order_id))
         }
         Event::OrderAbandoned { order_id, reason, .. } => {
             format!("X{} {}", number(*order_id), reason.name())
@@ -71,29 +92,7 @@ fn render_event(scenario: &Scenario, sequence: u64, event: &Event) -> Option<Str
         Event::FundsReturned { order_id, reserved, captured, .. } => {
             format!("F{} {captured}/{reserved}", number(*order_id))
         }
-        Event::OrderClosed { reason: CloseReason::Filled, .. } => return None,
-        Event::OrderClosed { order_id, reason, released, .. } => {
-            let released = money(format!(" r{released}"));
-            format!("C{} {}{released}", number(*order_id), close_word(*reason))
-        }
-        Event::TransferApplied { kind: TransferKind::FundedOrder, transfer_id, amount, .. }
-            if !scenario.announces(transfer_id.0) =>
-        {
-            format!("K{transfer_id} {amount}")
-        }
-        Event::TransferDuplicate { transfer_id, .. } => format!("KD{transfer_id}"),
-        Event::KillSwitchChanged { .. }
-        | Event::SessionEnded { .. }
-        | Event::OrderAccepted(_)
-        | Event::TransferApplied { .. }
-        | Event::AccountRegistered { .. }
-        | Event::AssetAdded { .. }
-        | Event::InstrumentAdded(_)
-        | Event::InstrumentUpdated(_)
-        | Event::StatusChanged { .. }
-        | Event::MassCancelled { .. }
-        | Event::ConfigChanged(_)
-        | Event::AccountStatusChanged { .. } => return None,
+        _ => return None,
     };
     Some(text)
 }
