@@ -12,7 +12,7 @@ use crate::reject::RejectReason;
 use crate::risk::{check_quantity_bounds, check_status};
 use crate::shape::check_display;
 use crate::types::{Amount, OrderType, Price, Quantity};
-use crate::valuation::check_band;
+use crate::valuation::{check_band, lots};
 
 /// An order as it is.
 #[derive(Clone, Copy, Debug)]
@@ -28,9 +28,9 @@ impl Present {
         self.details.state == OrderState::Dormant
     }
 
-    /// The trigger that still decides about it.
+    /// 0 if it never had one.
     fn trigger(&self) -> Price {
-        if self.is_dormant() { self.details.trigger } else { Price(0) }
+        self.details.trigger
     }
 }
 
@@ -38,7 +38,7 @@ impl Present {
 #[derive(Clone, Copy, Debug)]
 struct Amended {
     price: Price,
-    /// 0 if it waits for none.
+    /// 0 if it never had one.
     trigger: Price,
     /// Worst price that it may trade at.
     limit: Price,
@@ -104,7 +104,9 @@ impl Engine {
         } else if moved {
             check_band(amended.price, instrument.band(self.last_sequence))?;
         }
-        self.check_daily_volume(account, order.instrument_slot, amended.open.0)?;
+        let budget = present.details.quote_budget;
+        let lots = lots(amended.open, budget, instrument, Some(amended.trigger));
+        self.check_daily_volume(account, order.instrument_slot, lots)?;
         let hold = if is_by_budget(present) {
             held
         } else {

@@ -22,7 +22,7 @@ use crate::order_slab::OrderSlab;
 use crate::reject::RejectReason;
 use crate::state_machine::{Frame, StateMachine, clamp_timestamp};
 use crate::stop_orders::{Elected, StopOrders};
-use crate::triggers::Allowance;
+use crate::triggers::Started;
 use crate::types::{AccountId, Amount, AssetId, InstrumentId, OrderId, Price, TradeId, TransferId};
 use crate::{codec, snapshot};
 
@@ -240,11 +240,11 @@ impl StateMachine for Engine {
         self.last_sequence = frame.sequence;
         self.now_ns = clamp_timestamp(self.now_ns, frame.timestamp_ns);
         self.day = self.now_ns / DAY_NS;
-        let mut allowance = Allowance::of(&self.config);
+        let mut started = Started::default();
         self.expire(events);
-        self.drain(&mut allowance, events);
+        self.drain(&mut started, events);
         self.dispatch(&frame.command, events);
-        self.drain(&mut allowance, events);
+        self.drain(&mut started, events);
         debug_assert!(!events.is_empty() || frame.command == Command::Tick);
     }
 

@@ -14,7 +14,7 @@ use crate::shape::check_shape;
 use crate::types::{
     AccountId, AccountStatus, Amount, Price, Quantity, Side, TimeInForce, TransferId,
 };
-use crate::valuation::{Value, budget_quantity, order_lots};
+use crate::valuation::{Value, budget_quantity, lots};
 
 /// What the checks of a new order found out for the rest of its way.
 #[derive(Clone, Copy, Debug)]
@@ -95,7 +95,8 @@ impl Engine {
         let admission = funds.terms(order, slot, &instrument.spec, value);
         // What an order without a price is valued at.
         let at = if order.order_type.is_stop() { Some(value.trigger) } else { opposite };
-        self.check_daily_volume(order.account, slot, order_lots(order, instrument, at))?;
+        let lots = lots(order.quantity, order.quote_budget, instrument, at);
+        self.check_daily_volume(order.account, slot, lots)?;
         self.check_limits(order, slot)?;
         if let (true, Some(price)) = (order.is_by_budget(), at) {
             let rate = admission.taker_fee_ppm;
@@ -149,14 +150,14 @@ impl Engine {
         &self,
         account: AccountId,
         slot: u16,
-        lots: u64,
+        lots: u128,
     ) -> Checked<()> {
         let most = self.instruments[usize::from(slot)].spec.max_daily_volume;
         if most == 0 {
             return Ok(());
         }
         let traded = self.accounts.get(account).map_or(Quantity(0), |a| a.traded(slot, self.day));
-        let exceeds = u128::from(traded.0) + u128::from(lots) > u128::from(most);
+        let exceeds = u128::from(traded.0) + lots > u128::from(most);
         if exceeds { Err(RejectReason::DailyVolume) } else { Ok(()) }
     }
 

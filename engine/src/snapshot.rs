@@ -11,7 +11,7 @@ use crate::engine::{Engine, Instrument};
 use crate::intents::Intent;
 use crate::order::OrderHandle;
 use crate::order_details::OrderState;
-use crate::types::{AccountId, InstrumentId, OrderId, Price, Side};
+use crate::types::{AccountId, InstrumentId, OrderId, Side};
 
 /// Version of this encoding.
 const FORMAT: u16 = 1;
@@ -108,18 +108,16 @@ fn append_order(engine: &Engine, handle: OrderHandle, out: &mut Vec<u8>) {
     put(&(queued.id, queued.account, order.side, order.order_type, order.time_in_force), out);
     put(&(order.self_trade_policy, order.post_only, details.state as u8), out);
     let rests = details.state == OrderState::Resting;
-    let (trigger, limit) =
-        if rests { (Price(0), order.price) } else { (details.trigger, details.limit) };
+    let limit = if rests { order.price } else { details.limit };
     let trail = (details.trail_ticks, details.trail_bps, details.trail_reference);
-    put(&(order.price, trigger, limit, trail.0, trail.1, trail.2), out);
+    put(&(order.price, details.trigger, limit, trail.0, trail.1, trail.2), out);
     let (filled, prevented) = (order.filled, order.prevented(open));
     put(&(order.quantity, open, queued.visible, details.display, filled, prevented), out);
     // A dormant order has spent nothing, and one that trades by budget never rests.
     let (quote_budget, budget_left) = (details.quote_budget, details.quote_budget);
     put(&(quote_budget, budget_left, order.fee_basis()), out);
-    let entry_sequence = if rests { 0 } else { details.entry_sequence };
     let rates = (order.maker_fee_ppm, order.taker_fee_ppm);
-    put(&(rates.0, rates.1, details.expire_at_ns, entry_sequence, order.hold()), out);
+    put(&(rates.0, rates.1, details.expire_at_ns, details.entry_sequence, order.hold()), out);
 }
 
 fn append_keys(engine: &Engine, out: &mut Vec<u8>) {

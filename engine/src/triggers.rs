@@ -16,20 +16,17 @@ use crate::order_details::OrderState;
 use crate::stop_orders::{is_met, rises};
 use crate::types::{Amount, OrderType, Price, Side, TimeInForce};
 
-/// What one command may still start.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Allowance {
+/// What one command has started.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Started {
     orders: u32,
     steps: u32,
 }
 
-impl Allowance {
-    pub(crate) fn of(config: &EngineConfig) -> Self {
-        Self { orders: config.max_triggers_per_command, steps: config.max_steps_per_order }
-    }
-
-    fn is_used_up(self) -> bool {
-        self.orders == 0 || self.steps == 0
+impl Started {
+    /// Whether no further order may be started.
+    fn is_all(self, config: &EngineConfig) -> bool {
+        self.orders >= config.max_triggers_per_command || self.steps >= config.max_steps_per_order
     }
 }
 
@@ -116,14 +113,14 @@ impl Engine {
 
     /// Starts elected orders, book by book in ascending id, those of halted books excepted.
     #[inline]
-    pub(crate) fn drain(&mut self, allowance: &mut Allowance, events: &mut Events) {
+    pub(crate) fn drain(&mut self, started: &mut Started, events: &mut Events) {
         if !self.with_triggered.is_empty() {
-            self.drain_queues(allowance, events);
+            self.drain_queues(started, events);
         }
     }
 
     #[cold]
-    fn drain_queues(&mut self, allowance: &mut Allowance, events: &mut Events) {
+    fn drain_queues(&mut self, started: &mut Started, events: &mut Events) {
         let mut place = 0;
         while let Some(id) = self.with_triggered.get(place).copied() {
             let Some(slot) = self.slot_of(id) else { unreachable!("a listed instrument") };
@@ -133,12 +130,11 @@ impl Engine {
                 instrument.freeze_reference(sequence);
                 while let Some(handle) = self.instruments[usize::from(slot)].stops.next_triggered()
                 {
-                    if allowance.is_used_up() {
+                    if started.is_all(&self.config) {
                         return;
                     }
-                    allowance.orders -= 1;
-                    let steps = self.start(handle, events);
-                    allowance.steps = allowance.steps.saturating_sub(steps);
+                    started.orders += 1;
+                    started.steps = started.steps.saturating_add(self.start(handle, events));
                 }
             }
             // A book that was drained has left the list, and the next one has its place.

@@ -142,15 +142,17 @@ pub(crate) fn check_band(price: Price, band: Option<(Price, Price)>) -> Checked<
     }
 }
 
-/// Lots that an order counts for in a day's volume: its quantity, or what its budget is worth at
-/// `price`.
-pub(crate) fn order_lots(order: &NewOrder, instrument: &Instrument, price: Option<Price>) -> u64 {
+/// Lots that an order counts for in a day's volume: its quantity, or what its budget, if it has one,
+/// is worth at `price`.
+pub(crate) fn lots(
+    quantity: Quantity,
+    budget: Amount,
+    instrument: &Instrument,
+    price: Option<Price>,
+) -> u128 {
     match price {
-        Some(price) if order.is_by_budget() => {
-            let lots = order.quote_budget / instrument.spec.quote_value(price, Quantity(1));
-            u64::try_from(lots).unwrap_or(u64::MAX)
-        }
-        _ => order.quantity.0,
+        Some(price) if budget > 0 => budget / instrument.spec.quote_value(price, Quantity(1)),
+        _ => quantity.0.into(),
     }
 }
 

@@ -1,5 +1,5 @@
-//! What belongs here: what the fuzzer does, with random bytes in the place of clever ones, and every
-//! input that once broke the engine.
+//! What belongs here: what the fuzzer does, with random bytes in the place of clever ones, and
+//! every input that once broke the engine.
 
 use tests::fuzzing::run;
 use tests::random::Random;
