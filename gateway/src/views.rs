@@ -10,6 +10,7 @@ mod orders;
 mod own_trades;
 mod products;
 mod state;
+mod switches;
 mod transfers;
 
 use std::sync::Arc;
@@ -29,6 +30,7 @@ pub use orders::Orders;
 pub use own_trades::{OwnTrade, OwnTrades};
 pub use products::{Asset, Instrument, Products};
 pub use state::{Ended, Fill, OrderRecord, OrderState};
+pub use switches::Switches;
 pub use transfers::{AppliedTransfer, Transfers};
 
 use crate::limits::ORDERS_PER_LOCK;
@@ -50,10 +52,13 @@ pub struct Views {
     accounts: RwLock<Accounts>,
     transfers: RwLock<Transfers>,
     own_trades: RwLock<OwnTrades>,
+    switches: RwLock<Switches>,
     /// Every model shows at least this sequence.
     reflected: AtomicU64,
     /// The same for those who wait, moved once per batch.
     progress: watch::Sender<u64>,
+    /// When the next live order ends by time, nanoseconds since the Unix epoch.
+    next_moment: watch::Sender<Option<u64>>,
 }
 
 impl Default for Views {
@@ -66,8 +71,10 @@ impl Default for Views {
             accounts: RwLock::default(),
             transfers: RwLock::default(),
             own_trades: RwLock::default(),
+            switches: RwLock::default(),
             reflected: AtomicU64::new(0),
             progress: watch::Sender::new(0),
+            next_moment: watch::Sender::new(None),
         }
     }
 }
@@ -84,6 +91,13 @@ impl Views {
         let mut progress = self.progress.subscribe();
         // The sender lives as long as `self`, so the channel cannot close.
         let _ = progress.wait_for(|reached| *reached >= sequence).await;
+    }
+
+    /// Follows the moment at which the next live order ends by time, nanoseconds since the Unix
+    /// epoch.
+    #[must_use]
+    pub fn next_moment(&self) -> watch::Receiver<Option<u64>> {
+        self.next_moment.subscribe()
     }
 
     /// Copies out of a model under its lock. A model that no command has touched since is as new as
@@ -157,6 +171,11 @@ impl Views {
         }
     }
 
+    /// Copies what `copy` picks out of the kill switches.
+    pub fn switches<T>(&self, copy: impl FnOnce(&Switches) -> T) -> Read<T> {
+        self.read(&self.switches, Switches::sequence, copy)
+    }
+
     #[must_use]
     pub fn balances(&self, account: AccountId) -> Read<Vec<(AssetId, Balance)>> {
         self.read(&self.balances, Balances::sequence, |b| b.of(account).collect())
@@ -203,9 +222,20 @@ impl Views {
         if events.iter().any(|event| matches!(event, Event::Trade(_))) {
             self.own_trades.write().apply(frame, events);
         }
+        if events.iter().any(|event| matches!(event, Event::KillSwitchChanged { .. })) {
+            self.switches.write().apply(frame.sequence, events);
+        }
         self.balances.write().apply(frame.sequence, events);
         self.market.write().apply(frame, events);
-        self.orders.write().apply(frame, events);
+        let next_moment = {
+            let mut orders = self.orders.write();
+            let before = orders.next_moment();
+            orders.apply(frame, events);
+            (before != orders.next_moment()).then(|| orders.next_moment())
+        };
+        if let Some(next_moment) = next_moment {
+            self.next_moment.send_replace(next_moment);
+        }
     }
 }
 

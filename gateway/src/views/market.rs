@@ -1,6 +1,6 @@
 //! Owns what the public may see of trading: depth of every book and the latest trades.
-//! Knows nothing of accounts. Invariant: a level's quantity and count are those of the orders that
-//! rest at its price, and a level without orders does not exist.
+//! Knows nothing of accounts. Invariant: a level's quantity is what the orders that rest at its price
+//! show, its count is theirs, and a level without orders does not exist.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -13,7 +13,7 @@ use crate::limits::RECENT_TRADES_MAX;
 /// Orders at one price.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Level {
-    /// Sum of the open quantities, lots. Wider than one order's, so that no number of orders can
+    /// Sum of what the orders show, lots. Wider than one order's, so that no number of orders can
     /// overflow it.
     pub quantity: u128,
     pub count: u32,
@@ -44,7 +44,8 @@ struct Resting {
     instrument: InstrumentId,
     side: Side,
     price: Price,
-    open: Quantity,
+    /// What it shows, which of an iceberg is less than what is open.
+    visible: Quantity,
 }
 
 /// One level of an answer.
@@ -94,14 +95,15 @@ impl Market {
 
     fn apply_event(&mut self, event: &Event, now_ns: u64) {
         match event {
-            Event::OrderRested { order_id, instrument, side, price, open, .. } => {
-                let order =
-                    Resting { instrument: *instrument, side: *side, price: *price, open: *open };
+            Event::OrderRested { order_id, instrument, side, price, visible, .. } => {
+                let (instrument, visible) = (*instrument, *visible);
+                let order = Resting { instrument, side: *side, price: *price, visible };
                 self.resting.insert(*order_id, order);
                 let level = self.level(&order);
-                level.quantity += u128::from(open.0);
+                level.quantity += u128::from(visible.0);
                 level.count += 1;
             }
+            Event::IcebergRefreshed { order_id, visible } => self.show(*order_id, *visible),
             Event::Trade(trade) => {
                 self.reduce(trade.maker_order_id, trade.quantity);
                 let trades = &mut self.books.entry(trade.instrument).or_default().trades;
@@ -119,9 +121,9 @@ impl Market {
             {
                 self.reduce(*maker_order_id, *maker_quantity);
             }
-            Event::OrderAmended { order_id, kept: true, open, .. } => {
-                let before = self.resting.get(order_id).map_or(*open, |order| order.open);
-                self.reduce(*order_id, Quantity(before.0 - open.0));
+            // A stop order that keeps its place while it waits is in no level.
+            Event::OrderAmended { order_id, kept: true, visible, .. } => {
+                self.show(*order_id, *visible);
             }
             Event::OrderAmended { order_id, kept: false, .. }
             | Event::OrderClosed { order_id, .. } => self.remove(*order_id),
@@ -139,18 +141,25 @@ impl Market {
     }
 
     fn reduce(&mut self, id: OrderId, by: Quantity) {
-        if let Some(order) = self.resting.get_mut(&id) {
-            order.open.0 -= by.0;
-            let order = *order;
-            self.level(&order).quantity -= u128::from(by.0);
+        if let Some(order) = self.resting.get(&id) {
+            self.show(id, Quantity(order.visible.0 - by.0));
         }
+    }
+
+    /// Sets what a resting order shows.
+    fn show(&mut self, id: OrderId, visible: Quantity) {
+        let Some(order) = self.resting.get_mut(&id) else { return };
+        let before = std::mem::replace(&mut order.visible, visible);
+        let order = *order;
+        let level = self.level(&order);
+        level.quantity = level.quantity - u128::from(before.0) + u128::from(visible.0);
     }
 
     /// Takes an order out of its level; one that never rested is in none.
     fn remove(&mut self, id: OrderId) {
         let Some(order) = self.resting.remove(&id) else { return };
         let level = self.level(&order);
-        level.quantity -= u128::from(order.open.0);
+        level.quantity -= u128::from(order.visible.0);
         level.count -= 1;
         if level.count == 0 {
             assert_eq!(level.quantity, 0, "an empty level holds nothing");

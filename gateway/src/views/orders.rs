@@ -1,6 +1,6 @@
 //! Owns the orders that can be queried: all live ones, the latest closed and the latest refused.
-//! Knows nothing of balances or books. Invariant: every index names only orders that are kept, and
-//! a refused order never makes a closed one be forgotten.
+//! Knows nothing of balances or books. Invariant: every index names only orders that are kept, a
+//! refused order never makes a closed one be forgotten, and the moments are those of live orders.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -23,6 +23,8 @@ pub struct Orders {
     closed: History,
     rejected: History,
     has_announced: bool,
+    /// When live GTD orders end, nanoseconds since the Unix epoch.
+    moments: BTreeSet<(u64, OrderId)>,
     sequence: u64,
 }
 
@@ -47,6 +49,7 @@ impl Orders {
             closed: History::new(closed),
             rejected: History::new(rejected),
             has_announced: false,
+            moments: BTreeSet::new(),
             sequence: 0,
         }
     }
@@ -95,6 +98,11 @@ impl Orders {
         ids
     }
 
+    /// When the next live order ends by time, nanoseconds since the Unix epoch.
+    pub(super) fn next_moment(&self) -> Option<u64> {
+        self.moments.first().map(|(moment_ns, _)| *moment_ns)
+    }
+
     /// Live orders.
     #[cfg(test)]
     pub(super) fn live(&self) -> usize {
@@ -123,12 +131,19 @@ impl Orders {
                         self.change(*id, own, |record| record.state.prevent(*quantity, now_ns));
                     }
                 }
-                Event::OrderAmended { order_id, price, quantity, .. } => {
+                Event::OrderAmended { order_id, price, trigger, quantity, .. } => {
                     self.change(*order_id, own, |record| {
                         record.state.price = *price;
                         record.state.quantity = *quantity;
+                        // Of a started stop order none decides any more, but it had one.
+                        if trigger.0 != 0 {
+                            record.state.trigger = *trigger;
+                        }
                         record.state.updated_ns = now_ns;
                     });
+                }
+                Event::OrderTriggered { order_id, trigger, .. } => {
+                    self.change(*order_id, own, |record| record.state.start(*trigger, now_ns));
                 }
                 Event::OrderClosed { order_id, reason, .. } => {
                     let ended = Ended::Closed(*reason);
@@ -168,7 +183,7 @@ impl Orders {
                     // As if it had never been: whoever asked was told that nothing happened.
                     Some(Ended::Rejected(reason)) if reason.is_undecided() => self.forget(*id),
                     Some(ended) => self.end(account, *id, ended),
-                    None => {}
+                    None => self.note_moment(*id),
                 }
                 *id
             }
@@ -183,9 +198,20 @@ impl Orders {
         if !record.client_order_id.is_empty() {
             self.by_client_id.insert((account, record.client_order_id), id);
         }
+        let waits = record.waits();
         self.by_id.insert(id, record);
-        if let Some(ended) = ended {
-            self.end(account, id, ended);
+        match ended {
+            Some(ended) => self.end(account, id, ended),
+            None if waits => {}
+            None => self.note_moment(id),
+        }
+    }
+
+    /// Notes when an order that was placed will end by time.
+    fn note_moment(&mut self, id: OrderId) {
+        let moment_ns = self.get(id).map_or(0, |record| record.expire_at_ns);
+        if moment_ns > 0 {
+            self.moments.insert((moment_ns, id));
         }
     }
 
@@ -203,6 +229,10 @@ impl Orders {
     }
 
     fn end(&mut self, account: AccountId, id: OrderId, ended: Ended) {
+        if !self.moments.is_empty() {
+            let moment_ns = self.get(id).map_or(0, |record| record.expire_at_ns);
+            self.moments.remove(&(moment_ns, id));
+        }
         let history = match ended {
             Ended::Closed(_) => &mut self.closed,
             Ended::Rejected(_) => &mut self.rejected,

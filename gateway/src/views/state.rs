@@ -20,6 +20,11 @@ pub enum Ended {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OrderState {
     pub price: Price,
+    /// Price that starts a stop order: of a trailing one the first, and once it was met, the one
+    /// that was met. 0 for any other order.
+    pub trigger: Price,
+    /// Journal time at which a stop order was started, nanoseconds since the Unix epoch; 0 before.
+    pub triggered_ns: u64,
     /// Total quantity in lots; 0 for an order by budget.
     pub quantity: Quantity,
     pub filled: Quantity,
@@ -54,8 +59,15 @@ pub struct OrderRecord {
     pub time_in_force: TimeInForce,
     pub post_only: bool,
     pub self_trade_policy: SelfTradePolicy,
-    /// Quote units that a MARKET buy may spend; 0 for an order by quantity.
+    /// Quote units that a buy at any price may spend; 0 for an order by quantity.
     pub quote_budget: Amount,
+    /// Offset of a trailing stop: one of the two, both 0 for any other order.
+    pub trail_ticks: i64,
+    pub trail_bps: u32,
+    /// Most that an iceberg shows, lots; 0 for an order that shows all.
+    pub display: Quantity,
+    /// When a GTD order ends, nanoseconds since the Unix epoch; 0 for any other order.
+    pub expire_at_ns: u64,
     pub client_order_id: ClientOrderId,
     /// Journal time of its command, nanoseconds since the Unix epoch.
     pub created_ns: u64,
@@ -75,6 +87,8 @@ impl OrderState {
     fn new(order: &NewOrder, now_ns: u64) -> Self {
         Self {
             price: order.price,
+            trigger: order.trigger,
+            triggered_ns: 0,
             quantity: order.quantity,
             filled: Quantity(0),
             prevented: Quantity(0),
@@ -94,6 +108,12 @@ impl OrderState {
     /// Gives up lots that would have traded with the same owner.
     pub(super) fn prevent(&mut self, quantity: Quantity, now_ns: u64) {
         self.prevented.0 += quantity.0;
+        self.updated_ns = now_ns;
+    }
+
+    /// Starts a stop order.
+    pub(super) fn start(&mut self, trigger: Price, now_ns: u64) {
+        (self.trigger, self.triggered_ns) = (trigger, now_ns);
         self.updated_ns = now_ns;
     }
 
@@ -123,6 +143,10 @@ impl OrderRecord {
             post_only: order.post_only,
             self_trade_policy: order.self_trade_policy,
             quote_budget: order.quote_budget,
+            trail_ticks: order.trail_ticks,
+            trail_bps: order.trail_bps,
+            display: order.display,
+            expire_at_ns: order.expire_at_ns,
             client_order_id: order.client_order_id,
             created_ns: now_ns,
             decided: 0,
@@ -144,7 +168,13 @@ impl OrderRecord {
         let mut decided = false;
         for event in events {
             match event {
-                Event::OrderAccepted(accepted) => decided |= accepted.order_id == id,
+                Event::OrderAccepted(accepted) if accepted.order_id == id => {
+                    decided = true;
+                    self.state.trigger = accepted.trigger;
+                }
+                Event::OrderTriggered { order_id, trigger, .. } if *order_id == id => {
+                    self.state.start(*trigger, now_ns);
+                }
                 Event::CommandRejected { reason, .. } if makes_order(*reason) => {
                     decided = true;
                     self.state.end(Ended::Rejected(*reason), now_ns);
@@ -153,16 +183,22 @@ impl OrderRecord {
                     decided = true;
                     self.state.end(Ended::Rejected(*reason), now_ns);
                 }
-                Event::Trade(trade) if trade.taker_order_id == id => {
+                // Its own trades may start a stop order that meets what is left of it.
+                Event::Trade(trade)
+                    if [trade.taker_order_id, trade.maker_order_id].contains(&id) =>
+                {
                     self.state.fill(trade, now_ns);
-                    fills.push(Fill::of_taker(trade));
+                    fills.push(Fill::of(trade, id));
                 }
                 Event::SelfTradePrevented {
                     mode: SelfTradePolicy::Decrement,
+                    maker_order_id,
                     taker_order_id,
-                    taker_quantity,
+                    taker_quantity: quantity,
                     ..
-                } if *taker_order_id == id => self.state.prevent(*taker_quantity, now_ns),
+                } if [*taker_order_id, *maker_order_id].contains(&id) => {
+                    self.state.prevent(*quantity, now_ns);
+                }
                 Event::OrderClosed { order_id, reason, .. } if *order_id == id => {
                     self.state.end(Ended::Closed(*reason), now_ns);
                 }
@@ -182,6 +218,12 @@ impl OrderRecord {
     #[must_use]
     pub fn waits(&self) -> bool {
         self.decided == 0
+    }
+
+    /// Whether it is a stop order whose trigger was not met, or whose turn has not come.
+    #[must_use]
+    pub fn awaits_trigger(&self) -> bool {
+        self.order_type.is_stop() && self.state.triggered_ns == 0
     }
 
     /// The end of an order that a later command closed, maybe before it was placed.
@@ -207,7 +249,7 @@ impl OrderRecord {
             Some(Ended::Closed(CloseReason::Filled)) => "FILLED",
             Some(Ended::Closed(CloseReason::BudgetSpent)) if self.state.filled.0 > 0 => "FILLED",
             Some(Ended::Closed(_)) => "CANCELLED",
-            None if self.waits() => "PENDING",
+            None if self.waits() || self.awaits_trigger() => "PENDING",
             None if self.state.filled.0 == 0 => "OPEN",
             None => "PARTIALLY_FILLED",
         }
@@ -226,12 +268,14 @@ fn makes_order(reason: RejectReason) -> bool {
 }
 
 impl Fill {
-    fn of_taker(trade: &Trade) -> Self {
+    /// A trade from the side of one of its two orders.
+    fn of(trade: &Trade, order: OrderId) -> Self {
+        let made = trade.maker_order_id == order;
         Self {
             trade_id: trade.trade_id,
             price: trade.price,
             quantity: trade.quantity,
-            fee: trade.taker_fee,
+            fee: if made { trade.maker_fee } else { trade.taker_fee },
             is_buyer_maker: trade.taker_side == Side::Sell,
         }
     }

@@ -1,9 +1,10 @@
 //! The views against the engine: after any commands they say the same.
 
 use engine::{
-    AccountStatus, AmendOrder, AssetCode, ClientOrderId, EngineOptions, EventBuffer, InstrumentId,
-    InstrumentSpec, NewOrder, Price, Quantity, RejectReason, SelfTradePolicy, Side, StateMachine,
-    TimeInForce, TradingStatus, TransferId,
+    AccountStatus, AmendOrder, AssetCode, ClientOrderId, CloseReason, EngineConfig, EngineOptions,
+    EventBuffer, InstrumentId, InstrumentSpec, KillSwitchScope, NewOrder, OrderType, Price,
+    Quantity, RejectReason, SelfTradePolicy, Side, StateMachine, TimeInForce, TradingStatus,
+    TransferId,
 };
 
 use super::*;
@@ -19,6 +20,9 @@ pub(crate) fn btc_usdt() -> Instrument {
     };
     Instrument::new(spec, asset(1, "BTC"), asset(4, "USDT")).unwrap()
 }
+
+/// Engine time from one command to the next.
+const NS_PER_COMMAND: u64 = 1_000;
 
 /// Numbers that look random and are the same in every run.
 struct Numbers(u64);
@@ -63,7 +67,7 @@ impl Both {
                 maker_fee_ppm,
                 taker_fee_ppm: 2_000,
                 price_band_bps: 5_000,
-                max_open_orders: 20,
+                max_open_orders: 40,
                 ..InstrumentSpec::open(instrument, AssetId(base), AssetId(3))
             };
             both.apply(Command::AddInstrument(spec));
@@ -85,40 +89,47 @@ impl Both {
 
     pub(crate) fn apply(&mut self, command: Command) {
         self.sequence += 1;
-        let frame = Frame { sequence: self.sequence, timestamp_ns: self.sequence * 1_000, command };
+        let frame = Frame {
+            sequence: self.sequence,
+            timestamp_ns: self.sequence * NS_PER_COMMAND,
+            command,
+        };
         self.events.clear();
         self.engine.apply(&frame, &mut self.events);
         self.feed.publish(&frame, self.events.as_slice());
         self.feed.batch_end(self.sequence);
     }
 
+    fn record(&self, id: OrderId) -> OrderRecord {
+        self.feed.0.orders(|orders| orders.get(id).cloned()).value.unwrap()
+    }
+
     fn assert_equal(&self) {
         let (engine, views) = (&self.engine, &self.feed.0);
         assert_eq!(views.sequence(), self.sequence);
-        let mut resting = 0;
+        let mut live = Vec::new();
         for instrument in [InstrumentId(1), InstrumentId(2)] {
-            let (bids, asks) = views.market(|market| market.depth(instrument, 1_000)).value;
-            for (side, levels) in [(Side::Buy, bids), (Side::Sell, asks)] {
-                let book = &engine.instrument(instrument).unwrap().book;
-                let level = |level: &engine::book_side::PriceLevel| {
-                    (level.price, Level { quantity: level.quantity, count: level.orders })
-                };
-                let expected: Vec<_> = book.side(side).levels().map(level).collect();
-                assert_eq!(levels, expected, "{instrument} {side:?} at {}", self.sequence);
-                for (id, price, open) in engine.resting_orders(instrument, side) {
-                    let record = views.orders(|orders| orders.get(id).cloned()).value.unwrap();
-                    let state = record.state;
-                    let left = state.quantity.0 - state.filled.0 - state.prevented.0;
-                    assert_eq!((state.price, left, state.ended), (price, open.0, None));
-                    resting += 1;
-                }
-            }
+            self.assert_depth_equal(instrument);
+            live.extend(self.resting_as_shown(instrument));
+            live.extend(self.stops_as_shown(instrument));
+            let scope = KillSwitchScope::Instrument;
+            let shown = views.switches(|s| s.instruments().any(|on| on == instrument)).value;
+            assert_eq!(shown, engine.is_killed(scope, instrument.0));
         }
         let waiting: Vec<_> = engine.intents().map(|intent| intent.id).collect();
         assert_eq!(views.orders(Orders::waiting).value, waiting);
-        assert_eq!(views.orders(Orders::live).value, resting + waiting.len());
+        assert_eq!(views.orders(Orders::live).value, live.len() + waiting.len());
+        let moments = live.iter().map(|id| self.record(*id).expire_at_ns);
+        let next_moment = moments.filter(|moment_ns| *moment_ns > 0).min();
+        assert_eq!(*views.next_moment().borrow(), next_moment);
+        assert_eq!(
+            views.switches(Switches::venue).value,
+            engine.is_killed(KillSwitchScope::Venue, 0)
+        );
         for (account, known) in engine.accounts().iter() {
             assert_eq!(views.account(Uuid::from_u128(known.uuid)), Some(account));
+            let killed = views.switches(|s| s.accounts().any(|on| on == account)).value;
+            assert_eq!(killed, engine.is_killed(KillSwitchScope::Account, account.0));
             for (asset, balance) in views.balances(account).value {
                 assert_eq!(balance, engine.balance(account, asset), "{account} {asset}");
             }
@@ -129,9 +140,80 @@ impl Both {
             assert_eq!((listed.spec, listed.status), (instrument.spec, instrument.status));
         }
     }
+
+    fn assert_depth_equal(&self, instrument: InstrumentId) {
+        let (bids, asks) = self.feed.0.market(|market| market.depth(instrument, 1_000)).value;
+        for (side, levels) in [(Side::Buy, bids), (Side::Sell, asks)] {
+            let level = |(price, visible, count): (Price, Quantity, u32)| {
+                (price, Level { quantity: visible.0.into(), count })
+            };
+            let expected: Vec<_> = self.engine.depth(instrument, side, 1_000).map(level).collect();
+            assert_eq!(levels, expected, "{instrument} {side:?} at {}", self.sequence);
+        }
+    }
+
+    /// Orders in the book; each is shown to its owner with all that is open of it.
+    fn resting_as_shown(&self, instrument: InstrumentId) -> Vec<OrderId> {
+        let sides = Side::ALL.iter().flat_map(|side| self.engine.resting_orders(instrument, *side));
+        let check = |order: engine::RestingOrder| {
+            let (record, id) = (self.record(order.order_id), order.order_id);
+            let state = record.state;
+            let left = state.quantity.0 - state.filled.0 - state.prevented.0;
+            assert_eq!((state.price, left, state.ended), (order.price, order.open.0, None));
+            assert!(["OPEN", "PARTIALLY_FILLED"].contains(&record.status()), "{record:?}");
+            id
+        };
+        sides.map(check).collect()
+    }
+
+    /// Stop orders that have not started.
+    fn stops_as_shown(&self, instrument: InstrumentId) -> Vec<OrderId> {
+        let mut ids = self.engine.triggered_orders(instrument);
+        for order in self.engine.dormant_orders(instrument) {
+            let record = self.record(order.order_id);
+            assert_eq!(record.state.price, order.price);
+            // Nothing tells when a trailing one moves, and it moves one way.
+            let trigger = record.state.trigger;
+            let follows = match (record.order_type, record.side) {
+                (OrderType::TrailingStop, Side::Sell) => trigger <= order.trigger,
+                (OrderType::TrailingStop, Side::Buy) => trigger >= order.trigger,
+                _ => trigger == order.trigger,
+            };
+            assert!(follows, "{trigger} {order:?}");
+            ids.push(order.order_id);
+        }
+        for id in &ids {
+            assert_eq!(self.record(*id).status(), "PENDING");
+        }
+        ids
+    }
 }
 
-fn order(numbers: &mut Numbers) -> NewOrder {
+/// Turns a LIMIT or MARKET order into a stop order of any kind, not always a legal one.
+fn make_stop(numbers: &mut Numbers, order: &mut NewOrder) {
+    let has_price = order.order_type == OrderType::Limit;
+    order.order_type = match (numbers.below(5), has_price) {
+        (0 | 1, true) => OrderType::StopLimit,
+        (2 | 3, true) => OrderType::TakeProfitLimit,
+        (0 | 1, false) => OrderType::Stop,
+        (2 | 3, false) => OrderType::TakeProfit,
+        _ => OrderType::TrailingStop,
+    };
+    if order.time_in_force == TimeInForce::Ioc && !has_price {
+        order.time_in_force = TimeInForce::Gtc;
+    }
+    if order.order_type == OrderType::TrailingStop {
+        (order.price, order.display, order.post_only) = (Price(0), Quantity(0), false);
+        match numbers.below(2) {
+            0 => order.trail_ticks = i64::try_from(numbers.below(6)).unwrap(),
+            _ => order.trail_bps = u32::try_from(numbers.below(500)).unwrap(),
+        }
+    } else {
+        order.trigger = Price(i64::try_from(90 + numbers.below(20)).unwrap());
+    }
+}
+
+fn order(numbers: &mut Numbers, sequence: u64) -> NewOrder {
     let account = AccountId(u32::try_from(1 + numbers.below(4)).unwrap());
     let instrument = numbers.one_of(&[InstrumentId(1), InstrumentId(2)]);
     let side = numbers.one_of(Side::ALL);
@@ -142,9 +224,14 @@ fn order(numbers: &mut Numbers) -> NewOrder {
         TimeInForce::Gtc,
         TimeInForce::Gtc,
         TimeInForce::Gtc,
+        TimeInForce::Day,
+        TimeInForce::Gtd,
         TimeInForce::Ioc,
         TimeInForce::Fok,
     ]);
+    if order.time_in_force == TimeInForce::Gtd {
+        order.expire_at_ns = (sequence + numbers.below(80)) * NS_PER_COMMAND;
+    }
     order.post_only = numbers.below(8) == 0;
     if numbers.below(5) == 0 {
         order = NewOrder::market(account, instrument, side, quantity);
@@ -152,6 +239,12 @@ fn order(numbers: &mut Numbers) -> NewOrder {
             order.quantity = Quantity(0);
             order.quote_budget = u128::from(numbers.below(5_000));
         }
+    }
+    if numbers.below(3) == 0 {
+        make_stop(numbers, &mut order);
+    }
+    if numbers.below(4) == 0 {
+        order.display = Quantity(numbers.below(order.quantity.0 + 1));
     }
     order.self_trade_policy = numbers.one_of(SelfTradePolicy::ALL);
     if numbers.below(8) == 0 {
@@ -167,7 +260,7 @@ fn command(numbers: &mut Numbers, sequence: u64) -> Command {
     let order_id = OrderId(sequence.saturating_sub(numbers.below(60)));
     let transfer_id = TransferId(1_000 + u128::from(sequence));
     let amount = u128::from(numbers.below(3_000));
-    match numbers.below(40) {
+    match numbers.below(44) {
         0 => Command::Credit { transfer_id, account, asset, amount },
         1 => Command::Debit { transfer_id, account, asset, amount },
         2 => Command::MassCancel { account, instrument: InstrumentId(0), side: None },
@@ -193,13 +286,67 @@ fn command(numbers: &mut Numbers, sequence: u64) -> Command {
             order_id,
             new_price: Price(numbers.one_of(&[0, 95, 99, 101, 105])),
             new_quantity: Quantity(numbers.below(30)),
-            new_trigger: Price(0),
+            new_trigger: Price(numbers.one_of(&[0, 0, 94, 100, 106])),
         }),
         19 => Command::Tick,
-        20..23 => Command::ReserveOrder(order(numbers)),
+        20..23 => Command::ReserveOrder(order(numbers, sequence)),
         23..26 => Command::PlaceReserved { order_id },
         26 => Command::AbandonReserved { order_id, reason: RejectReason::FundsUnavailable },
-        _ => Command::NewOrder(order(numbers)),
+        27 => switch(numbers),
+        28 => Command::EndSession { instrument: InstrumentId(1) },
+        _ => Command::NewOrder(order(numbers, sequence)),
+    }
+}
+
+/// Off more often than on, so that trading goes on.
+fn switch(numbers: &mut Numbers) -> Command {
+    let (scope, id) = numbers.one_of(&[
+        (KillSwitchScope::Account, 1),
+        (KillSwitchScope::Account, 2),
+        (KillSwitchScope::Instrument, 1),
+        (KillSwitchScope::Venue, 0),
+    ]);
+    Command::SetKillSwitch { scope, id, on: numbers.below(25) == 0 }
+}
+
+/// How often a run met what is rare.
+#[derive(Default)]
+struct Met {
+    started: usize,
+    refreshed: usize,
+    kept_waiting: usize,
+    made_at_once: usize,
+    closed: std::collections::BTreeMap<CloseReason, usize>,
+}
+
+impl Met {
+    fn count(&mut self, both: &Both, command: Command) {
+        let own = OrderId(both.sequence);
+        for event in both.events.as_slice() {
+            match event {
+                Event::OrderTriggered { .. } => self.started += 1,
+                Event::IcebergRefreshed { .. } => self.refreshed += 1,
+                Event::OrderClosed { reason, .. } => *self.closed.entry(*reason).or_default() += 1,
+                Event::Trade(trade) if trade.maker_order_id == own => self.made_at_once += 1,
+                _ => {}
+            }
+        }
+        self.kept_waiting += both.engine.triggered_orders(InstrumentId(1)).len();
+        let placed = both.feed.0.orders(|orders| orders.get(own).cloned()).value;
+        if let (Command::NewOrder(_), Some(record)) = (command, placed) {
+            assert_eq!(record.first, record.state, "its own command is its first answer");
+            let lots = record.first_fills.iter().map(|fill| fill.quantity.0).sum::<u64>();
+            assert_eq!(lots, record.state.filled.0, "its fills are those of its command");
+        }
+    }
+
+    fn assert_all(&self) {
+        let Self { started, refreshed, kept_waiting, made_at_once, closed } = self;
+        let counts = [*started, *refreshed, *kept_waiting, *made_at_once];
+        assert!(counts.iter().all(|count| *count > 5), "{counts:?}");
+        for reason in [CloseReason::Expired, CloseReason::SessionEnd, CloseReason::KillSwitch] {
+            assert!(closed.get(&reason).is_some_and(|count| *count > 5), "{reason:?} {closed:?}");
+        }
     }
 }
 
@@ -208,11 +355,17 @@ fn views_equal_the_engine_after_every_command() {
     for seed in 1..=4 {
         let mut numbers = Numbers(0x9E37_79B9_7F4A_7C15 ^ seed);
         let mut both = Both::new();
-        for _ in 0..16_000 {
+        // Few enough that elected orders are left for later commands.
+        let config = EngineConfig { max_triggers_per_command: 2, ..EngineConfig::default() };
+        both.apply(Command::Configure(config));
+        let mut met = Met::default();
+        for _ in 0..20_000 {
             let next = command(&mut numbers, both.sequence);
             both.apply(next);
             both.assert_equal();
+            met.count(&both, next);
         }
+        met.assert_all();
         let traded = both.feed.0.market(|market| market.trades(InstrumentId(1), 1_000)).value;
         assert_eq!(traded.len(), crate::limits::RECENT_TRADES_MAX, "seed {seed} trades enough");
     }
