@@ -4,9 +4,9 @@
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use engine::SelfTradePolicy;
 use engine::decimal::Decimal;
 use engine::fees::signed;
+use engine::{Price, SelfTradePolicy};
 use serde::{Serialize, Serializer};
 
 use crate::convert;
@@ -44,9 +44,20 @@ pub struct OrderBody {
     pub quote_quantity: Option<DecimalText>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub price: Option<DecimalText>,
+    /// Of a trailing stop the one at acceptance, until it was met.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop_price: Option<DecimalText>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trail_amount: Option<DecimalText>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trail_percent: Option<DecimalText>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub display_quantity: Option<DecimalText>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub average_price: Option<String>,
     pub time_in_force: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<String>,
     pub post_only: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stp: Option<&'static str>,
@@ -56,6 +67,8 @@ pub struct OrderBody {
     pub status_reason: Option<&'static str>,
     pub created_at: String,
     pub updated_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub triggered_at: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub filled_at: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -75,20 +88,28 @@ impl OrderBody {
         let status = record.status();
         let ended_at = |wanted| (status == wanted).then(|| convert::time(state.updated_ns));
         let budget = instrument.quote.amount(signed(record.quote_budget));
+        let price = |ticks| (ticks > 0).then(|| DecimalText(instrument.price(Price(ticks))));
+        let quantity_text = |lots| DecimalText(instrument.quantity(lots));
+        let time = |ns| (ns > 0).then(|| convert::time(ns));
         Self {
             id: Id::order(record.id, record.created_ns).to_string(),
             symbol: instrument.symbol.clone(),
             side: convert::side_word(record.side),
             order_type: convert::type_word(record.order_type),
             status,
-            quantity: DecimalText(instrument.quantity(quantity)),
-            filled_quantity: DecimalText(instrument.quantity(state.filled)),
-            prevented_quantity: (state.prevented.0 > 0)
-                .then(|| DecimalText(instrument.quantity(state.prevented))),
+            quantity: quantity_text(quantity),
+            filled_quantity: quantity_text(state.filled),
+            prevented_quantity: (state.prevented.0 > 0).then(|| quantity_text(state.prevented)),
             quote_quantity: by_budget.then_some(DecimalText(budget)),
-            price: (state.price.0 > 0).then(|| DecimalText(instrument.price(state.price))),
+            price: price(state.price.0),
+            stop_price: price(state.trigger.0),
+            trail_amount: price(record.trail_ticks),
+            trail_percent: (record.trail_bps > 0)
+                .then(|| DecimalText(convert::percent(record.trail_bps))),
+            display_quantity: (record.display.0 > 0).then(|| quantity_text(record.display)),
             average_price: convert::average_price(instrument, state.filled, state.quote_filled),
             time_in_force: convert::time_in_force_word(record.time_in_force),
+            expires_at: time(record.expire_at_ns),
             post_only: record.post_only,
             stp: match record.self_trade_policy {
                 SelfTradePolicy::None => None,
@@ -98,6 +119,7 @@ impl OrderBody {
             status_reason: state.ended.map(reason_word),
             created_at: convert::time(record.created_ns),
             updated_at: convert::time(state.updated_ns),
+            triggered_at: time(state.triggered_ns),
             filled_at: ended_at("FILLED"),
             cancelled_at: ended_at("CANCELLED"),
             request_id: None,
@@ -271,7 +293,7 @@ impl SymbolBody {
             symbol: instrument.symbol.clone(),
             base: instrument.base.code.to_string(),
             quote: instrument.quote.code.to_string(),
-            tick_size: DecimalText(instrument.price(engine::Price(1))),
+            tick_size: DecimalText(instrument.price(Price(1))),
             lot_size: DecimalText(instrument.quantity(engine::Quantity(1))),
             min_quantity: DecimalText(instrument.quantity(spec.min_quantity)),
             max_quantity: DecimalText(instrument.quantity(spec.max_quantity)),

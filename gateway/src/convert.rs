@@ -5,7 +5,9 @@
 use std::sync::Arc;
 
 use engine::decimal::{Decimal, DecimalError, parse};
-use engine::limits::{ORDER_VALUE_MAX, PRICE_TICKS_MAX, QUANTITY_LOTS_MAX, SUPPLY_MAX};
+use engine::limits::{
+    ORDER_VALUE_MAX, PRICE_TICKS_MAX, QUANTITY_LOTS_MAX, SUPPLY_MAX, TRAIL_BPS_MAX,
+};
 use engine::{
     AccountStatus, Amount, ClientOrderId, CloseReason, OrderType, Price, Quantity, SelfTradePolicy,
     Side, TimeInForce, TradingStatus,
@@ -19,6 +21,11 @@ use crate::views::{Asset, Instrument, Products};
 
 /// Nanoseconds of a second.
 pub const NS_PER_S: u64 = 1_000_000_000;
+
+/// Decimal places of a percentage: one unit is a basis point.
+const PERCENT_SCALE: u8 = 2;
+/// Decimal places of a second that nanoseconds have.
+const TIME_PLACES_MAX: usize = 9;
 
 /// A request's word for a thing, refused as this field with this code.
 #[derive(Clone, Copy, Debug)]
@@ -67,28 +74,42 @@ pub fn symbol(text: &str, products: &Products) -> Result<Arc<Instrument>, ApiErr
 /// # Errors
 /// `INVALID_QUANTITY`: not a decimal, not above zero, not whole lots, or too large for any order.
 pub fn quantity(text: &str, instrument: &Instrument) -> Result<Quantity, ApiError> {
-    let field = Field { name: "quantity", code: ErrorCode::InvalidQuantity };
+    lots(text, "quantity", instrument)
+}
+
+/// What an iceberg shows at most, in lots.
+///
+/// # Errors
+/// `INVALID_QUANTITY` of the field `display_quantity`, as for a quantity.
+pub fn display_quantity(text: &str, instrument: &Instrument) -> Result<Quantity, ApiError> {
+    lots(text, "display_quantity", instrument)
+}
+
+fn lots(text: &str, name: &'static str, instrument: &Instrument) -> Result<Quantity, ApiError> {
+    let field = Field { name, code: ErrorCode::InvalidQuantity };
     let lot = i128::from(instrument.spec.base_per_lot);
     let off_lot =
-        || field.refuse(format!("quantity must be a multiple of {}", instrument.base.amount(lot)));
+        || field.refuse(format!("{name} must be a multiple of {}", instrument.base.amount(lot)));
+    let not_positive = || field.refuse(format!("{name} must be greater than 0"));
+    let too_large = || field.refuse(format!("{name} is too large"));
     let units = match parse(text, instrument.base.scale) {
         Ok(units) => units,
-        Err(DecimalError::Format) => return Err(field.format("quantity")),
+        Err(DecimalError::Format) => return Err(field.format(name)),
         Err(DecimalError::Precision | DecimalError::Range) if text.starts_with('-') => {
-            return Err(field.refuse("quantity must be greater than 0"));
+            return Err(not_positive());
         }
         Err(DecimalError::Precision) => return Err(off_lot()),
-        Err(DecimalError::Range) => return Err(field.refuse("quantity is too large")),
+        Err(DecimalError::Range) => return Err(too_large()),
     };
     if units <= 0 {
-        return Err(field.refuse("quantity must be greater than 0"));
+        return Err(not_positive());
     }
     if units % lot != 0 {
         return Err(off_lot());
     }
     match u64::try_from(units / lot) {
         Ok(lots) if lots <= QUANTITY_LOTS_MAX => Ok(Quantity(lots)),
-        _ => Err(field.refuse("quantity is too large")),
+        _ => Err(too_large()),
     }
 }
 
@@ -99,21 +120,83 @@ pub fn quantity(text: &str, instrument: &Instrument) -> Result<Quantity, ApiErro
 pub fn price(text: &str, instrument: &Instrument) -> Result<Price, ApiError> {
     const ZERO: &str = "price must be greater than 0 for limit orders";
     let field = Field { name: "price", code: ErrorCode::InvalidPrice };
+    ticks(text, field, "price", ZERO, instrument)
+}
+
+/// The price that starts a stop or take-profit order, in ticks.
+///
+/// # Errors
+/// `INVALID_STOP_PRICE`, as for a limit price.
+pub fn stop_price(text: &str, instrument: &Instrument) -> Result<Price, ApiError> {
+    const ZERO: &str = "stop price must be greater than 0 for stop orders";
+    let field = Field { name: "stop_price", code: ErrorCode::InvalidStopPrice };
+    ticks(text, field, "stop price", ZERO, instrument)
+}
+
+/// How far a trailing stop keeps from the market, in ticks.
+///
+/// # Errors
+/// `INVALID_STOP_PRICE` of the field `trail_amount`, as for a limit price.
+pub fn trail_amount(text: &str, instrument: &Instrument) -> Result<i64, ApiError> {
+    const ZERO: &str = "trail amount must be greater than 0";
+    let field = Field { name: "trail_amount", code: ErrorCode::InvalidStopPrice };
+    ticks(text, field, "trail amount", ZERO, instrument).map(|Price(ticks)| ticks)
+}
+
+/// How far a trailing stop keeps from the market, from percent to basis points.
+///
+/// # Errors
+/// `INVALID_STOP_PRICE` of the field `trail_percent`.
+pub fn trail_percent(text: &str) -> Result<u32, ApiError> {
+    let field = Field { name: "trail_percent", code: ErrorCode::InvalidStopPrice };
+    let out_of_bounds = || {
+        let (low, high) = (percent(1), percent(TRAIL_BPS_MAX));
+        field.refuse(format!("trail percent must be from {low} to {high}"))
+    };
+    match parse(text, PERCENT_SCALE) {
+        Ok(bps) => u32::try_from(bps)
+            .ok()
+            .filter(|bps| (1..=TRAIL_BPS_MAX).contains(bps))
+            .ok_or_else(out_of_bounds),
+        Err(DecimalError::Format) => Err(field.format("trail percent")),
+        Err(DecimalError::Precision) => {
+            Err(field.refuse(format!("trail percent has more than {PERCENT_SCALE} decimal places")))
+        }
+        Err(DecimalError::Range) => Err(out_of_bounds()),
+    }
+}
+
+/// Basis points as percent.
+#[must_use]
+pub fn percent(bps: u32) -> Decimal {
+    Decimal { units: bps.into(), scale: PERCENT_SCALE }
+}
+
+/// A price or a distance between prices; `word` is what texts call it, `zero` what is said of one
+/// that is not above zero.
+fn ticks(
+    text: &str,
+    field: Field,
+    word: &str,
+    zero: &'static str,
+    instrument: &Instrument,
+) -> Result<Price, ApiError> {
     let off_tick = || {
         let tick = instrument.price(Price(1));
-        field.refuse(format!("price must be a multiple of {tick}"))
+        field.refuse(format!("{word} must be a multiple of {tick}"))
     };
+    let too_large = || field.refuse(format!("{word} is too large"));
     let units = match parse(text, PRICE_SCALE) {
         Ok(units) => units,
-        Err(DecimalError::Format) => return Err(field.format("price")),
+        Err(DecimalError::Format) => return Err(field.format(word)),
         Err(DecimalError::Precision | DecimalError::Range) if text.starts_with('-') => {
-            return Err(field.refuse(ZERO));
+            return Err(field.refuse(zero));
         }
         Err(DecimalError::Precision) => return Err(off_tick()),
-        Err(DecimalError::Range) => return Err(field.refuse("price is too large")),
+        Err(DecimalError::Range) => return Err(too_large()),
     };
     if units <= 0 {
-        return Err(field.refuse(ZERO));
+        return Err(field.refuse(zero));
     }
     if units % instrument.tick() != 0 {
         return Err(off_tick());
@@ -121,11 +204,47 @@ pub fn price(text: &str, instrument: &Instrument) -> Result<Price, ApiError> {
     let highest = instrument.spec.max_price.0.min(PRICE_TICKS_MAX);
     match i64::try_from(units / instrument.tick()) {
         Ok(ticks) if ticks <= highest => Ok(Price(ticks)),
-        _ => Err(field.refuse("price is too large")),
+        _ => Err(too_large()),
     }
 }
 
-/// What a MARKET buy may spend, in quote units.
+/// The moment at which an order ends, nanoseconds since the Unix epoch. One that has passed is the
+/// engine's to refuse, which keeps time: a request that is repeated later is the same request.
+///
+/// # Errors
+/// `INVALID_EXPIRY`: not RFC 3339 with at most nine decimal places, or outside of what fits.
+pub fn expires_at(text: &str) -> Result<u64, ApiError> {
+    let field = Field { name: "expires_at", code: ErrorCode::InvalidExpiry };
+    let instant = is_rfc_3339(text.as_bytes()).then(|| text.parse::<jiff::Timestamp>().ok());
+    let instant = instant.flatten().ok_or_else(|| field.format("expires_at"))?;
+    u64::try_from(instant.as_nanosecond())
+        .map_err(|_| field.refuse("expires_at must be from 1970 to 2554"))
+}
+
+/// Whether the text looks as RFC 3339 has it, which is stricter than the library that reads it:
+/// `2026-11-21T09:14:36.123Z`, with up to nine decimal places and `Z` or an offset like `+01:00`.
+fn is_rfc_3339(text: &[u8]) -> bool {
+    let matches = |text: &[u8], shape: &[u8]| {
+        text.len() == shape.len()
+            && text.iter().zip(shape).all(|(byte, wanted)| match wanted {
+                b'0' => byte.is_ascii_digit(),
+                other => byte == other,
+            })
+    };
+    let date_time = b"0000-00-00T00:00:00";
+    let Some((head, mut rest)) = text.split_at_checked(date_time.len()) else { return false };
+    if let Some(fraction) = rest.strip_prefix(b".") {
+        let digits = fraction.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        if !(1..=TIME_PLACES_MAX).contains(&digits) {
+            return false;
+        }
+        rest = &fraction[digits..];
+    }
+    let zone = rest == b"Z" || matches(rest, b"+00:00") || matches(rest, b"-00:00");
+    matches(head, date_time) && zone
+}
+
+/// What a buy without a price may spend, in quote units.
 ///
 /// # Errors
 /// `INVALID_QUANTITY` of the field `quote_quantity`.

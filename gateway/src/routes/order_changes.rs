@@ -30,10 +30,10 @@ pub(crate) async fn amend(
     let record = find(&state, account, &id)?.value;
     let products = state.views.products();
     let instrument = instrument_of(&products, record.instrument)?;
-    let amend = read_amend(fields, account, record.id, instrument)?;
     if record.state.ended.is_some() {
         return Err(ErrorCode::OrderNotAmendable.into());
     }
+    let amend = read_amend(fields, &record, instrument)?;
     if record.waits() {
         return Err(ErrorCode::OrderPending.into());
     }

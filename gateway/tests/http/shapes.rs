@@ -41,11 +41,9 @@ fn field_rows() -> Vec<Row> {
         (with("side", json!(1)), 400, "INVALID_SIDE", "side", ""),
         (with("type", json!(null)), 400, "INVALID_ORDER_TYPE", "type", "type is required"),
         (with("type", json!("ICEBERG")), 400, "INVALID_ORDER_TYPE", "type", ""),
-        (with("type", json!("STOP")), 400, "ORDER_TYPE_NOT_SUPPORTED", "type", ""),
-        (with("stop_price", json!("1")), 400, "ORDER_TYPE_NOT_SUPPORTED", "stop_price", ""),
+        (with("type", json!("STOP_LIMIT")), 400, "INVALID_ORDER_TYPE", "type", ""),
         (with("stp", json!("BOTH")), 400, "VALIDATION_ERROR", "stp", ""),
-        (with("expires_at", json!("2030")), 400, "FIELD_NOT_SUPPORTED", "expires_at", ""),
-        (with("time_in_force", json!("DAY")), 400, "INVALID_TIME_IN_FORCE", "time_in_force", ""),
+        (with("time_in_force", json!("GTX")), 400, "INVALID_TIME_IN_FORCE", "time_in_force", ""),
         (with("time_in_force", json!(1)), 400, "INVALID_TIME_IN_FORCE", "time_in_force", ""),
         (with("client_order_id", json!("")), 400, "INVALID_CLIENT_ORDER_ID", "client_order_id", ""),
         (
