@@ -18,7 +18,8 @@ use crate::convert;
 use crate::error::ErrorCode;
 use crate::exchange::Exchange;
 use crate::exit_status;
-use crate::genesis::{self, GenesisError};
+use crate::expiry;
+use crate::genesis::{self, GenesisError, Plan};
 use crate::ids;
 use crate::limits::{EXPECTED_CLIENT_IDS, EXPECTED_ORDERS, SECRET_BYTES, WALLET_TOKEN_TTL};
 use crate::metrics::{Metrics, Sources, Tally, TallyFeed};
@@ -83,7 +84,8 @@ pub struct App {
     state: AppState,
     money: Money,
     stop: watch::Sender<bool>,
-    servers: Vec<JoinHandle<()>>,
+    /// The listeners, and what keeps time.
+    tasks: Vec<JoinHandle<()>>,
     running: Running<Engine, Waiter>,
 }
 
@@ -149,7 +151,9 @@ impl App {
         }
         let stop = watch::Sender::new(false);
         let servers = servers.into_iter().map(|s| tokio::spawn(s.serve(stop.subscribe())));
-        let servers = servers.collect();
+        let mut tasks: Vec<_> = servers.collect();
+        let AppState { exchange, views, clock, .. } = state.clone();
+        tasks.push(tokio::spawn(expiry::keep_time(exchange, views, clock, stop.subscribe())));
         let wallet = wallet_address.map(tracing::field::display);
         tracing::info!(%public_address, %admin_address, wallet_address = wallet, "ready");
         Ok(Self {
@@ -159,7 +163,7 @@ impl App {
             state,
             money,
             stop,
-            servers,
+            tasks,
             running,
         })
     }
@@ -193,8 +197,8 @@ impl App {
         tracing::info!("draining");
         self.state.exchange.drain();
         self.stop.send_replace(true);
-        for server in self.servers {
-            server.await?;
+        for task in self.tasks {
+            task.await?;
         }
         // What follows the exchange ends before it.
         self.money.stop().await;
@@ -229,7 +233,10 @@ fn recover(config: &Config, clock: Arc<dyn Clock>) -> Result<Recovered, AppError
     let recovered = pipeline::recover(&options, engine, &mut outlets)?;
     let last_event = recovered.report.last_event_sequence;
     let secret = token_key::load_or_create(&config.data_dir)?;
-    let commands = genesis::plan(&config.products, &views.products())?;
+    let Plan { commands, overruled } = genesis::plan(&config.products, &views.products())?;
+    for (symbol, keys) in overruled {
+        tracing::warn!(symbol, ?keys, "the journal's limits hold, not the configuration's");
+    }
     let bank = match config.wallet.backend {
         WalletBackend::Embedded => {
             let opened = money::open_bank(config, Arc::clone(&clock));

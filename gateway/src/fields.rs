@@ -112,6 +112,19 @@ impl Fields {
         }
     }
 
+    /// A flag that must be there.
+    ///
+    /// # Errors
+    /// `VALIDATION_ERROR` if it is not there, or neither true nor false.
+    pub fn required_flag(&mut self, name: &str) -> Result<bool, ApiError> {
+        let text = match self.take(name) {
+            Some(Value::Flag(flag)) => return Ok(flag),
+            None => format!("{name} is required"),
+            Some(_) => "must be true or false".to_owned(),
+        };
+        Err(ApiError::field(ErrorCode::ValidationError, name, text))
+    }
+
     /// Whether a field is there, whatever it holds.
     pub fn is_given(&mut self, name: &str) -> bool {
         self.take(name).is_some()
@@ -300,6 +313,7 @@ mod tests {
         assert_eq!(fields.text("a"), Ok(Some("x".to_owned())));
         assert_eq!(fields.text("a"), Ok(None));
         assert_eq!(fields.flag("b").ok(), Some(true));
+        assert_eq!((fields.flag("b").ok(), fields.required_flag("b").ok()), (Some(false), None));
         assert_eq!(fields.text("c"), Ok(None), "null is absent");
         assert_eq!(fields.text("d"), Err(()), "a number is no text");
         assert!(fields.is_given("e"));

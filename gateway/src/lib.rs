@@ -19,6 +19,7 @@ pub mod convert;
 pub mod error;
 pub mod exchange;
 mod exit_status;
+mod expiry;
 pub mod fields;
 pub mod genesis;
 mod hs256;

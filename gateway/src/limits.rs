@@ -109,6 +109,12 @@ pub const BALANCE_CALLS_MAX: usize = 8;
 /// Dead letters in one answer.
 pub const DEAD_LETTERS_PAGE_MAX: usize = 1_000;
 
+/// Longest pause between looks at the clock while a live order ends by time: as late as that it may
+/// end when the clock is set forward.
+pub const EXPIRY_LOOK_EVERY: Duration = Duration::from_millis(100);
+/// Accounts whose kill switch is on, in one answer.
+pub const KILLED_ACCOUNTS_PAGE_MAX: usize = 1_000;
+
 /// Bytes of the secret that signs tokens.
 pub const SECRET_BYTES: usize = 32;
 /// How far the clock that signed a token may be ahead of ours, seconds.

@@ -31,6 +31,8 @@ pub enum Answer {
     Rejected(RejectReason),
     /// Orders that a mass cancel closed, ascending.
     Closed(Vec<OrderId>),
+    /// How many orders a kill switch or the end of a session closed.
+    ClosedCount(u32),
     /// Available balance right after a transfer.
     Transferred {
         available: Amount,
@@ -100,6 +102,9 @@ fn answer_of(frame: &Frame<Command>, events: &[Event]) -> Answer {
                 return Answer::TransferDuplicate { reason: *reason };
             }
             Event::AccountRegistered { account, .. } => return Answer::Registered(*account),
+            Event::KillSwitchChanged { closed, .. } | Event::SessionEnded { closed, .. } => {
+                return Answer::ClosedCount(*closed);
+            }
             Event::MassCancelled { .. } => return Answer::Closed(mass_cancelled(events)),
             _ => {}
         }

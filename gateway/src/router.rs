@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, post, put};
 use tower_http::catch_panic::CatchPanicLayer;
 use wallet::traffic::Traffic;
 
@@ -15,7 +15,7 @@ use crate::rate_limit::limited;
 use crate::request;
 use crate::routes::{
     admin, balances, credits, health, market_data, order_changes, order_list, order_trades, orders,
-    settlements,
+    settlements, switches, trading_limits,
 };
 use crate::state::AppState;
 
@@ -46,9 +46,15 @@ pub fn operators(state: AppState) -> Router {
     let api = Router::new()
         .route("/credits", post(credits::credit))
         .route("/state-hash", get(admin::state_hash))
+        .route("/limits", get(trading_limits::list).post(trading_limits::change))
+        .route("/kill-switches", get(switches::list))
+        .route("/kill-switch", put(switches::venue))
+        .route("/symbols/{symbol}/kill-switch", put(switches::symbol))
+        .route("/symbols/{symbol}/end-session", post(switches::end_session))
         .route("/symbols/{symbol}/status", post(admin::symbol_status))
         .route("/accounts", post(admin::open_account))
         .route("/accounts/{user}/status", post(admin::account_status))
+        .route("/accounts/{user}/kill-switch", put(switches::account))
         .route("/settlements", get(settlements::status))
         .route("/settlements/trades/{trade_id}", get(settlements::trade))
         .route("/settlements/dlq", get(settlements::dead_letters))

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use pipeline::Clock;
 use settlement::Desk;
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore};
 use wallet::bank::Teller;
 use wallet::client::WalletClient;
 use wallet::rates::{RateOptions, Rates};
@@ -52,13 +52,16 @@ pub struct RequestBounds {
     pub rates: Rates,
     /// Places for comparisons of the books that operators ask for.
     pub reconciliations: Semaphore,
+    /// Held while an instrument is changed: each change is made from the present specification.
+    pub spec_change: Arc<Mutex<()>>,
 }
 
 impl RequestBounds {
     #[must_use]
     pub fn new(body_bytes: usize, rates: RateOptions, clock: Arc<dyn Clock>) -> Self {
         let reconciliations = Semaphore::new(RECONCILE_REQUESTS_MAX);
-        Self { body_bytes, rates: Rates::new(rates, clock), reconciliations }
+        let rates = Rates::new(rates, clock);
+        Self { body_bytes, rates, reconciliations, spec_change: Arc::default() }
     }
 }
 

@@ -310,6 +310,10 @@ pub struct InstrumentEntry {
     pub max_open_orders: u32,
     #[serde(default = "max_book_orders")]
     pub max_book_orders: u32,
+    /// Base asset; off if absent.
+    pub max_daily_volume: Option<String>,
+    #[serde(default = "max_iceberg_parts")]
+    pub max_iceberg_parts: u32,
 }
 
 fn maker_fee_ppm() -> i32 {
@@ -336,6 +340,10 @@ fn max_book_orders() -> u32 {
     1_000_000
 }
 
+fn max_iceberg_parts() -> u32 {
+    100
+}
+
 impl InstrumentEntry {
     /// The instruments of an exchange that is told nothing.
     #[must_use]
@@ -359,6 +367,8 @@ impl InstrumentEntry {
                 reference_price: None,
                 max_open_orders: max_open_orders(),
                 max_book_orders: max_book_orders(),
+                max_daily_volume: None,
+                max_iceberg_parts: max_iceberg_parts(),
             })
             .into()
     }

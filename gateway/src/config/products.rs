@@ -11,9 +11,6 @@ use crate::config::file::{AssetEntry, InstrumentEntry};
 use crate::limits::{PRICE_SCALE, SYMBOL_CHARS_MAX};
 use crate::views::{Asset, Instrument};
 
-/// Orders of an iceberg's parts: the engine's own default, as the API has no icebergs.
-const ICEBERG_PARTS: u32 = 100;
-
 /// Everything that is to be listed.
 #[derive(Clone, Debug)]
 pub struct ConfiguredProducts {
@@ -124,7 +121,7 @@ fn check_instrument(entry: &InstrumentEntry, assets: &[Asset]) -> Result<Instrum
         quote_per_tick_lot: quote_per_tick_lot(&reader, tick, lot, base, quote)?,
         ..bounds(&reader, entry, (tick, lot), (base, quote))?
     };
-    if spec.max_daily_volume != 0 || !spec.is_valid() {
+    if !spec.is_valid() {
         return Err(reader.refuse("specification", "has a value out of bounds"));
     }
     let instrument = Instrument::new(spec, base, quote);
@@ -189,7 +186,11 @@ fn bounds(
         },
         max_open_orders: entry.max_open_orders,
         max_book_orders: entry.max_book_orders,
-        max_iceberg_parts: ICEBERG_PARTS,
+        max_daily_volume: match &entry.max_daily_volume {
+            None => 0,
+            Some(text) => quantity("max_daily_volume", text)?.0,
+        },
+        max_iceberg_parts: entry.max_iceberg_parts,
         ..InstrumentSpec::open(InstrumentId(entry.id), base.id, quote.id)
     })
 }

@@ -156,6 +156,8 @@ fn instruments_are_exact_or_refused() {
         ("quote=\"BTC\"", "out of bounds"),
         ("min_notional=\"-1\"", "negative"),
         ("taker_fee_ppm=100001", "out of bounds"),
+        ("max_iceberg_parts=0", "out of bounds"),
+        ("max_daily_volume=\"0.0000001\"", "max_daily_volume"),
     ] {
         let error = load(&instrument(change), &[]).expect_err(change);
         assert!(error.contains(problem), "{change}: {error}");

@@ -67,7 +67,7 @@ impl Standing {
         let money = Money::start(&config, venue, None, "unused".to_owned()).await.unwrap();
 
         let buyer = ids::user("buyer").unwrap();
-        let mut commands = genesis::plan(&config.products, &views.products()).unwrap();
+        let mut commands = genesis::plan(&config.products, &views.products()).unwrap().commands;
         commands.push(Command::RegisterAccount { uuid: buyer.as_u128(), stp_group: 0 });
         commands.push(Command::Credit {
             transfer_id: TransferId(1),

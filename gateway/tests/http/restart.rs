@@ -73,15 +73,15 @@ async fn the_state_hash_is_the_engine_s() {
 }
 
 #[tokio::test]
-async fn bounds_may_change_and_units_may_not() {
+async fn what_is_listed_keeps_its_limits_and_its_units() {
     let directory = tempfile::tempdir().unwrap();
-    let wide = format!("{BTC}tick = \"0.01\"\n");
-    stop(Exchange::start_in(directory.path(), &wide).await.unwrap()).await;
+    let dearer = format!("{BTC}tick = \"0.01\"\ntaker_fee_ppm = 3000\n");
+    stop(Exchange::start_in(directory.path(), &dearer).await.unwrap()).await;
 
-    let dearer = format!("{wide}taker_fee_ppm = 3000\n");
-    let exchange = Exchange::start_in(directory.path(), &dearer).await.unwrap();
+    let cheap = format!("{BTC}tick = \"0.01\"\ntaker_fee_ppm = 1000\n");
+    let exchange = Exchange::start_in(directory.path(), &cheap).await.unwrap();
     let symbols = exchange.get("x", "/api/v1/symbols").await.expect(200);
-    assert_eq!(symbols.body[0]["taker_fee"], "0.003");
+    assert_eq!(symbols.body[0]["taker_fee"], "0.003", "limits change by command");
     let body = Some(json!({"status": "HALTED"}));
     exchange.admin(Method::POST, "/symbols/BTC-USDT/status", body).await.expect(200);
     let sequence = exchange.sequence();
