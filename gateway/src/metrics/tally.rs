@@ -2,12 +2,14 @@
 //! Invariant: a function of commands and events alone, so a restart that replays them counts the
 //! same again; the publisher's thread alone writes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use engine::{CloseReason, Command, Engine, Event, Frame, InstrumentId, RejectReason};
+use engine::{CloseReason, Command, Engine, Event, Frame, InstrumentId, OrderId, RejectReason};
 use parking_lot::Mutex;
 use pipeline::Outlet;
+
+use crate::convert;
 
 /// What commands and orders came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,9 +17,14 @@ pub(super) struct Counts {
     /// Commands that were done as asked.
     pub(super) accepted: u64,
     pub(super) refused: BTreeMap<RejectReason, u64>,
-    pub(super) orders: u64,
+    /// Accepted orders by the API's word for their type.
+    pub(super) orders: BTreeMap<&'static str, u64>,
     pub(super) closed: BTreeMap<CloseReason, u64>,
     pub(super) trades: BTreeMap<InstrumentId, u64>,
+    /// Orders that wait for their funds: not accepted yet.
+    waiting: BTreeSet<OrderId>,
+    /// Closed while they waited, and so never accepted.
+    given_up: u64,
 }
 
 impl Counts {
@@ -33,9 +40,19 @@ impl Counts {
                     refused = true;
                     *self.refused.entry(*reason).or_default() += 1;
                 }
-                Event::OrderAccepted(_) => self.orders += 1,
-                Event::OrderClosed { reason, .. } => {
+                Event::OrderReserving { order_id, .. } => {
+                    self.waiting.insert(*order_id);
+                }
+                Event::FundsReturned { order_id, .. } => {
+                    self.waiting.remove(order_id);
+                }
+                Event::OrderAccepted(order) => {
+                    self.waiting.remove(&order.order_id);
+                    *self.orders.entry(convert::type_word(order.order_type)).or_default() += 1;
+                }
+                Event::OrderClosed { order_id, reason, .. } => {
                     *self.closed.entry(*reason).or_default() += 1;
+                    self.given_up += u64::from(self.waiting.contains(order_id));
                 }
                 Event::Trade(trade) => *self.trades.entry(trade.instrument).or_default() += 1,
                 _ => {}
@@ -46,7 +63,8 @@ impl Counts {
 
     /// Orders that were accepted and have not closed.
     pub(super) fn open(&self) -> u64 {
-        self.orders.saturating_sub(self.closed.values().sum())
+        let ended = self.closed.values().sum::<u64>() - self.given_up;
+        self.orders.values().sum::<u64>().saturating_sub(ended)
     }
 }
 
@@ -72,7 +90,7 @@ impl Outlet<Engine> for TallyFeed {
 
 #[cfg(test)]
 mod tests {
-    use engine::{AccountId, OrderId, Quantity};
+    use engine::{AccountId, AssetId, ClientOrderId, Quantity, Side};
 
     use super::*;
 
@@ -94,7 +112,7 @@ mod tests {
             prevented: Quantity(0),
             released: 0,
         };
-        let mut counts = Counts { orders: 3, ..Counts::default() };
+        let mut counts = Counts { orders: [("LIMIT", 2), ("STOP", 1)].into(), ..Counts::default() };
         counts.apply(&[]);
         counts.apply(&[closed]);
         counts.apply(&[closed, rejected]);
@@ -102,5 +120,18 @@ mod tests {
         assert_eq!((counts.accepted, counts.open()), (1, 1));
         assert_eq!(counts.refused[&RejectReason::BookFull], 2);
         assert_eq!(counts.closed[&CloseReason::Expired], 2);
+        let waits = Event::OrderReserving {
+            order_id: OrderId(1),
+            account: AccountId(1),
+            instrument: InstrumentId(1),
+            side: Side::Buy,
+            asset: AssetId(1),
+            amount: 1,
+            client_order_id: ClientOrderId::EMPTY,
+        };
+        counts.apply(&[waits]);
+        counts.apply(&[closed]);
+        assert_eq!(counts.open(), 1, "it was never one of the accepted");
+        assert_eq!(counts.closed[&CloseReason::Expired], 3);
     }
 }

@@ -1,5 +1,5 @@
 //! Owns how trading is shown: commands, orders, trades. Knows nothing of HTTP.
-//! Invariant: labels are reasons and listed symbols.
+//! Invariant: labels are reasons, types of orders and listed symbols.
 
 use std::fmt;
 use std::sync::Arc;
@@ -34,10 +34,10 @@ impl Collector for Trading {
             "Commands refused by the engine, by reason, since the journal began.",
             counts.refused.iter().map(|(reason, n)| ([("reason", reason.name())], *n)),
         )?;
-        page.counter(
+        page.counters(
             "exchange_orders_accepted",
-            "Orders accepted since the journal began.",
-            counts.orders,
+            "Orders accepted, by type, since the journal began.",
+            counts.orders.iter().map(|(word, n)| ([("type", *word)], *n)),
         )?;
         page.counters(
             "exchange_orders_closed",

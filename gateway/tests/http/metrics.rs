@@ -63,7 +63,7 @@ async fn values_move_with_orders_trades_and_settlements() {
     };
     for (series, by) in [
         ("exchange_trades_total{symbol=\"BTC/USDT\"}", 1),
-        ("exchange_orders_accepted_total", 3),
+        ("exchange_orders_accepted_total{type=\"LIMIT\"}", 3),
         ("exchange_orders_open", 1),
         ("exchange_orders_closed_total{reason=\"FILLED\"}", 2),
         ("exchange_commands_accepted_total", 3),
@@ -117,7 +117,7 @@ async fn what_the_journal_knows_is_counted_again_after_a_restart() {
     settled(&exchange, 1).await;
     let series = [
         "exchange_trades_total{symbol=\"BTC/USDT\"}",
-        "exchange_orders_accepted_total",
+        "exchange_orders_accepted_total{type=\"LIMIT\"}",
         "exchange_commands_accepted_total",
         "wallet_transactions_total",
         "wallet_total_count",
