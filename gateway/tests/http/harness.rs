@@ -163,6 +163,69 @@ impl Exchange {
         self.credit("seller", "BTC", "1.5").await.expect(201);
     }
 
+    /// An order as its owner sees it.
+    pub(crate) async fn own_order(&self, user: &str, id: &str) -> Value {
+        self.get(user, &format!("/api/v1/orders/{id}")).await.expect(200).body
+    }
+
+    /// Places an order and gives it as it is right after.
+    pub(crate) async fn placed(&self, user: &str, body: Value) -> Value {
+        self.place(user, body).await.expect(201).body
+    }
+
+    /// A trade at this price between two who do nothing else.
+    pub(crate) async fn trade_at(&self, price: &str) {
+        self.limit("one", "SELL", "0.01", price).await;
+        self.limit("two", "BUY", "0.01", price).await;
+    }
+
+    /// Those of [`Self::trade_at`].
+    pub(crate) async fn fund_traders(&self) {
+        self.credit("one", "BTC", "1").await.expect(201);
+        self.credit("two", "USDT", "1000").await.expect(201);
+    }
+
+    /// Depth as `(price, volume, count)`, bids and asks, best first.
+    pub(crate) async fn depth(&self) -> (Vec<Level>, Vec<Level>) {
+        let book = self.get("x", "/api/v1/orderbook/BTC-USDT").await.expect(200).body;
+        let text = |row: &Value, field: &str| row[field].as_str().unwrap().to_owned();
+        let level =
+            |row: &Value| (text(row, "price"), text(row, "volume"), row["count"].as_u64().unwrap());
+        let side = |name: &str| book[name].as_array().unwrap().iter().map(level).collect();
+        (side("bids"), side("asks"))
+    }
+
+    /// Everything that these users and the public are shown, but for its sequence.
+    async fn shown(&self, users: &[&str]) -> String {
+        let mut shown = String::new();
+        for user in users {
+            for path in ["/api/v1/orders?limit=100", "/api/v1/balances"] {
+                let body = self.get(user, path).await.expect(200).body;
+                shown += &without_sequence(body).to_string();
+            }
+        }
+        for path in ["/api/v1/orderbook/BTC-USDT", "/api/v1/trades/BTC-USDT/recent"] {
+            shown += &without_sequence(self.get("x", path).await.expect(200).body).to_string();
+        }
+        for path in ["/limits", "/kill-switches"] {
+            shown += &self.admin(Method::GET, path, None).await.expect(200).body.to_string();
+        }
+        shown
+    }
+
+    /// Stops, replays and starts again: the state is the same, and so is everything that is shown.
+    pub(crate) async fn restarted(self, directory: &Path, users: &[&str]) -> Self {
+        let before = self.shown(users).await;
+        let machine = self.app.shutdown().await.unwrap().machine;
+        let fresh = engine::Engine::new(engine::EngineOptions::default());
+        let replayed = pipeline::replay(directory, fresh).unwrap().machine;
+        let hash = engine::StateMachine::state_hash;
+        assert_eq!(hash(&replayed), hash(&machine));
+        let again = Self::start_in(directory, "").await.unwrap();
+        assert_eq!(again.shown(users).await, before);
+        again
+    }
+
     /// `asset: available + held` for each asset.
     pub(crate) async fn balances(&self, user: &str) -> Vec<(String, String, String)> {
         let answer = self.get(user, "/api/v1/balances").await.expect(200);
@@ -170,6 +233,38 @@ impl Exchange {
         let rows = answer.body.as_array().unwrap().iter();
         rows.map(|row| (text(row, "asset"), text(row, "available"), text(row, "held"))).collect()
     }
+}
+
+/// Price, volume and number of orders of a level.
+pub(crate) type Level = (String, String, u64);
+
+/// One side of a book as a test writes it.
+pub(crate) fn levels(levels: &[(&str, &str, u64)]) -> Vec<Level> {
+    levels
+        .iter()
+        .map(|(price, volume, count)| ((*price).into(), (*volume).into(), *count))
+        .collect()
+}
+
+fn without_sequence(mut body: Value) -> Value {
+    match &mut body {
+        Value::Array(rows) => {
+            for row in rows {
+                *row = without_sequence(row.take());
+            }
+        }
+        Value::Object(fields) => drop(fields.remove("seq")),
+        _ => {}
+    }
+    body
+}
+
+/// A body with more fields, or other ones.
+pub(crate) fn and(mut body: Value, more: Value) -> Value {
+    for (field, value) in more.as_object().unwrap() {
+        body[field] = value.clone();
+    }
+    body
 }
 
 pub(crate) fn limit(side: &str, quantity: &str, price: &str) -> Value {

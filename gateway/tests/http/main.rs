@@ -3,6 +3,7 @@
 mod consumers;
 mod errors;
 mod harness;
+mod icebergs;
 mod idempotency;
 mod lifecycle;
 mod limits;
@@ -17,3 +18,4 @@ mod scrape;
 mod self_trade;
 mod shapes;
 mod sockets;
+mod stops;
