@@ -51,6 +51,13 @@ async fn no_valid_token_is_401_everywhere() {
         (Method::GET, "/api/v1/admin/state-hash"),
         (Method::POST, "/api/v1/admin/symbols/BTC-USDT/status"),
         (Method::POST, "/api/v1/admin/accounts/x/status"),
+        (Method::GET, "/api/v1/admin/limits"),
+        (Method::POST, "/api/v1/admin/limits"),
+        (Method::GET, "/api/v1/admin/kill-switches"),
+        (Method::PUT, "/api/v1/admin/kill-switch"),
+        (Method::PUT, "/api/v1/admin/symbols/BTC-USDT/kill-switch"),
+        (Method::PUT, "/api/v1/admin/accounts/x/kill-switch"),
+        (Method::POST, "/api/v1/admin/symbols/BTC-USDT/end-session"),
     ] {
         for token in [None, Some("fake-jwt-token"), Some(""), Some(expired.as_str())] {
             let body = limit("BUY", "1", "50000");
@@ -75,6 +82,7 @@ async fn a_missing_scope_is_403() {
     let amend = json!({"quantity": "0.5"});
     let credit = json!({"user": "x", "asset": "USDT", "amount": "1", "reference": "r"});
     let status = json!({"status": "HALTED"});
+    let (on, limits) = (json!({"on": true}), json!({"symbol": "BTC-USDT", "max_quantity": "1"}));
     for (scopes, method, path, body) in [
         (&[Scope::Read][..], Method::POST, "/api/v1/orders", Some(&order)),
         (&[Scope::Read], Method::POST, "/api/v1/orders", None),
@@ -89,6 +97,13 @@ async fn a_missing_scope_is_403() {
         (&[Scope::Trade], Method::POST, "/api/v1/admin/credits", Some(&credit)),
         (&[Scope::Trade], Method::POST, "/api/v1/admin/symbols/BTC-USDT/status", Some(&status)),
         (&[Scope::Trade], Method::POST, "/api/v1/admin/accounts/buyer/status", Some(&status)),
+        (&[Scope::Trade], Method::GET, "/api/v1/admin/limits", None),
+        (&[Scope::Trade], Method::POST, "/api/v1/admin/limits", Some(&limits)),
+        (&[Scope::Read], Method::GET, "/api/v1/admin/kill-switches", None),
+        (&[Scope::Trade], Method::PUT, "/api/v1/admin/kill-switch", Some(&on)),
+        (&[Scope::Trade], Method::PUT, "/api/v1/admin/symbols/BTC-USDT/kill-switch", Some(&on)),
+        (&[Scope::Trade], Method::PUT, "/api/v1/admin/accounts/buyer/kill-switch", Some(&on)),
+        (&[Scope::Trade], Method::POST, "/api/v1/admin/symbols/BTC-USDT/end-session", None),
     ] {
         let token = exchange.token("buyer", scopes);
         let request = request(method, path, Some(&token), body);
@@ -132,6 +147,7 @@ async fn an_unknown_query_parameter_is_refused_everywhere() {
     let amend = json!({"quantity": "0.5"});
     let credit = json!({"user": "x", "asset": "USDT", "amount": "1", "reference": "r"});
     let (halted, suspended) = (json!({"status": "HALTED"}), json!({"status": "SUSPENDED"}));
+    let (on, limits) = (json!({"on": true}), json!({"symbol": "BTC-USDT", "max_quantity": "1"}));
     let token = exchange.token("buyer", Scope::ALL);
     for (method, path, body) in [
         (Method::POST, "/api/v1/orders", Some(&order)),
@@ -151,6 +167,13 @@ async fn an_unknown_query_parameter_is_refused_everywhere() {
         (Method::GET, "/api/v1/admin/state-hash", None),
         (Method::POST, "/api/v1/admin/symbols/BTC-USDT/status", Some(&halted)),
         (Method::POST, "/api/v1/admin/accounts/buyer/status", Some(&suspended)),
+        (Method::GET, "/api/v1/admin/limits", None),
+        (Method::POST, "/api/v1/admin/limits", Some(&limits)),
+        (Method::GET, "/api/v1/admin/kill-switches", None),
+        (Method::PUT, "/api/v1/admin/kill-switch", Some(&on)),
+        (Method::PUT, "/api/v1/admin/symbols/BTC-USDT/kill-switch", Some(&on)),
+        (Method::PUT, "/api/v1/admin/accounts/buyer/kill-switch", Some(&on)),
+        (Method::POST, "/api/v1/admin/symbols/BTC-USDT/end-session", None),
     ] {
         let request = request(method, &format!("{path}?colour=1"), Some(&token), body);
         let refused = exchange.send(request).await.refused(400, "VALIDATION_ERROR");

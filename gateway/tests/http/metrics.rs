@@ -17,9 +17,10 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use wallet::client::CallContext;
 
-use crate::harness::{Exchange, config, limit};
+use crate::harness::{Exchange, and, config, limit};
 use crate::scrape::Scrape;
 use crate::sockets::{ask, say};
+use crate::stops::order;
 
 async fn scrape(address: SocketAddr) -> Scrape {
     let answer = ask(address, "/metrics").await;
@@ -89,6 +90,26 @@ async fn values_move_with_orders_trades_and_settlements() {
     assert_eq!(after.number(&format!("http_requests_total{{{posts},status=\"2xx\"}}")), 3);
     assert_eq!(after.number(&format!("http_requests_total{{{posts},status=\"4xx\"}}")), 1);
     assert_eq!(after.number(&format!("http_request_duration_seconds_count{{{posts}}}")), 4);
+}
+
+#[tokio::test]
+async fn orders_are_counted_by_what_they_are_and_why_they_end() {
+    let exchange = Exchange::start().await;
+    exchange.fund().await;
+    exchange.limit("buyer", "BUY", "0.1", "50000").await;
+    for more in [json!({}), json!({"price": "50000"})] {
+        let more = and(json!({"stop_price": "50000"}), more);
+        exchange.placed("buyer", order("BUY", "STOP", "0.1", more)).await;
+    }
+    let page = scraped(&exchange).await;
+    assert_eq!(page.number("exchange_orders_accepted_total{type=\"LIMIT\"}"), 1);
+    assert_eq!(page.number("exchange_orders_accepted_total{type=\"STOP\"}"), 2);
+    assert_eq!(page.number("exchange_orders_open"), 3);
+    let on = Some(json!({"on": true}));
+    exchange.admin(Method::PUT, "/kill-switch", on).await.expect(200);
+    let page = scraped(&exchange).await;
+    assert_eq!(page.number("exchange_orders_closed_total{reason=\"KILL_SWITCH\"}"), 3);
+    assert_eq!(page.number("exchange_orders_open"), 0);
 }
 
 #[tokio::test]

@@ -3,16 +3,19 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::http::Method;
-use engine::{Command, NewOrder, Price, Quantity, Side};
+use engine::{Command, NewOrder, Price, Quantity, Side, TimeInForce};
 use serde_json::{Value, json};
 use settlement::order_key;
 use wallet::client::{CallContext, ReserveRequest};
 use wallet::ledger::types::ReserveReason;
 
-use crate::harness::{Answer, Exchange, limit, rows};
+use crate::harness::{Answer, Exchange, and, levels, limit, rows};
+use crate::lifetimes::in_ms;
 use crate::money::PATIENCE;
+use crate::stops::order as stop_order;
 
 const PER_ORDER: &str = "funding = \"per_order\"\n";
 
@@ -38,6 +41,27 @@ impl Exchange {
     async fn order(&self, user: &str, body: Value) -> Answer {
         self.place(user, body).await
     }
+
+    /// The id of the user's order that waits, once there is one.
+    async fn pending(&self, user: &str) -> String {
+        loop {
+            let listed = self.get(user, "/api/v1/orders?status=PENDING").await.expect(200);
+            if let Some(order) = listed.body.get(0) {
+                return order["id"].as_str().unwrap().to_owned();
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// With a wallet that takes calls and never answers.
+async fn start_without_answers(directory: &Path, silent: &std::net::TcpListener) -> Exchange {
+    let wallet = format!(
+        "{PER_ORDER}backend = \"http\"\n\
+         [wallet_client]\nbase_url = \"http://{}\"\n",
+        silent.local_addr().unwrap()
+    );
+    Exchange::start_in(directory, &wallet).await.unwrap()
 }
 
 fn market(side: &str, field: &str, quantity: &str) -> Value {
@@ -240,23 +264,12 @@ async fn a_wallet_that_is_not_there_is_said_and_nothing_hangs() {
 async fn an_order_that_waits_for_its_funds_can_be_cancelled() {
     let directory = tempfile::tempdir().unwrap();
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let wallet = format!(
-        "{PER_ORDER}backend = \"http\"\n\
-         [wallet_client]\nbase_url = \"http://{}\"\n",
-        silent.local_addr().unwrap()
-    );
-    let exchange = Arc::new(Exchange::start_in(directory.path(), &wallet).await.unwrap());
+    let exchange = Arc::new(start_without_answers(directory.path(), &silent).await);
     for all in [false, true] {
         let placing = Arc::clone(&exchange);
         let placing =
             tokio::spawn(async move { placing.order("buyer", limit("BUY", "1", "50000")).await });
-        let pending = loop {
-            let listed = exchange.get("buyer", "/api/v1/orders?status=PENDING").await.expect(200);
-            if let Some(order) = listed.body.get(0) {
-                break order["id"].as_str().unwrap().to_owned();
-            }
-            tokio::task::yield_now().await;
-        };
+        let pending = exchange.pending("buyer").await;
         let path = format!("/api/v1/orders/{pending}");
         let amend = exchange.patch("buyer", &path, json!({"quantity": "2"})).await;
         amend.refused(409, "ORDER_PENDING");
@@ -273,6 +286,139 @@ async fn an_order_that_waits_for_its_funds_can_be_cancelled() {
         let placed = placing.await.unwrap().expect(201);
         assert_eq!((placed.text("id"), placed.text("status")), (&*pending, "CANCELLED"));
     }
+}
+
+/// 107.3142 is set aside for a stop at 102: 5 % above it, and the fee of that.
+#[tokio::test]
+async fn a_stop_waits_with_its_funds_and_gives_back_the_rest() {
+    let directory = tempfile::tempdir().unwrap();
+    let exchange = start_in(directory.path()).await;
+    exchange.credit("buyer", "USDT", "1000").await.expect(201);
+    exchange.credit("seller", "BTC", "1").await.expect(201);
+    exchange.fund_traders().await;
+    exchange.trade_at("100").await;
+    let stop = || stop_order("BUY", "STOP", "1", json!({"stop_price": "102"}));
+    let given_up = exchange.placed("buyer", stop()).await;
+    let waiting = rows(&[("USDT", "892.6858", "107.3142")]);
+    assert_eq!(exchange.balances("buyer").await, waiting);
+    assert_eq!(given_up["status"], "PENDING");
+    let path = format!("/api/v1/orders/{}", given_up["id"].as_str().unwrap());
+    exchange.delete("buyer", &path).await.expect(200);
+    exchange.at_rest(1).await;
+    assert_eq!(exchange.balances("buyer").await, rows(&[("USDT", "1000", "0")]));
+
+    let placed = exchange.placed("buyer", stop()).await;
+    exchange.limit("seller", "SELL", "1", "103").await;
+    exchange.trade_at("102").await;
+    let done = exchange.own_order("buyer", placed["id"].as_str().unwrap()).await;
+    assert_eq!((&done["status"], &done["average_price"]), (&json!("FILLED"), &json!("103")));
+    exchange.at_rest(3).await;
+    // 103 and 0.206.
+    let bought = rows(&[("BTC", "1", "0"), ("USDT", "896.794", "0")]);
+    assert_eq!(exchange.balances("buyer").await, bought);
+    assert_eq!(exchange.balances("seller").await, rows(&[("USDT", "102.897", "0")]));
+}
+
+#[tokio::test]
+async fn an_order_that_ends_by_time_gives_its_funds_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let exchange = start_in(directory.path()).await;
+    exchange.credit("buyer", "USDT", "75150").await.expect(201);
+    let ends = json!({"expires_at": in_ms(&exchange, 1_500), "display_quantity": "0.5"});
+    let placed = exchange.placed("buyer", and(limit("BUY", "1.5", "50000"), ends)).await;
+    assert_eq!(exchange.depth().await.0, levels(&[("50000", "0.5", 1)]));
+    assert_eq!(exchange.balances("buyer").await, rows(&[("USDT", "0", "75150")]));
+    let ended = exchange.ended("buyer", placed["id"].as_str().unwrap()).await;
+    assert_eq!(ended["status_reason"], "EXPIRED");
+    exchange.at_rest(0).await;
+    assert_eq!(exchange.balances("buyer").await, rows(&[("USDT", "75150", "0")]));
+    let late = json!({"expires_at": "2020-01-01T00:00:00Z"});
+    let late = exchange.order("buyer", and(limit("BUY", "1.5", "50000"), late)).await;
+    late.refused(400, "INVALID_EXPIRY");
+    assert_eq!(exchange.balances("buyer").await, rows(&[("USDT", "75150", "0")]));
+}
+
+impl Exchange {
+    /// Announces a buy of 0.0001 at 50,000 until `expire_at_ns`, and has its funds reserved.
+    async fn announce_and_reserve(&self, expire_at_ns: u64) -> engine::OrderId {
+        let state = self.app.state();
+        let user_id = gateway::ids::user("buyer").unwrap();
+        let account = state.views.account(user_id).unwrap();
+        let instrument = state.views.products().by_symbol("BTC/USDT").unwrap().spec.instrument;
+        let order = NewOrder {
+            time_in_force: TimeInForce::Gtd,
+            expire_at_ns,
+            ..NewOrder::limit(account, instrument, Side::Buy, Quantity(100), Price(5_000_000))
+        };
+        let announced = state.exchange.submit(Command::ReserveOrder(order)).await.unwrap();
+        let asset = engine::AssetCode::new("USDT").unwrap();
+        let reason = ReserveReason::OrderPlacement;
+        let order_id = order_key(engine::OrderId(announced.sequence));
+        let request = ReserveRequest { user_id, asset, amount: 501_000_000, order_id, reason };
+        state.money.client.reserve(CallContext::within(PATIENCE), &request).await.unwrap();
+        engine::OrderId(announced.sequence)
+    }
+}
+
+/// The wallet took longer than the order was meant to live.
+#[tokio::test]
+async fn an_order_whose_moment_passes_before_it_is_placed_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let exchange = start_in(directory.path()).await;
+    exchange.credit("buyer", "USDT", "100").await.expect(201);
+    exchange.limit("buyer", "BUY", "0.0001", "50000").await;
+    let clock = Arc::clone(&exchange.app.state().clock);
+    let moment_ns = clock.wall_ns() + 1_000_000_000;
+    let order_id = exchange.announce_and_reserve(moment_ns).await;
+    assert_eq!(exchange.balances("buyer").await, rows(&[("USDT", "89.98", "10.02")]));
+    while clock.wall_ns() < moment_ns {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let place = Command::PlaceReserved { order_id };
+    exchange.app.state().exchange.submit(place).await.unwrap();
+    let listed = exchange.get("buyer", "/api/v1/orders?status=REJECTED").await.expect(200).body;
+    assert_eq!(listed[0]["status_reason"], "INVALID_EXPIRY");
+    exchange.at_rest(0).await;
+    assert_eq!(exchange.balances("buyer").await, rows(&[("USDT", "94.99", "5.01")]));
+}
+
+/// What waits for its funds is in the switch's scope as what is in the book.
+#[tokio::test]
+async fn a_kill_switch_closes_what_waits_for_its_funds() {
+    let directory = tempfile::tempdir().unwrap();
+    let exchange = start_in(directory.path()).await;
+    exchange.credit("buyer", "USDT", "100").await.expect(201);
+    exchange.limit("buyer", "BUY", "0.0001", "50000").await;
+    let order_id = exchange.announce_and_reserve(u64::MAX).await;
+    let on = Some(json!({"on": true}));
+    let closed = exchange.admin(Method::PUT, "/accounts/buyer/kill-switch", on).await.expect(200);
+    assert_eq!(closed.body["closed"], 2);
+    let place = Command::PlaceReserved { order_id };
+    exchange.app.state().exchange.submit(place).await.unwrap();
+    let listed = exchange.get("buyer", "/api/v1/orders?status=CANCELLED").await.expect(200).body;
+    let reasons = listed.as_array().unwrap().iter().map(|order| order["status_reason"].clone());
+    assert_eq!(reasons.collect::<Vec<_>>(), ["KILL_SWITCH", "KILL_SWITCH"]);
+    exchange.order("buyer", limit("BUY", "0.0001", "50000")).await.refused(400, "KILL_SWITCH");
+    exchange.at_rest(0).await;
+    assert_eq!(exchange.balances("buyer").await, rows(&[("USDT", "100", "0")]));
+}
+
+/// The same as its trader sees it.
+#[tokio::test]
+async fn a_kill_switch_answers_whoever_waits_for_the_wallet() {
+    let directory = tempfile::tempdir().unwrap();
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let exchange = Arc::new(start_without_answers(directory.path(), &silent).await);
+    let placing = Arc::clone(&exchange);
+    let stop = stop_order("BUY", "STOP", "1", json!({"stop_price": "102"}));
+    let placing = tokio::spawn(async move { placing.order("buyer", stop).await });
+    let pending = exchange.pending("buyer").await;
+    let on = Some(json!({"on": true}));
+    let closed = exchange.admin(Method::PUT, "/symbols/BTC-USDT/kill-switch", on).await.expect(200);
+    assert_eq!(closed.body["closed"], 1);
+    let placed = placing.await.unwrap().expect(201);
+    let shown = ["id", "status", "status_reason"].map(|field| placed.text(field));
+    assert_eq!(shown, [pending.as_str(), "CANCELLED", "KILL_SWITCH"]);
 }
 
 #[tokio::test]
