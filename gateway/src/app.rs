@@ -144,11 +144,7 @@ impl App {
             wallet_address = Some(server.address());
             servers.push(server);
         }
-        for address in [public_address, admin_address].into_iter().chain(wallet_address) {
-            if !address.ip().is_loopback() {
-                tracing::warn!(%address, "listening beyond this machine without TLS");
-            }
-        }
+        warn_beyond_loopback([public_address, admin_address].into_iter().chain(wallet_address));
         let stop = watch::Sender::new(false);
         let servers = servers.into_iter().map(|s| tokio::spawn(s.serve(stop.subscribe())));
         let mut tasks: Vec<_> = servers.collect();
@@ -204,6 +200,12 @@ impl App {
         self.money.stop().await;
         let running = self.running;
         Ok(tokio::task::spawn_blocking(move || running.shutdown()).await?)
+    }
+}
+
+fn warn_beyond_loopback(addresses: impl Iterator<Item = SocketAddr>) {
+    for address in addresses.filter(|address| !address.ip().is_loopback()) {
+        tracing::warn!(%address, "listening beyond this machine without TLS");
     }
 }
 

@@ -76,7 +76,8 @@ error_codes! {
     QuantityBelowMin = 400 "QTY_BELOW_MIN" "quantity is below the minimum of this symbol",
     QuantityAboveMax = 400 "QTY_ABOVE_MAX" "quantity is above the maximum of this symbol",
     NoReferencePrice = 400 "NO_REFERENCE_PRICE" "there is no last price to trail yet",
-    TriggerOutOfRange = 400 "TRIGGER_OUT_OF_RANGE" "at this distance the stop price is out of range",
+    TriggerOutOfRange = 400 "TRIGGER_OUT_OF_RANGE"
+        "at this distance the stop price is out of range",
     NoLiquidity = 400 "NO_LIQUIDITY" "there is no order to trade with",
     NotionalBelowMin = 400 "NOTIONAL_BELOW_MIN" "order value is below the minimum of this symbol",
     NotionalAboveMax = 400 "NOTIONAL_ABOVE_MAX" "order value is above the maximum of this symbol",

@@ -1,6 +1,6 @@
-//! Owns the passing of engine time while nobody trades: a live order that ends by time ends on time,
-//! also in a quiet market. Knows nothing of orders. Invariant: nothing is journaled while no order is
-//! due, and one look at the clock follows another only after a pause or a change.
+//! Owns the passing of engine time while nobody trades: a live order that ends by time ends on
+//! time, also in a quiet market. Knows nothing of orders. Invariant: nothing is journaled while no
+//! order is due, and one look at the clock follows another only after a pause or a change.
 
 use std::sync::Arc;
 use std::time::Duration;

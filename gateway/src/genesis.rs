@@ -1,7 +1,7 @@
 //! Owns the comparison of what is configured with what is listed, and the commands in between.
 //! Knows nothing of how they are journaled. Invariant: what is listed stays as the journal has it.
-//! Units, which live money and orders depend on, must be configured as they are listed, or the start
-//! is refused before anything is written; limits are an operator's to change, by command.
+//! Units, which live money and orders depend on, must be configured as they are listed, or the
+//! start is refused before anything is written; limits are an operator's to change, by command.
 
 use engine::{Command, InstrumentSpec, TradingStatus};
 

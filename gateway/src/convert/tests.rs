@@ -65,6 +65,46 @@ fn prices() {
 }
 
 #[test]
+fn what_starts_a_stop() {
+    let btc = btc_usdt();
+    assert_eq!(words(stop_price("10000000", &btc)), Ok(Price(1_000_000_000)), "at the bound");
+    assert_eq!(words(trail_amount("0.010", &btc)), Ok(1));
+    assert_eq!(words(trail_percent("0.01")), Ok(1));
+    assert_eq!(words(trail_percent("99.990")), Ok(TRAIL_BPS_MAX));
+    assert_eq!(percent(1_250).to_string(), "12.5");
+    let refused = |why: &str| (ErrorCode::InvalidStopPrice, why.to_owned());
+    let past = words(stop_price("10000000.01", &btc));
+    assert_eq!(past, Err(refused("stop price is too large")), "one past it");
+    for text in ["0", "-1", "100", "99999999999999999999999999999999999999"] {
+        let why = refused("trail percent must be from 0.01 to 99.99");
+        assert_eq!(words(trail_percent(text)), Err(why), "{text:?}");
+    }
+}
+
+#[test]
+fn moments() {
+    assert_eq!(words(expires_at("1970-01-01T00:00:00.000000001Z")), Ok(1));
+    assert_eq!(words(expires_at("2026-11-21T09:14:36.123Z")), Ok(1_795_252_476_123_000_000));
+    assert_eq!(words(expires_at("2026-11-21T10:14:36.123+01:00")), Ok(1_795_252_476_123_000_000));
+    assert_eq!(words(expires_at("2554-07-21T23:34:33.709551615Z")), Ok(u64::MAX), "at the bound");
+    for text in ["2554-07-21T23:34:33.709551616Z", "1969-12-31T23:59:59.999999999Z"] {
+        let why = "expires_at must be from 1970 to 2554".to_owned();
+        assert_eq!(words(expires_at(text)), Err((ErrorCode::InvalidExpiry, why)), "one past it");
+    }
+    for text in [
+        "",
+        "Z",
+        "2026-11-21T09:14:36",
+        "2026-11-21t09:14:36z",
+        "2026-11-21T09:14:36+1",
+        "\u{661}026-11-21T09:14:36Z",
+    ] {
+        let why = "invalid expires_at format".to_owned();
+        assert_eq!(words(expires_at(text)), Err((ErrorCode::InvalidExpiry, why)), "{text:?}");
+    }
+}
+
+#[test]
 fn amounts() {
     let usdt = btc_usdt().quote;
     assert_eq!(words(amount("75150", &usdt)), Ok(7_515_000_000_000));

@@ -87,8 +87,8 @@ fn refused(code: ErrorCode, field: &str) -> ApiError {
     ApiError::field(code, field, code.text())
 }
 
-/// The type, which for stop and take-profit orders a price tells apart, and the price; 0 for an order
-/// that takes none.
+/// The type, which for stop and take-profit orders a price tells apart, and the price; 0 for an
+/// order that takes none.
 fn read_type_and_price(
     fields: &mut Fields,
     instrument: &Instrument,

@@ -1,6 +1,6 @@
 //! Owns what an operator may stop at once: kill switches of the venue, of a symbol, of an account;
-//! and the end of a session. Knows nothing of how orders close. Invariant: setting what is already so
-//! closes nothing and is as good as setting it.
+//! and the end of a session. Knows nothing of how orders close. Invariant: setting what is already
+//! so closes nothing and is as good as setting it.
 
 use axum::extract::State;
 use axum::response::Response;

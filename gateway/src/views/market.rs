@@ -1,6 +1,6 @@
 //! Owns what the public may see of trading: depth of every book and the latest trades.
-//! Knows nothing of accounts. Invariant: a level's quantity is what the orders that rest at its price
-//! show, its count is theirs, and a level without orders does not exist.
+//! Knows nothing of accounts. Invariant: a level's quantity is what the orders that rest at its
+//! price show, its count is theirs, and a level without orders does not exist.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 

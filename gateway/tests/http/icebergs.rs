@@ -1,4 +1,5 @@
-//! Orders that show a part of themselves: what the public sees, what their owner sees, and the money.
+//! Orders that show a part of themselves: what the public sees, what their owner sees, and the
+//! money.
 
 use serde_json::{Value, json};
 

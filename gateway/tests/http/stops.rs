@@ -343,7 +343,6 @@ type Row = (Value, &'static str, &'static str, &'static str);
 fn misshapen() -> Vec<(&'static str, Row)> {
     const STOP: &str = "INVALID_STOP_PRICE";
     const ZERO: &str = "stop price must be greater than 0 for stop orders";
-    const ONE: &str = "exactly one of trail_amount and trail_percent is required";
     const NOT_POST: &str = "post-only is not allowed for market orders";
     let stop = "stop_price";
     vec![
@@ -374,6 +373,14 @@ fn misshapen() -> Vec<(&'static str, Row)> {
         ("MARKET", (json!({"trail_amount": "9"}), STOP, "trail_amount", "")),
         ("LIMIT", (json!({"price": "9", "stop_price": "9"}), STOP, stop, "")),
         ("LIMIT", (json!({"price": "9", "trail_percent": "9"}), STOP, "trail_percent", "")),
+    ]
+}
+
+fn misshapen_trailing() -> Vec<(&'static str, Row)> {
+    const STOP: &str = "INVALID_STOP_PRICE";
+    const ONE: &str = "exactly one of trail_amount and trail_percent is required";
+    let stop = "stop_price";
+    vec![
         ("TRAILING_STOP", (json!({}), STOP, "trail_amount", ONE)),
         (
             "TRAILING_STOP",
@@ -426,7 +433,7 @@ async fn misshapen_stops_are_refused_and_not_journaled() {
     let directory = tempfile::tempdir().unwrap();
     let exchange = market_at_100(directory.path()).await;
     let before = exchange.sequence();
-    for (kind, (more, code, field, text)) in misshapen() {
+    for (kind, (more, code, field, text)) in misshapen().into_iter().chain(misshapen_trailing()) {
         let refused = exchange.place("buyer", order("BUY", kind, "1", more.clone())).await;
         let refused = refused.refused(400, code);
         assert_eq!(refused.body["details"]["field"], field, "{kind} {more}");

@@ -1,6 +1,10 @@
 //! Kill switches: what they close, what they keep out, who may throw them.
 
 use axum::http::Method;
+use engine::{Command, KillSwitchScope};
+use gateway::limits::KILLED_ACCOUNTS_PAGE_MAX;
+use gateway::replies::Answer::Registered;
+use gateway::replies::Answered;
 use serde_json::{Value, json};
 
 use crate::harness::{Answer, Exchange, and, limit, rows};
@@ -100,6 +104,29 @@ async fn what_is_on_is_listed() {
         exchange.switch(path, false).await.expect(200);
     }
     assert_eq!(exchange.switched_on().await, none);
+}
+
+#[tokio::test]
+async fn a_list_of_accounts_is_bounded() {
+    let exchange = Exchange::start().await;
+    let exchange_of = &exchange.app.state().exchange;
+    for number in 1..=KILLED_ACCOUNTS_PAGE_MAX + 1 {
+        let uuid = number as u128;
+        let register = Command::RegisterAccount { uuid, stp_group: 0 };
+        let Ok(Answered { answer: Registered(account), .. }) = exchange_of.submit(register).await
+        else {
+            panic!("account {number}")
+        };
+        let (scope, on) = (KillSwitchScope::Account, true);
+        let switch = Command::SetKillSwitch { scope, id: account.0, on };
+        exchange_of.submit(switch).await.unwrap();
+        if number >= KILLED_ACCOUNTS_PAGE_MAX {
+            let listed = exchange.switched_on().await;
+            assert_eq!(listed["accounts_total"], number);
+            let shown = listed["accounts"].as_array().unwrap().len();
+            assert_eq!(shown, KILLED_ACCOUNTS_PAGE_MAX, "at the bound and one past it");
+        }
+    }
 }
 
 #[tokio::test]
