@@ -42,6 +42,20 @@ impl Exchange {
         self.place(user, body).await
     }
 
+    /// Asks until the user's money at the wallet is this, and then compares the books: whoever
+    /// follows the events may not have read the last one yet.
+    async fn comes_to(&self, trades: u64, user: &str, expected: &[(&str, &str, &str)]) {
+        let look = async {
+            while self.balances(user).await != rows(expected) {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        let reached = tokio::time::timeout(PATIENCE, look).await;
+        assert!(reached.is_ok(), "{:?}", self.balances(user).await);
+        self.at_rest(trades).await;
+        assert_eq!(self.balances(user).await, rows(expected));
+    }
+
     /// The id of the user's order that waits, once there is one.
     async fn pending(&self, user: &str) -> String {
         loop {
@@ -304,19 +318,16 @@ async fn a_stop_waits_with_its_funds_and_gives_back_the_rest() {
     assert_eq!(given_up["status"], "PENDING");
     let path = format!("/api/v1/orders/{}", given_up["id"].as_str().unwrap());
     exchange.delete("buyer", &path).await.expect(200);
-    exchange.at_rest(1).await;
-    assert_eq!(exchange.balances("buyer").await, rows(&[("USDT", "1000", "0")]));
+    exchange.comes_to(1, "buyer", &[("USDT", "1000", "0")]).await;
 
     let placed = exchange.placed("buyer", stop()).await;
     exchange.limit("seller", "SELL", "1", "103").await;
     exchange.trade_at("102").await;
     let done = exchange.own_order("buyer", placed["id"].as_str().unwrap()).await;
     assert_eq!((&done["status"], &done["average_price"]), (&json!("FILLED"), &json!("103")));
-    exchange.at_rest(3).await;
     // 103 and 0.206.
-    let bought = rows(&[("BTC", "1", "0"), ("USDT", "896.794", "0")]);
-    assert_eq!(exchange.balances("buyer").await, bought);
-    assert_eq!(exchange.balances("seller").await, rows(&[("USDT", "102.897", "0")]));
+    exchange.comes_to(3, "buyer", &[("BTC", "1", "0"), ("USDT", "896.794", "0")]).await;
+    exchange.comes_to(3, "seller", &[("USDT", "102.897", "0")]).await;
 }
 
 #[tokio::test]
@@ -330,8 +341,7 @@ async fn an_order_that_ends_by_time_gives_its_funds_back() {
     assert_eq!(exchange.balances("buyer").await, rows(&[("USDT", "0", "75150")]));
     let ended = exchange.ended("buyer", placed["id"].as_str().unwrap()).await;
     assert_eq!(ended["status_reason"], "EXPIRED");
-    exchange.at_rest(0).await;
-    assert_eq!(exchange.balances("buyer").await, rows(&[("USDT", "75150", "0")]));
+    exchange.comes_to(0, "buyer", &[("USDT", "75150", "0")]).await;
     let late = json!({"expires_at": "2020-01-01T00:00:00Z"});
     let late = exchange.order("buyer", and(limit("BUY", "1.5", "50000"), late)).await;
     late.refused(400, "INVALID_EXPIRY");
@@ -378,8 +388,7 @@ async fn an_order_whose_moment_passes_before_it_is_placed_is_refused() {
     exchange.app.state().exchange.submit(place).await.unwrap();
     let listed = exchange.get("buyer", "/api/v1/orders?status=REJECTED").await.expect(200).body;
     assert_eq!(listed[0]["status_reason"], "INVALID_EXPIRY");
-    exchange.at_rest(0).await;
-    assert_eq!(exchange.balances("buyer").await, rows(&[("USDT", "94.99", "5.01")]));
+    exchange.comes_to(0, "buyer", &[("USDT", "94.99", "5.01")]).await;
 }
 
 /// What waits for its funds is in the switch's scope as what is in the book.
@@ -399,8 +408,7 @@ async fn a_kill_switch_closes_what_waits_for_its_funds() {
     let reasons = listed.as_array().unwrap().iter().map(|order| order["status_reason"].clone());
     assert_eq!(reasons.collect::<Vec<_>>(), ["KILL_SWITCH", "KILL_SWITCH"]);
     exchange.order("buyer", limit("BUY", "0.0001", "50000")).await.refused(400, "KILL_SWITCH");
-    exchange.at_rest(0).await;
-    assert_eq!(exchange.balances("buyer").await, rows(&[("USDT", "100", "0")]));
+    exchange.comes_to(0, "buyer", &[("USDT", "100", "0")]).await;
 }
 
 /// The same as its trader sees it.

@@ -132,7 +132,7 @@ pub fn broken(random: &mut Random, key: &str) -> Broken {
         ("price", "null", 400, "INVALID_PRICE"),
         ("side", "\"HOLD\"", 400, "INVALID_SIDE"),
         ("type", "\"ICEBERG\"", 400, "INVALID_ORDER_TYPE"),
-        ("time_in_force", "\"DAY\"", 400, "INVALID_TIME_IN_FORCE"),
+        ("time_in_force", "\"GTX\"", 400, "INVALID_TIME_IN_FORCE"),
         ("symbol", "\"DOGE/USDT\"", 404, "SYMBOL_NOT_FOUND"),
         ("colour", "\"red\"", 400, "UNKNOWN_FIELD"),
     ];
