@@ -158,6 +158,7 @@ impl<'a> Pass<'a> {
                 expected_orders: EXPECTED_ORDERS,
                 expected_client_ids: EXPECTED_CLIENT_IDS,
                 hash_secret: HashSecret(SECRET),
+                ..EngineOptions::default()
             }),
             events: EventBuffer::with_capacity(EVENTS),
             totals: Totals::new(tape.instruments),
