@@ -12,10 +12,10 @@ use anyhow::Result;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-use self::bare::BareBook;
+use self::bare::BareBooks;
 use crate::report::{self, Latency};
-use crate::tape::format::{Record, Tape};
-use crate::tape::judge;
+use crate::tape::format::Tape;
+use crate::tape::judge::{self, Verdict};
 use crate::tape::oracle::Summary;
 use crate::timer::Timer;
 
@@ -58,7 +58,12 @@ struct Report {
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let (tape, verdict) = judge::read(&args.tape)?;
+    let (mut tape, mut verdict) = judge::read(&args.tape)?;
+    if tape.instruments > 1 {
+        // Ids of several instruments meet in one index.
+        tape.number_across_instruments();
+        verdict = Verdict::of(&tape);
+    }
     let mut passes = Vec::new();
     for _ in 0..args.passes.max(1) {
         let (rate, made) = timed_pass(&tape);
@@ -90,35 +95,26 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     report::print(&report, args.json)
 }
 
-/// Bare books, one for each instrument of a tape, that its prefill has built.
-struct BareBooks(Vec<BareBook>);
-
-impl BareBooks {
-    fn prefilled(tape: &Tape) -> Self {
-        let mut books = Self((0..tape.instruments).map(|_| BareBook::new()).collect());
-        tape.records[..tape.prefill].iter().for_each(|record| books.step(record));
-        books
-    }
-
-    #[inline]
-    fn step(&mut self, record: &Record) {
-        self.0[usize::from(record.instrument)].step(record);
-    }
+/// Bare books that the prefill of a tape has built.
+fn prefilled(tape: &Tape) -> BareBooks {
+    let mut books = BareBooks::new(tape.instruments);
+    tape.records[..tape.prefill].iter().for_each(|record| books.step(record));
+    books
 }
 
 fn timed_pass(tape: &Tape) -> (u64, Vec<Summary>) {
-    let mut books = BareBooks::prefilled(tape);
+    let mut books = prefilled(tape);
     let measured = &tape.records[tape.prefill..];
     let start = Instant::now();
     for record in measured {
         books.step(record);
     }
     let rate = report::rate(measured.len(), start.elapsed());
-    (rate, books.0.iter().map(BareBook::summary).collect())
+    (rate, books.summaries())
 }
 
 fn latency_pass(tape: &Tape, timer: &Timer) -> Result<Histogram<u64>> {
-    let mut books = BareBooks::prefilled(tape);
+    let mut books = prefilled(tape);
     let mut histogram = report::histogram()?;
     for record in &tape.records[tape.prefill..] {
         timer.record(&mut histogram, || books.step(black_box(record)));
@@ -138,8 +134,9 @@ mod tests {
             let flow = preset(name).unwrap();
             let (instruments, orders) = if flow.instruments == 1 { (1, 2_000) } else { (5, 100) };
             let flow = Flow { commands: 30_000, orders, instruments, ..flow };
-            let (tape, slow) = generate(&flow);
-            assert_eq!(timed_pass(&tape).1, slow.summaries(), "{name}");
+            let (mut tape, _) = generate(&flow);
+            tape.number_across_instruments();
+            assert_eq!(timed_pass(&tape).1, Verdict::of(&tape).summaries, "{name}");
         }
     }
 }

@@ -7,6 +7,9 @@ use crate::order::{Order, OrderHandle, QueuedOrder};
 use crate::order_details::{DetailsTable, OrderDetails, OrderState};
 use crate::types::{OrderId, Quantity};
 
+/// Orders that a full slab makes room for at least.
+const GROWTH_MIN: usize = 1_024;
+
 /// All live orders of the engine.
 #[derive(Clone, Debug)]
 pub struct OrderSlab {
@@ -63,17 +66,29 @@ impl OrderSlab {
         assert!(!self.is_full());
         self.live += 1;
         if self.free.is_none() {
-            let Ok(index) = u32::try_from(self.queued.len()) else {
-                unreachable!("LIVE_ORDERS_MAX fits 32 bits")
-            };
-            self.queued.push(queued);
-            self.orders.push(Order::default());
-            return OrderHandle(index);
+            return self.append(queued);
         }
         let handle = self.free;
         self.free = self.queued[handle.index()].next;
         self.queued[handle.index()] = queued;
         handle
+    }
+
+    /// Adds a record. Room grows by a little at a time: twice as much as there is would leave half of
+    /// it unused, and what moves are whole pages.
+    #[cold]
+    fn append(&mut self, queued: QueuedOrder) -> OrderHandle {
+        let len = self.queued.len();
+        let Ok(index) = u32::try_from(len) else { unreachable!("LIVE_ORDERS_MAX fits 32 bits") };
+        if len == self.queued.capacity() {
+            self.queued.reserve_exact(GROWTH_MIN.max(len / 32));
+        }
+        if len == self.orders.capacity() {
+            self.orders.reserve_exact(GROWTH_MIN.max(len / 32));
+        }
+        self.queued.push(queued);
+        self.orders.push(Order::default());
+        OrderHandle(index)
     }
 
     /// Frees the record of a closed order; its details are freed before.

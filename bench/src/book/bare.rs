@@ -29,23 +29,25 @@ struct Incoming {
     open: Quantity,
 }
 
-/// The book's structures with the thinnest policy around them: price-time, maker's price.
-pub(super) struct BareBook {
-    book: OrderBook,
+/// The engine's structures with the thinnest policy around them: price-time, maker's price. Books
+/// share one slab and one index, as they do in the engine.
+pub(super) struct BareBooks {
+    books: Vec<OrderBook>,
     orders: OrderSlab,
     index: OrderIndex,
     executions: Vec<Execution>,
-    totals: Summary,
+    totals: Vec<Summary>,
 }
 
-impl BareBook {
-    pub(super) fn new() -> Self {
+impl BareBooks {
+    pub(super) fn new(instruments: u16) -> Self {
+        let count = usize::from(instruments);
         Self {
-            book: OrderBook::default(),
+            books: vec![OrderBook::default(); count],
             orders: OrderSlab::default(),
             index: OrderIndex::default(),
             executions: Vec::with_capacity(1_024),
-            totals: Summary::new(),
+            totals: vec![Summary::new(); count],
         }
     }
 
@@ -56,49 +58,55 @@ impl BareBook {
         self.apply(record);
         for execution in &self.executions {
             let price = execution.price.unsigned_abs();
-            self.totals.trade(execution.maker, execution.taker, price, execution.quantity);
+            self.totals[usize::from(record.instrument)].trade(
+                execution.maker,
+                execution.taker,
+                price,
+                execution.quantity,
+            );
         }
     }
 
     #[inline]
     fn apply(&mut self, record: &Record) {
+        let at = usize::from(record.instrument);
         match record.kind {
             Kind::NewGtc => {
                 let order = incoming(record);
-                let visible = self.take(&order);
+                let visible = self.take(at, &order);
                 if visible > Quantity(0) {
                     let queued = QueuedOrder { id: order.id, visible, ..QueuedOrder::default() };
                     let handle = self.orders.insert(queued);
                     self.index.insert(&self.orders, handle);
-                    self.book.add(&mut self.orders, handle, order.side, order.price);
+                    self.books[at].add(&mut self.orders, handle, order.side, order.price);
                 }
             }
             Kind::NewIoc => {
-                self.take(&incoming(record));
+                self.take(at, &incoming(record));
             }
             Kind::Cancel => {
                 let handle = self.find(record.id);
-                self.book.remove(&mut self.orders, handle);
+                self.books[at].remove(&mut self.orders, handle);
                 self.forget(handle);
             }
             Kind::Move => {
                 let handle = self.find(record.id);
                 let QueuedOrder { id, visible, level, .. } = *self.orders.queued(handle);
-                self.book.remove(&mut self.orders, handle);
+                self.books[at].remove(&mut self.orders, handle);
                 let price = Price(i64::from(record.price));
                 let moved = Incoming { id, side: level.side(), price, open: visible };
-                let left = self.take(&moved);
+                let left = self.take(at, &moved);
                 if left == Quantity(0) {
                     self.forget(handle);
                 } else {
                     self.orders.queued_mut(handle).visible = left;
-                    self.book.add(&mut self.orders, handle, moved.side, price);
+                    self.books[at].add(&mut self.orders, handle, moved.side, price);
                 }
             }
             Kind::Reduce => {
                 let handle = self.find(record.id);
                 let by = Quantity(u64::from(record.quantity));
-                self.book.reduce(&mut self.orders, handle, by);
+                self.books[at].reduce(&mut self.orders, handle, by);
             }
         }
     }
@@ -114,10 +122,10 @@ impl BareBook {
 
     /// Matches an order that is in no level; gives what is left of it.
     #[inline]
-    fn take(&mut self, taker: &Incoming) -> Quantity {
+    fn take(&mut self, at: usize, taker: &Incoming) -> Quantity {
         let mut left = taker.open;
         while left > Quantity(0) {
-            let Some(level) = self.book.best(taker.side.opposite()) else { break };
+            let Some(level) = self.books[at].best(taker.side.opposite()) else { break };
             let (price, maker) = (level.price, level.queue.first);
             if !is_within(taker.side, taker.price, price) {
                 break;
@@ -133,19 +141,25 @@ impl BareBook {
             });
             left.0 -= quantity.0;
             if filled {
-                self.book.remove(&mut self.orders, maker);
+                self.books[at].remove(&mut self.orders, maker);
                 self.forget(maker);
             } else {
-                self.book.reduce(&mut self.orders, maker, quantity);
+                self.books[at].reduce(&mut self.orders, maker, quantity);
             }
         }
         left
     }
 
-    pub(super) fn summary(&self) -> Summary {
-        let mut summary = self.totals.clone();
+    /// Of each instrument.
+    pub(super) fn summaries(&self) -> Vec<Summary> {
+        let both = self.books.iter().zip(&self.totals);
+        both.map(|(book, totals)| self.summary(book, totals)).collect()
+    }
+
+    fn summary(&self, book: &OrderBook, totals: &Summary) -> Summary {
+        let mut summary = totals.clone();
         for (side, tape_side) in [(Side::Buy, TapeSide::Bid), (Side::Sell, TapeSide::Ask)] {
-            for level in self.book.side(side).levels() {
+            for level in book.side(side).levels() {
                 let price = level.price.0.unsigned_abs();
                 for (_, order) in self.orders.queue_from(level.queue.first) {
                     summary.rests(tape_side, price, order.id.0, order.visible.0);

@@ -74,6 +74,23 @@ pub(crate) struct Tape {
 }
 
 impl Tape {
+    /// Numbers orders by their place among the new orders of all instruments, from 1, where a tape
+    /// has them count from 1 in each.
+    pub(crate) fn number_across_instruments(&mut self) {
+        let mut known: Vec<Vec<u64>> = vec![Vec::new(); self.instruments.into()];
+        let mut last = 0;
+        for record in &mut self.records {
+            let ids = &mut known[usize::from(record.instrument)];
+            if let Kind::NewGtc | Kind::NewIoc = record.kind {
+                last += 1;
+                ids.push(last);
+            }
+            let place = usize::try_from(record.id).expect("a tape fits memory") - 1;
+            record.id = ids[place];
+        }
+        self.max_id = last;
+    }
+
     pub(crate) fn write(&self, out: &mut impl Write) -> Result<()> {
         let mut header = Vec::with_capacity(HEADER_BYTES);
         let (magic, instruments) = match self.instruments {
