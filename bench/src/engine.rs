@@ -181,7 +181,11 @@ impl<'a> Pass<'a> {
 
     fn timed(&mut self) -> u64 {
         let start = Instant::now();
-        for frame in self.frames {
+        for (at, frame) in self.frames.iter().enumerate() {
+            // As the core does with what waits in its ring.
+            if let Some(next) = self.frames.get(at + 1) {
+                self.engine.prefetch(&next.command);
+            }
             self.step(frame);
         }
         report::rate(self.frames.len(), start.elapsed())

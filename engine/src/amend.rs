@@ -6,6 +6,7 @@ use crate::command::AmendOrder;
 use crate::engine::{Checked, Engine, Events, Instrument};
 use crate::event::{CloseReason, Event};
 use crate::fill::required_hold;
+use crate::limits::ORDER_VALUE_MAX;
 use crate::order::{Order, OrderHandle};
 use crate::order_details::{OrderDetails, OrderState};
 use crate::reject::RejectReason;
@@ -95,6 +96,11 @@ impl Engine {
             check_quantity_bounds(amended.quantity, instrument)?;
             let at = if order.order_type.has_price() { amended.price } else { amended.trigger };
             instrument.check_notional_at(at, amended.quantity)?;
+            // A cap may be of an older spec, and the quantity of this one.
+            let most = instrument.spec.checked_quote_value(amended.limit, amended.open);
+            if most.is_none_or(|value| value > ORDER_VALUE_MAX) {
+                return Err(RejectReason::NotionalAboveMax);
+            }
         }
         if present.is_dormant() {
             let moved = moved || amended.trigger != present.trigger();

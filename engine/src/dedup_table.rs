@@ -13,6 +13,7 @@ use std::marker::PhantomData;
 use crate::dedup::{DedupKey, HashSecret, NO_ENTRY, hash};
 use crate::hash_index::HashIndex;
 use crate::limits::EXPIRED_ENTRIES_PER_COMMAND;
+use crate::prefetch::line_of;
 use crate::reject::RejectReason;
 use crate::types::{ClientOrderId, OrderId};
 
@@ -131,6 +132,21 @@ impl<K: DedupKey> DedupTable<K> {
             && (tail.is_empty() || self.tails[at as usize][..tail.len()] == *tail)
     }
 
+    /// Asks for the line that a search for `key` begins in.
+    pub(crate) fn prefetch(&self, key: &K) {
+        key.read(|bytes| self.index.prefetch(hash(self.secret, key.owner(), bytes)));
+    }
+
+    /// Asks for what the next drop of the oldest entry will touch. Its place was asked for one drop
+    /// before.
+    fn prefetch_oldest(&self) {
+        if let Some(oldest) = self.places.get(self.first_retired as usize) {
+            self.index.prefetch(oldest.hash);
+            line_of(&self.entries, self.first_retired as usize);
+            line_of(&self.places, oldest.next as usize);
+        }
+    }
+
     /// The key of an entry.
     pub(crate) fn key(&self, at: u32) -> K {
         let entry = self.entry(at);
@@ -194,6 +210,7 @@ impl<K: DedupKey> DedupTable<K> {
             self.drop_oldest_of(owner);
         } else if self.len >= capacity.table {
             self.drop_oldest_of(self.places[self.first_retired as usize].owner);
+            self.prefetch_oldest();
         }
         let (entry, hash) = key.read(|bytes| {
             let (head_bytes, tail) = bytes.split_at(bytes.len().min(HEAD_BYTES));

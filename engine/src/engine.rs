@@ -15,6 +15,7 @@ use crate::event_buffer::EventBuffer;
 use crate::expiry::Expiries;
 use crate::instrument::{InstrumentSpec, TradingStatus};
 use crate::intents::{Intent, Intents};
+use crate::new_order::client_order_key;
 use crate::order::OrderHandle;
 use crate::order_book::OrderBook;
 use crate::order_index::OrderIndex;
@@ -246,6 +247,20 @@ impl StateMachine for Engine {
         self.dispatch(&frame.command, events);
         self.drain(&mut started, events);
         debug_assert!(!events.is_empty() || frame.command == Command::Tick);
+    }
+
+    #[inline]
+    fn prefetch(&self, command: &Command) {
+        match command {
+            Command::NewOrder(order) | Command::ReserveOrder(order)
+                if !order.client_order_id.is_empty() =>
+            {
+                self.client_ids.prefetch(&client_order_key(order));
+            }
+            Command::CancelOrder { order_id, .. } => self.order_index.prefetch(*order_id),
+            Command::AmendOrder(amend) => self.order_index.prefetch(amend.order_id),
+            _ => {}
+        }
     }
 
     fn last_sequence(&self) -> u64 {

@@ -8,16 +8,14 @@ use std::collections::BinaryHeap;
 use crate::command::NewOrder;
 use crate::engine::{Checked, Engine, Events};
 use crate::event::{CloseReason, Event};
+use crate::limits::STALE_EXPIRIES_MAX;
 use crate::order_index::OrderIndex;
 use crate::order_slab::OrderSlab;
 use crate::reject::RejectReason;
 use crate::types::{InstrumentId, OrderId, TimeInForce};
 
-/// Moments at which live orders end. An order that ends before leaves its entry behind; entries of
-/// orders that are gone never outnumber the others by more than this.
-const STALE_ENTRIES: usize = 1_024;
-
-/// Live orders that end by time, soonest first.
+/// Live orders that end by time, soonest first. An order that ends before its moment leaves its
+/// entry behind.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Expiries {
     entries: BinaryHeap<Reverse<(u64, OrderId)>>,
@@ -26,25 +24,22 @@ pub(crate) struct Expiries {
 }
 
 impl Expiries {
-    fn add(&mut self, expire_at_ns: u64, order_id: OrderId) {
+    pub(crate) fn add(&mut self, expire_at_ns: u64, order_id: OrderId) {
         self.entries.push(Reverse((expire_at_ns, order_id)));
         self.live += 1;
     }
 
-    /// An order with an entry has closed.
-    pub(crate) fn forget_one(&mut self) {
+    /// An order with an entry has closed. Entries left behind are dropped once they are more than
+    /// those of live orders, so that each is paid for by one order that closed.
+    pub(crate) fn forget_one(&mut self, index: &OrderIndex, orders: &OrderSlab) {
         self.live -= 1;
+        if self.entries.len() > 2 * self.live + STALE_EXPIRIES_MAX {
+            self.entries.retain(|Reverse((_, id))| index.get(orders, *id).is_some());
+        }
     }
 
     fn is_due(&self, now_ns: u64) -> bool {
         self.entries.peek().is_some_and(|Reverse((at_ns, _))| *at_ns <= now_ns)
-    }
-
-    /// Drops the entries of closed orders once they are more than those of live ones.
-    fn compact(&mut self, index: &OrderIndex, orders: &OrderSlab) {
-        if self.entries.len() > 2 * self.live + STALE_ENTRIES {
-            self.entries.retain(|Reverse((_, id))| index.get(orders, *id).is_some());
-        }
     }
 
     pub(crate) fn live(&self) -> usize {
@@ -69,12 +64,6 @@ impl Engine {
                 self.close(handle, CloseReason::Expired, events);
             }
         }
-    }
-
-    /// Notes the moment at which a listed order ends.
-    pub(crate) fn end_at(&mut self, expire_at_ns: u64, order_id: OrderId) {
-        self.expiries.compact(&self.order_index, &self.orders);
-        self.expiries.add(expire_at_ns, order_id);
     }
 
     /// Closes every live DAY order of an instrument, and every announced one.

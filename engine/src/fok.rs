@@ -28,51 +28,64 @@ struct Offered {
 }
 
 impl Engine {
-    /// Whether an order can fill completely: levels are counted whole, from the best on.
+    /// Whether an order can fill completely: levels are counted whole, from the best on. No more
+    /// makers are looked at than an order may meet.
     pub(crate) fn can_fill(&self, wanted: &Wanted, instrument: &Instrument) -> bool {
         let needed = u128::from(wanted.quantity.0);
+        let steps_max = u64::from(self.config.max_steps_per_order);
         let (mut quantity, mut steps) = (0, 0u64);
         for level in instrument.book.side(wanted.side.opposite()).levels() {
             if quantity >= needed || !is_within(wanted.side, wanted.limit, level.price) {
                 break;
             }
-            let offered = self.offered(wanted, instrument, level);
+            let offered = self.offered(wanted, instrument, level, steps_max - steps);
             quantity += offered.quantity;
             steps = steps.saturating_add(offered.steps);
+            if steps > steps_max {
+                return false;
+            }
             if offered.ends_here {
                 break;
             }
         }
-        quantity >= needed && steps <= u64::from(self.config.max_steps_per_order)
+        quantity >= needed
     }
 
-    /// What a level has, as the order's policy on orders of its own owner counts it.
-    fn offered(&self, wanted: &Wanted, instrument: &Instrument, level: &PriceLevel) -> Offered {
+    /// What a level has, as the order's policy on orders of its own owner counts it. Counts no
+    /// further once there are more than `steps_left` steps.
+    fn offered(
+        &self,
+        wanted: &Wanted,
+        instrument: &Instrument,
+        level: &PriceLevel,
+        steps_left: u64,
+    ) -> Offered {
         use SelfTradePolicy as Policy;
-        let queue = || self.orders.queue_from(level.queue.first);
-        let is_own = |account| self.same_owner(wanted.account, account);
         let policy = wanted.self_trade_policy;
         if policy == Policy::None && instrument.icebergs == 0 {
             let steps = u64::from(level.queue.len);
             return Offered { quantity: level.quantity, steps, ends_here: false };
         }
-        let mut all = Offered::default();
         let stops_at_own = !matches!(policy, Policy::None | Policy::CancelMaker);
-        if stops_at_own && queue().any(|(_, maker)| is_own(maker.account)) {
-            // The reserve of an iceberg would come back behind the own order.
-            for (_, maker) in queue().take_while(|(_, maker)| !is_own(maker.account)) {
-                all.quantity += u128::from(maker.visible.0);
-                all.steps += 1;
+        let mut all = Offered::default();
+        // What it would get if it ended at an own order: the reserve of an iceberg comes back
+        // behind that one.
+        let mut shown = Offered { ends_here: true, ..Offered::default() };
+        for (handle, maker) in self.orders.queue_from(level.queue.first) {
+            let is_own = policy != Policy::None && self.same_owner(wanted.account, maker.account);
+            if is_own && stops_at_own {
+                return shown;
             }
-            all.ends_here = true;
-            return all;
-        }
-        for (handle, maker) in queue() {
+            shown.quantity += u128::from(maker.visible.0);
+            shown.steps += 1;
             // An own order that is cancelled costs a step, too.
             all.steps = all.steps.saturating_add(1);
-            if policy != Policy::CancelMaker || !is_own(maker.account) {
+            if !is_own {
                 all.quantity += u128::from(self.orders.open(handle).0);
                 all.steps = all.steps.saturating_add(self.refreshes(handle));
+            }
+            if shown.steps > steps_left {
+                break;
             }
         }
         all

@@ -111,15 +111,15 @@ impl Engine {
         reason: CloseReason,
         events: &mut Events,
     ) -> usize {
-        let (mut closed, mut last) = (0, OrderId(0));
-        while let Some(intent) = self.intents.next(last) {
-            last = intent.id;
-            if matches(&intent.order) {
-                self.close_intent(last, reason, events);
-                closed += 1;
-            }
+        if self.intents.len() == 0 {
+            return 0;
         }
-        closed
+        let matching = self.intents.iter().filter(|intent| matches(&intent.order));
+        let ids: Vec<OrderId> = matching.map(|intent| intent.id).collect();
+        for id in &ids {
+            self.close_intent(*id, reason, events);
+        }
+        ids.len()
     }
 
     /// Ends an intent of which the caller knows that there is one.

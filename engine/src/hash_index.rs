@@ -6,6 +6,8 @@
 //! at most half full, so that a lookup reads one or two neighbouring slots and nothing is ever left
 //! behind by a removal.
 
+use crate::prefetch::line_of;
+
 const EMPTY: u32 = u32::MAX;
 const SLOTS_MIN: usize = 16;
 
@@ -61,6 +63,12 @@ impl HashIndex {
             }
             position = self.next(position);
         }
+    }
+
+    /// Asks for the line that a search for `hash` begins in.
+    #[inline]
+    pub(crate) fn prefetch(&self, hash: u64) {
+        line_of(&self.slots, self.home(tag(hash)));
     }
 
     /// Files `entry` under `hash`; the caller knows that it is not filed yet.

@@ -3,7 +3,6 @@
 //! once and ended once, and there are never more than [`ORDER_INTENTS_MAX`].
 
 use std::collections::BTreeMap;
-use std::ops::Bound;
 
 use crate::command::NewOrder;
 use crate::dedup::ClientKey;
@@ -54,12 +53,6 @@ impl Intents {
 
     pub(crate) fn get(&self, id: OrderId) -> Option<&Intent> {
         self.by_id.get(&id)
-    }
-
-    /// The first intent behind `after`.
-    pub(crate) fn next(&self, after: OrderId) -> Option<&Intent> {
-        let behind = (Bound::Excluded(after), Bound::Unbounded);
-        self.by_id.range(behind).next().map(|(_, intent)| intent)
     }
 
     /// Takes an intent out for good.

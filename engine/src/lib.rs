@@ -13,7 +13,7 @@
 //! precedence, `engine` the one match over commands, `matching` the price-time walk, `order_book`
 //! and below it the data structures, `balances` and `fees` the money, `funding` the orders whose
 //! funds are reserved outside before they trade.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 pub mod accounts;
 mod amend;
@@ -50,6 +50,7 @@ pub mod order_details;
 pub mod order_index;
 pub mod order_queue;
 pub mod order_slab;
+mod prefetch;
 mod price_ladder;
 mod queries;
 mod reference_data;

@@ -43,6 +43,9 @@ pub const IDEMPOTENCY_CAPACITY_MAX: u32 = 64_000_000;
 /// Entries of an idempotency table that one command may expire, so that no command pays for many.
 pub const EXPIRED_ENTRIES_PER_COMMAND: u32 = 8;
 
+/// Moments of closed orders that may be kept beyond as many as there are of live ones.
+pub const STALE_EXPIRIES_MAX: usize = 1_024;
+
 /// Parts per million in one.
 pub const PPM: i128 = 1_000_000;
 /// Basis points in one.

@@ -35,9 +35,8 @@ impl Engine {
         instrument.orders += 1;
         if let Some(details) = self.orders.details(handle) {
             instrument.icebergs += u32::from(details.display > Quantity(0));
-            let expire_at_ns = details.expire_at_ns;
-            if expire_at_ns > 0 {
-                self.end_at(expire_at_ns, taker.id);
+            if details.expire_at_ns > 0 {
+                self.expiries.add(details.expire_at_ns, taker.id);
             }
         }
         handle
@@ -55,18 +54,18 @@ impl Engine {
             OrderState::Dormant => instrument.stops.remove_dormant(&mut self.orders, handle),
             OrderState::Triggered => self.unqueue_triggered(handle),
         }
-        if let Some(details) = self.orders.details(handle) {
-            let is_iceberg = details.display > Quantity(0);
-            let expires = details.expire_at_ns > 0;
-            let instrument = &mut self.instruments[usize::from(order.instrument_slot)];
-            instrument.icebergs -= u32::from(is_iceberg);
-            if expires {
-                self.expiries.forget_one();
-            }
-        }
+        let details = self.orders.details(handle).copied();
         self.order_index.remove(&self.orders, handle);
         self.accounts.remove_order(&mut self.orders, handle);
         self.orders.remove(handle);
+        if let Some(details) = details {
+            let is_iceberg = details.display > Quantity(0);
+            let instrument = &mut self.instruments[usize::from(order.instrument_slot)];
+            instrument.icebergs -= u32::from(is_iceberg);
+            if details.expire_at_ns > 0 {
+                self.expiries.forget_one(&self.order_index, &self.orders);
+            }
+        }
         self.settle_close(&queued, &order, open, reason, events);
     }
 

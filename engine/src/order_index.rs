@@ -10,6 +10,7 @@ use crate::hash_index::HashIndex;
 use crate::limits::ORDER_INDEX_WINDOW;
 use crate::order::OrderHandle;
 use crate::order_slab::OrderSlab;
+use crate::prefetch::line_of;
 use crate::types::OrderId;
 
 /// Map from the ids of live orders to their handles.
@@ -56,6 +57,12 @@ impl OrderIndex {
         let entry =
             self.older.find(hash(id), |entry| orders.queued(OrderHandle(entry)).id == id)?;
         Some(OrderHandle(entry))
+    }
+
+    /// Asks for the line that a search for `id` begins in.
+    #[inline]
+    pub(crate) fn prefetch(&self, id: OrderId) {
+        line_of(&self.window, self.place(id));
     }
 
     /// Files a live order under its id, which is the highest so far unless the order had to wait

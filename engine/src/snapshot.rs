@@ -11,7 +11,7 @@ use crate::engine::{Engine, Instrument};
 use crate::intents::Intent;
 use crate::order::OrderHandle;
 use crate::order_details::OrderState;
-use crate::types::{AccountId, InstrumentId, OrderId, Side};
+use crate::types::{AccountId, InstrumentId, OrderId, Quantity, Side};
 
 /// Version of this encoding.
 const FORMAT: u16 = 1;
@@ -112,7 +112,8 @@ fn append_order(engine: &Engine, handle: OrderHandle, out: &mut Vec<u8>) {
     let trail = (details.trail_ticks, details.trail_bps, details.trail_reference);
     put(&(order.price, details.trigger, limit, trail.0, trail.1, trail.2), out);
     let (filled, prevented) = (order.filled, order.prevented(open));
-    put(&(order.quantity, open, queued.visible, details.display, filled, prevented), out);
+    let visible = if rests { queued.visible } else { Quantity(0) };
+    put(&(order.quantity, open, visible, details.display, filled, prevented), out);
     // A dormant order has spent nothing, and one that trades by budget never rests.
     let (quote_budget, budget_left) = (details.quote_budget, details.quote_budget);
     put(&(quote_budget, budget_left, order.fee_basis()), out);

@@ -47,6 +47,10 @@ pub trait StateMachine: Send + Sized + 'static {
     fn apply(&mut self, frame: &Frame<Self::Command>, events: &mut EventBuffer<Self::Event>);
 
     /// Sequence of the last frame applied, 0 before the first.
+    /// Asks for the memory that a command will need, which is about to be applied: a hint, without
+    /// any effect on what `apply` does.
+    fn prefetch(&self, _command: &Self::Command) {}
+
     fn last_sequence(&self) -> u64;
 
     /// Engine time of the last frame applied, nanoseconds since the Unix epoch.

@@ -3,6 +3,7 @@
 //! as they were.
 
 use engine::command::AmendOrder;
+use engine::limits::ORDER_VALUE_MAX;
 use engine::{
     AccountId, ClientOrderId, CloseReason, Event, InstrumentId, InstrumentSpec, OrderId, OrderType,
     Price, Quantity, RejectReason, Side, TradingStatus,
@@ -123,6 +124,10 @@ impl Model {
         if amended.budget_left.is_none() {
             check_quantity(amended.quantity, spec)?;
             check_notional(exact_quote_value(spec, Price(price), amended.quantity), spec)?;
+            // The cap may come from an older spec, the quantity from this one.
+            let most = exact_quote_value(spec, Price(amended.price), amended.open);
+            let beyond = most.is_none_or(|value| value > ORDER_VALUE_MAX);
+            refuse_if(beyond, RejectReason::NotionalAboveMax)?;
         }
         if !is_market_form(order.order_type) {
             // While a stop is dormant its own trigger is what its limit is compared with.

@@ -2,8 +2,8 @@
 
 use engine::{
     AccountId, AmendOrder, AssetCode, AssetId, ClientOrderId, Command, Event, Frame, InstrumentId,
-    InstrumentSpec, NewOrder, OrderId, Price, Quantity, RejectReason, Side, TradingStatus,
-    TransferId, limits,
+    InstrumentSpec, NewOrder, OrderId, OrderType, Price, Quantity, RejectReason, Side,
+    TradingStatus, TransferId, limits,
 };
 use tests::exchange::{Exchange, FastExchange};
 use tests::model::Model;
@@ -217,4 +217,43 @@ fn a_level_holds_more_than_one_order_can() {
     }
     exchange.assert_invariants();
     assert_eq!(exchange.resting_orders(INSTRUMENT, Side::Buy).len(), orders);
+}
+
+/// The cap of a stop order from an older spec times a quantity of a newer one.
+#[test]
+fn a_cap_of_an_older_spec_bounds_what_an_amend_may_ask_for() {
+    let high = Price(limits::PRICE_TICKS_MAX / 2);
+    let wide = InstrumentSpec {
+        quote_per_tick_lot: 1 << 47,
+        max_quantity: Quantity(4),
+        ..InstrumentSpec::open(INSTRUMENT, AssetId(1), AssetId(2))
+    };
+    let most = Quantity(limits::QUANTITY_LOTS_MAX);
+    let low = InstrumentSpec { max_price: Price(4), max_quantity: most, ..wide };
+    let mut commands = setup(wide);
+    let trade_at = |commands: &mut Vec<Command>, price| {
+        for side in [Side::Sell, Side::Buy] {
+            let order = NewOrder::limit(TRADER, INSTRUMENT, side, Quantity(1), price);
+            commands.push(Command::NewOrder(order));
+        }
+    };
+    trade_at(&mut commands, high);
+    commands.push(Command::NewOrder(NewOrder {
+        order_type: OrderType::TrailingStop,
+        trail_bps: 1,
+        ..NewOrder::limit(TRADER, INSTRUMENT, Side::Buy, Quantity(4), Price(0))
+    }));
+    let order_id = OrderId(commands.len() as u64);
+    trade_at(&mut commands, Price(1));
+    commands.push(Command::UpdateInstrument(low));
+    let amend = |new_quantity| AmendOrder {
+        account: TRADER,
+        order_id,
+        new_price: Price(0),
+        new_quantity,
+        new_trigger: Price(0),
+    };
+    let with = |quantity| [&commands[..], &[Command::AmendOrder(amend(quantity))]].concat();
+    assert_eq!(refusal(&last_events(&with(most))), Some(RejectReason::NotionalAboveMax));
+    assert_eq!(refusal(&last_events(&with(Quantity(3)))), None);
 }
