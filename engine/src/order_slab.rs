@@ -2,19 +2,17 @@
 //! Knows nothing of levels, balances or refusals. Invariant: a handle in use names one live order,
 //! and freed records are reused last in, first out, so a steady state allocates nothing.
 
+use crate::chunks::Chunks;
 use crate::limits::LIVE_ORDERS_MAX;
 use crate::order::{Order, OrderHandle, QueuedOrder};
 use crate::order_details::{DetailsTable, OrderDetails, OrderState};
 use crate::types::{OrderId, Quantity};
 
-/// Orders that a full slab makes room for at least.
-const GROWTH_MIN: usize = 1_024;
-
 /// All live orders of the engine.
 #[derive(Clone, Debug)]
 pub struct OrderSlab {
-    queued: Vec<QueuedOrder>,
-    orders: Vec<Order>,
+    queued: Chunks<QueuedOrder>,
+    orders: Chunks<Order>,
     details: DetailsTable,
     /// Head of the list of free records, linked through `next`.
     free: OrderHandle,
@@ -32,8 +30,8 @@ impl OrderSlab {
     #[must_use]
     pub fn with_capacity(capacity: usize) -> Self {
         Self {
-            queued: Vec::with_capacity(capacity),
-            orders: Vec::with_capacity(capacity),
+            queued: Chunks::with_capacity(capacity),
+            orders: Chunks::with_capacity(capacity),
             details: DetailsTable::default(),
             free: OrderHandle::NONE,
             live: 0,
@@ -69,23 +67,16 @@ impl OrderSlab {
             return self.append(queued);
         }
         let handle = self.free;
-        self.free = self.queued[handle.index()].next;
-        self.queued[handle.index()] = queued;
+        self.free = self.queued.get(handle.index()).next;
+        *self.queued.get_mut(handle.index()) = queued;
         handle
     }
 
-    /// Adds a record. Room grows by a little at a time: twice as much as there is would leave half of
-    /// it unused, and what moves are whole pages.
     #[cold]
     fn append(&mut self, queued: QueuedOrder) -> OrderHandle {
-        let len = self.queued.len();
-        let Ok(index) = u32::try_from(len) else { unreachable!("LIVE_ORDERS_MAX fits 32 bits") };
-        if len == self.queued.capacity() {
-            self.queued.reserve_exact(GROWTH_MIN.max(len / 32));
-        }
-        if len == self.orders.capacity() {
-            self.orders.reserve_exact(GROWTH_MIN.max(len / 32));
-        }
+        let Ok(index) = u32::try_from(self.queued.len()) else {
+            unreachable!("LIVE_ORDERS_MAX fits 32 bits")
+        };
         self.queued.push(queued);
         self.orders.push(Order::default());
         OrderHandle(index)
@@ -94,7 +85,7 @@ impl OrderSlab {
     /// Frees the record of a closed order; its details are freed before.
     #[inline]
     pub fn remove(&mut self, handle: OrderHandle) {
-        let queued = &mut self.queued[handle.index()];
+        let queued = self.queued.get_mut(handle.index());
         assert!(queued.id != OrderId(0), "freed twice");
         queued.id = OrderId(0);
         queued.next = self.free;
@@ -105,23 +96,23 @@ impl OrderSlab {
     #[inline]
     #[must_use]
     pub fn queued(&self, handle: OrderHandle) -> &QueuedOrder {
-        &self.queued[handle.index()]
+        self.queued.get(handle.index())
     }
 
     #[inline]
     pub fn queued_mut(&mut self, handle: OrderHandle) -> &mut QueuedOrder {
-        &mut self.queued[handle.index()]
+        self.queued.get_mut(handle.index())
     }
 
     #[inline]
     #[must_use]
     pub fn get(&self, handle: OrderHandle) -> &Order {
-        &self.orders[handle.index()]
+        self.orders.get(handle.index())
     }
 
     #[inline]
     pub fn get_mut(&mut self, handle: OrderHandle) -> &mut Order {
-        &mut self.orders[handle.index()]
+        self.orders.get_mut(handle.index())
     }
 
     /// Quantity still to be traded, the hidden part of an iceberg included.

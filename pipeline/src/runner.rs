@@ -115,7 +115,12 @@ impl<S: StateMachine> CoreRunner<S> {
             *sent += 1;
             shared.counters.core.stalls.add(u64::from(stalled));
         };
-        let duty = input.source.drain(input.batch_max, |slot| stage.apply(slot, &mut push));
+        let duty = input.source.drain_ahead(input.batch_max, |slot, next| {
+            if let Some(next) = next {
+                stage.prefetch(next);
+            }
+            stage.apply(slot, &mut push);
+        });
         if let Duty::Worked(count) = duty {
             shared.counters.core.batch_max.raise(count as u64);
             shared.bells.publisher.ring();

@@ -33,8 +33,14 @@ pub(crate) enum Duty {
 
 /// Where a stage reads from.
 pub(crate) trait Source<T> {
-    /// Calls `body` for at most `max` slots in order, then gives them back to the ring.
-    fn drain(&mut self, max: usize, body: impl FnMut(&T)) -> Duty;
+    /// Calls `body` for at most `max` slots in order, each with the one behind it if that one is of
+    /// the same batch, then gives them back to the ring.
+    fn drain_ahead(&mut self, max: usize, body: impl FnMut(&T, Option<&T>)) -> Duty;
+
+    /// The same without a look ahead.
+    fn drain(&mut self, max: usize, mut body: impl FnMut(&T)) -> Duty {
+        self.drain_ahead(max, |slot, _| body(slot))
+    }
 
     /// Whether `drain` would find a slot. Does not see the end of the ring.
     fn ready(&self) -> bool;
@@ -44,15 +50,20 @@ pub(crate) trait Source<T> {
 macro_rules! source {
     ($($barrier:ty),+) => { $(
         impl<T> Source<T> for EventPoller<T, $barrier> {
-            fn drain(&mut self, max: usize, mut body: impl FnMut(&T)) -> Duty {
+            fn drain_ahead(
+                &mut self,
+                max: usize,
+                mut body: impl FnMut(&T, Option<&T>),
+            ) -> Duty {
                 match self.take(max as u64) {
                     Ok(guard) => {
                         // Dropping the guard gives the whole batch back, on unwind as well; so it
                         // is dropped by hand, behind the last call of the body.
                         let mut guard = ManuallyDrop::new(guard);
                         let mut count = 0;
-                        for slot in &mut *guard {
-                            body(slot);
+                        let mut slots = (&mut *guard).peekable();
+                        while let Some(slot) = slots.next() {
+                            body(slot, slots.peek().copied());
                             count += 1;
                         }
                         drop(ManuallyDrop::into_inner(guard));

@@ -40,6 +40,13 @@ impl<S: StateMachine> Core<S> {
         Self { machine, events, sequencer, shared }
     }
 
+    /// Asks for the memory that a slot will need, which comes next.
+    pub(crate) fn prefetch(&self, slot: &InputSlot<S::Command>) {
+        if let Input::Command(command) = &slot.input {
+            self.machine.prefetch(command);
+        }
+    }
+
     /// Applies one slot and hands its output slots to `push`, which may take its time.
     pub(crate) fn apply(
         &mut self,
