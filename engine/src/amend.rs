@@ -1,7 +1,6 @@
 //! Owns changes to live orders: which are allowed, and which keep the place in the queue.
 //! Knows nothing of the walk. Invariant: a refused amend leaves order, place and hold untouched.
 
-use crate::book_side::is_within;
 use crate::command::AmendOrder;
 use crate::engine::{Checked, Engine, Events, Instrument};
 use crate::event::{CloseReason, Event};
@@ -125,9 +124,8 @@ impl Engine {
             }
             if order.funded { held } else { needed }
         };
-        let opposite = instrument.book.best(order.side.opposite());
-        let crosses = opposite.is_some_and(|best| is_within(order.side, amended.price, best.price));
-        if order.post_only && moved && crosses && !present.is_dormant() {
+        let asked = order.post_only && moved && !present.is_dormant();
+        if asked && instrument.book.would_trade(order.side, amended.price) {
             return Err(RejectReason::PostOnlyWouldCross);
         }
         Ok(hold)

@@ -150,6 +150,15 @@ pub fn is_better(side: Side, price: Price, than: Price) -> bool {
     }
 }
 
+/// The limit of two that lets a taker of `side` trade at fewer prices.
+#[must_use]
+pub(crate) fn tighter(side: Side, one: Price, other: Price) -> Price {
+    match side {
+        Side::Buy => one.min(other),
+        Side::Sell => one.max(other),
+    }
+}
+
 /// Whether a taker of `side` with limit `limit` may trade at `price`; equality may.
 #[inline]
 #[must_use]

@@ -30,6 +30,7 @@ pub enum Command {
     AddInstrument(InstrumentSpec),
     /// Replaces the whole spec of an instrument; live orders keep what they copied.
     UpdateInstrument(InstrumentSpec),
+    /// Opens, halts or limits the trading of an instrument.
     SetTradingStatus {
         instrument: InstrumentId,
         status: TradingStatus,
@@ -74,6 +75,7 @@ pub enum Command {
         id: u32,
         on: bool,
     },
+    /// Closes the DAY orders of an instrument.
     EndSession {
         instrument: InstrumentId,
     },
@@ -84,6 +86,7 @@ pub enum Command {
         account: AccountId,
         status: AccountStatus,
     },
+    /// Reserved for call auctions: refused as UNSUPPORTED.
     Uncross {
         instrument: InstrumentId,
     },
@@ -107,7 +110,8 @@ pub enum Command {
 pub struct EngineConfig {
     /// Triggered orders that one command may start.
     pub max_triggers_per_command: u32,
-    /// Makers that one incoming order may meet.
+    /// Makers that one order may meet, each part of an iceberg counted; once the triggered orders
+    /// of a command have met so many, no further one is started.
     pub max_steps_per_order: u32,
     /// Client order ids remembered.
     pub client_id_capacity: u32,
@@ -154,7 +158,7 @@ pub struct NewOrder {
     pub quantity: Quantity,
     /// Visible part of an iceberg order, lots.
     pub display: Quantity,
-    /// Quote units that a MARKET buy may spend, fee included; 0 for an order by quantity.
+    /// Quote units that a buy without a price may spend, fee included; 0 for an order by quantity.
     pub quote_budget: Amount,
     /// Engine time at which a GTD order ends, nanoseconds since the Unix epoch.
     pub expire_at_ns: u64,

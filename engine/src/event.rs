@@ -227,7 +227,7 @@ pub struct OrderAccepted {
     pub post_only: bool,
     pub price: Price,
     pub trigger: Price,
-    /// Worst price that a MARKET order may trade at, else 0.
+    /// Worst price that an order without a price of its own may trade at, else 0.
     pub cap: Price,
     pub quantity: Quantity,
     pub display: Quantity,

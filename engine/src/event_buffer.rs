@@ -8,8 +8,9 @@ pub struct EventBuffer<E> {
 }
 
 impl<E: Copy> EventBuffer<E> {
-    /// Reserves room for `capacity` events. Only a command that closes more orders than this
-    /// (a mass cancel) makes the buffer grow, and the number of live orders bounds that.
+    /// Reserves room for `capacity` events. A command that makes more (a long walk, a cascade, the
+    /// end of many orders at once) makes the buffer grow; the steps of an order, the orders that a
+    /// command may start and the number of live orders bound that.
     #[must_use]
     pub fn with_capacity(capacity: usize) -> Self {
         Self { events: Vec::with_capacity(capacity) }

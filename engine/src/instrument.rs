@@ -46,7 +46,8 @@ pub struct InstrumentSpec {
     pub taker_fee_ppm: i32,
     /// How far a limit price may lie from the reference, basis points; 0 is off.
     pub price_band_bps: u32,
-    /// How far a MARKET order may trade from the best opposite price, basis points.
+    /// How far an order without a price may trade from the best opposite price, or from its
+    /// trigger, basis points.
     pub market_collar_bps: u32,
     /// Reference of the band until the first trade; 0 for none.
     pub reference_price: Price,
@@ -166,7 +167,8 @@ impl InstrumentSpec {
         Some((low.max(Price(1)), high))
     }
 
-    /// Worst price at which a MARKET order may trade when the best opposite price is `best`.
+    /// Worst price at which an order without a price may trade when the best opposite price, or its
+    /// trigger, is `best`.
     #[must_use]
     pub fn collar(&self, side: Side, best: Price) -> Price {
         let bps = i128::from(self.market_collar_bps);

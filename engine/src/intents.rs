@@ -20,7 +20,8 @@ pub struct Intent {
     pub asset: AssetId,
     /// Everything that it will hold, units of `asset`.
     pub amount: Amount,
-    /// Worst price that it may trade at: its price, or the collar of a MARKET order.
+    /// Worst price that it may trade at: its price, the collar of a MARKET order, or the cap around
+    /// the trigger of one that trades like it.
     pub limit: Price,
     pub maker_fee_ppm: i32,
     pub taker_fee_ppm: i32,

@@ -59,7 +59,9 @@ impl Engine {
         assert!(handles.iter().all(is(OrderState::Resting)), "a book holds resting orders only");
         let dormant: Vec<OrderHandle> = instrument.stops.dormant(&self.orders).collect();
         assert!(dormant.iter().all(is(OrderState::Dormant)), "dormant orders");
-        assert_eq!(dormant.is_empty(), !instrument.stops.has_dormant(), "count of dormant orders");
+        let id = instrument.spec.instrument;
+        let consistent = instrument.stops.is_consistent(&self.orders, instrument.last_price);
+        assert!(consistent, "dormant orders of instrument {id}");
         let triggered: Vec<OrderHandle> = instrument.stops.triggered(&self.orders).collect();
         assert!(triggered.iter().all(is(OrderState::Triggered)), "elected orders");
         handles.extend(dormant);

@@ -10,7 +10,8 @@ use crate::order::{Order, OrderHandle};
 use crate::types::{AccountId, Amount, OrderId, Price, Quantity, Side, TradeId};
 use crate::valuation::budget_quantity;
 
-/// An order while it takes: not in the slab, for most incoming orders never get there.
+/// An order while it takes. Most incoming orders are in the slab neither before nor after; one
+/// that was amended or triggered is, and what its walk changed is written back.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Taker {
     pub(crate) id: OrderId,

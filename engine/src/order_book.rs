@@ -2,7 +2,7 @@
 //! Knows no policy: who may enter, what a match costs and what it is called are decided above.
 //! Invariant: after a command the best bid is below the best ask.
 
-use crate::book_side::{BookSide, PriceLevel};
+use crate::book_side::{BookSide, PriceLevel, is_within};
 use crate::order::OrderHandle;
 use crate::order_slab::OrderSlab;
 use crate::types::{Price, Quantity, Side};
@@ -43,6 +43,13 @@ impl OrderBook {
     #[must_use]
     pub fn best(&self, side: Side) -> Option<&PriceLevel> {
         self.side(side).best()
+    }
+
+    /// Whether a taker of `side` with limit `limit` would trade.
+    #[inline]
+    #[must_use]
+    pub fn would_trade(&self, side: Side, limit: Price) -> bool {
+        self.best(side.opposite()).is_some_and(|best| is_within(side, limit, best.price))
     }
 
     /// Rests an order at the tail of the queue at `price`.

@@ -2,9 +2,9 @@
 //! Knows nothing of what lies in it. Invariant: it changes nothing that a program can see, so where
 //! a processor offers no such thing it does nothing.
 //!
-//! The tables of client order ids and of orders lie outside of every cache, and what a command needs
-//! of them depends on a load that depends on a load: the processor cannot look that far ahead, the
-//! caller can.
+//! The tables of client order ids and of orders lie outside of every cache, and what a command
+//! needs of them depends on a load that depends on a load: the processor cannot look that far
+//! ahead, the caller can.
 #![expect(unsafe_code, reason = "the instruction has no safe name")]
 
 /// Asks for the line in which an item begins, if there is such an item.

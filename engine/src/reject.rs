@@ -78,12 +78,17 @@ reject_reasons! {
         InvalidField = 6 "INVALID_FIELD",
         /// The order waits in the triggered queue.
         NotAmendable = 7 "NOT_AMENDABLE",
-        /// Time in force not allowed for the type, or post-only with IOC or FOK.
+        /// Time in force not allowed for the type, or post-only or an iceberg with IOC or FOK.
         InvalidTimeInForce = 8 "INVALID_TIF",
+        /// No quantity where one is needed, or an iceberg that shows more than it has or comes in
+        /// too many parts.
         InvalidQuantity = 9 "INVALID_QTY",
         /// A required price outside 1 to the instrument's maximum.
         InvalidPrice = 10 "INVALID_PRICE",
+        /// A required trigger outside 1 to the instrument's maximum, or not exactly one legal offset
+        /// of a trailing stop.
         InvalidStop = 11 "INVALID_STOP",
+        /// A moment that has passed.
         InvalidExpiry = 12 "INVALID_EXPIRY",
         InvalidAmount = 13 "INVALID_AMOUNT",
         InvalidSpec = 14 "INVALID_SPEC",
@@ -105,11 +110,14 @@ reject_reasons! {
         NotionalBelowMin = 28 "NOTIONAL_BELOW_MIN",
         NotionalAboveMax = 29 "NOTIONAL_ABOVE_MAX",
         PriceBand = 30 "PRICE_BAND",
+        /// The account would trade more lots in this instrument than it may on a UTC day.
         DailyVolume = 31 "DAILY_VOLUME",
         /// The account has as many live orders in this instrument as it may.
         TooManyOpenOrders = 32 "TOO_MANY_OPEN_ORDERS",
+        /// The instrument has as many live orders as it may.
         BookFull = 33 "BOOK_FULL",
-        /// The budget cannot pay one lot and its taker fee at the best opposite price.
+        /// The budget cannot pay one lot and its taker fee at the best opposite price, or
+        /// at the trigger.
         BudgetTooSmall = 34 "BUDGET_TOO_SMALL",
         /// The idempotency table is full of entries that may not be dropped yet.
         WindowFull = 35 "WINDOW_FULL",

@@ -1,7 +1,7 @@
 //! Owns the checks of a new order, in the precedence of their reason codes.
 //! Changes nothing. Invariant: an order that passes can be held for, and matched, without failing.
 
-use crate::book_side::is_within;
+use crate::book_side::tighter;
 use crate::command::NewOrder;
 use crate::engine::{Checked, Engine, Instrument};
 use crate::fill::hold_for;
@@ -60,10 +60,7 @@ impl Funds<'_> {
         if let Self::Reserved(intent) = self {
             return Admission {
                 instrument_slot: slot,
-                limit: match order.side {
-                    Side::Buy => limit.min(intent.limit),
-                    Side::Sell => limit.max(intent.limit),
-                },
+                limit: tighter(order.side, limit, intent.limit),
                 trigger,
                 hold: intent.amount,
                 maker_fee_ppm: intent.maker_fee_ppm,
@@ -108,21 +105,14 @@ impl Engine {
         self.check_windows(order, funds)?;
         self.check_money(order, instrument, admission.hold, funds)?;
         if !order.order_type.is_stop() {
-            self.check_book(order, instrument, opposite, admission.limit)?;
+            self.check_book(order, instrument, admission.limit)?;
         }
         Ok(admission)
     }
 
     /// Reasons 38 and 39 of an order that meets the book now; a stop order is asked when it starts.
-    fn check_book(
-        &self,
-        order: &NewOrder,
-        instrument: &Instrument,
-        opposite: Option<Price>,
-        limit: Price,
-    ) -> Checked<()> {
-        let crosses = opposite.is_some_and(|best| is_within(order.side, order.price, best));
-        if order.post_only && crosses {
+    fn check_book(&self, order: &NewOrder, instrument: &Instrument, limit: Price) -> Checked<()> {
+        if order.post_only && instrument.book.would_trade(order.side, order.price) {
             return Err(RejectReason::PostOnlyWouldCross);
         }
         if order.time_in_force == TimeInForce::Fok {

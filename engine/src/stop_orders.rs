@@ -98,7 +98,16 @@ pub(crate) fn is_met(rises: bool, trigger: Price, price: Price) -> bool {
     if rises { price >= trigger } else { price <= trigger }
 }
 
-fn details(orders: &mut OrderSlab, handle: OrderHandle) -> &mut OrderDetails {
+/// The details of an order that every stop order has.
+pub(crate) fn stop_details(orders: &OrderSlab, handle: OrderHandle) -> &OrderDetails {
+    match orders.details(handle) {
+        Some(details) => details,
+        None => unreachable!("a stop order has details"),
+    }
+}
+
+/// The same to change them.
+pub(crate) fn stop_details_mut(orders: &mut OrderSlab, handle: OrderHandle) -> &mut OrderDetails {
     match orders.details_mut(handle) {
         Some(details) => details,
         None => unreachable!("a stop order has details"),
@@ -142,7 +151,7 @@ impl StopOrders {
     /// Files a dormant order behind those of its trigger.
     pub(crate) fn add_dormant(&mut self, orders: &mut OrderSlab, handle: OrderHandle) {
         let (order_type, side) = (orders.get(handle).order_type, orders.get(handle).side);
-        let record = details(orders, handle);
+        let record = stop_details_mut(orders, handle);
         record.state = OrderState::Dormant;
         let (record, waiting) = (*record, &mut *self.waiting);
         self.dormant += 1;
@@ -186,12 +195,45 @@ impl StopOrders {
     }
 
     pub(crate) fn add_triggered(&mut self, orders: &mut OrderSlab, handle: OrderHandle) {
-        details(orders, handle).state = OrderState::Triggered;
+        stop_details_mut(orders, handle).state = OrderState::Triggered;
         self.triggered.push(orders, handle);
     }
 
     pub(crate) fn remove_triggered(&mut self, orders: &mut OrderSlab, handle: OrderHandle) {
         self.triggered.unlink(orders, handle);
+    }
+
+    /// Whether every dormant order is filed under its trigger, has not met it at `last`, and no
+    /// trailing one would be missed. Walks everything: for tests and debug builds.
+    pub(crate) fn is_consistent(&self, orders: &OrderSlab, last: Price) -> bool {
+        let waits = |handle: OrderHandle| {
+            let (order, details) = (orders.get(handle), stop_details(orders, handle));
+            let rises = rises(order.order_type, order.side);
+            let level = orders.queued(handle).level;
+            let filed = match (level.is_none(), level.side()) {
+                (true, _) => order.order_type == OrderType::TrailingStop,
+                (false, Side::Sell) => rises,
+                (false, Side::Buy) => !rises,
+            };
+            filed && (last == Price(0) || !is_met(rises, details.trigger, last))
+        };
+        let by_trigger = [&self.waiting.rising, &self.waiting.falling].into_iter().all(|side| {
+            side.levels().all(|level| {
+                let mut queue = orders.queue_from(level.queue.first);
+                queue.all(|(handle, _)| stop_details(orders, handle).trigger == level.price)
+            })
+        });
+        let mut needed = Reach::ANY;
+        for (handle, _) in orders.queue_from(self.waiting.trailing.first) {
+            needed.narrow(orders.get(handle).side, stop_details(orders, handle));
+        }
+        let Reach { low, high } = self.waiting.reach;
+        let count = self.dormant(orders).count();
+        by_trigger
+            && self.dormant(orders).all(waits)
+            && low >= needed.low
+            && high <= needed.high
+            && count == self.dormant as usize
     }
 
     /// Lets one trade price pass: trailing orders follow it, and every dormant order that it elects
@@ -214,7 +256,7 @@ impl StopOrders {
                     break;
                 };
                 let (handle, trigger) = (level.queue.first, level.price);
-                let entry_sequence = details(orders, handle).entry_sequence;
+                let entry_sequence = stop_details_mut(orders, handle).entry_sequence;
                 self.remove_dormant(orders, handle);
                 elected.push(Elected { handle, rises, trigger, entry_sequence });
             }
@@ -228,7 +270,7 @@ impl StopOrders {
         while let Some(handle) = next.some() {
             next = orders.queued(handle).next;
             let side = orders.get(handle).side;
-            let record = details(orders, handle);
+            let record = stop_details_mut(orders, handle);
             record.follow(side, price);
             let (trigger, entry_sequence) = (record.trigger, record.entry_sequence);
             let rises = side == Side::Buy;
@@ -236,7 +278,7 @@ impl StopOrders {
                 self.remove_dormant(orders, handle);
                 elected.push(Elected { handle, rises, trigger, entry_sequence });
             } else {
-                reach.narrow(side, details(orders, handle));
+                reach.narrow(side, stop_details_mut(orders, handle));
             }
         }
         self.waiting.reach = reach;

@@ -3,7 +3,7 @@
 //! Knows nothing of how orders are filed while they wait. Invariant: the dormant set only shrinks
 //! in a drain, so a cascade ends.
 
-use crate::book_side::is_within;
+use crate::book_side::tighter;
 use crate::command::EngineConfig;
 use crate::engine::{Engine, Events};
 use crate::event::{CloseReason, Event};
@@ -13,8 +13,8 @@ use crate::instrument::TradingStatus;
 use crate::matching::Taker;
 use crate::order::OrderHandle;
 use crate::order_details::OrderState;
-use crate::stop_orders::{is_met, rises};
-use crate::types::{Amount, OrderType, Price, Side, TimeInForce};
+use crate::stop_orders::{Elected, is_met, rises, stop_details, stop_details_mut};
+use crate::types::{Amount, OrderType, Price, TimeInForce};
 
 /// What one command has started.
 #[derive(Clone, Copy, Debug, Default)]
@@ -49,7 +49,7 @@ impl Engine {
     pub(crate) fn await_trigger(&mut self, handle: OrderHandle) {
         let order = self.orders.get(handle);
         let (slot, side, order_type) = (order.instrument_slot, order.side, order.order_type);
-        let trigger = self.orders.details(handle).map_or(Price(0), |details| details.trigger);
+        let trigger = stop_details(&self.orders, handle).trigger;
         let instrument = &mut self.instruments[usize::from(slot)];
         let last = instrument.last_price;
         let met = last != Price(0)
@@ -103,7 +103,7 @@ impl Engine {
         if last != first {
             stops.pass(&mut self.orders, last, &mut elected);
         }
-        elected.sort_unstable_by_key(crate::stop_orders::Elected::rank);
+        elected.sort_unstable_by_key(Elected::rank);
         for order in &elected {
             self.queue_triggered(order.handle);
         }
@@ -149,9 +149,7 @@ impl Engine {
         self.unqueue_triggered(handle);
         let limit = self.limit_at_start(handle);
         let released = self.tighten_hold(handle, limit);
-        let Some(details) = self.orders.details_mut(handle) else {
-            unreachable!("a stop order has details")
-        };
+        let details = stop_details_mut(&mut self.orders, handle);
         (details.state, details.limit) = (OrderState::Resting, limit);
         let (trigger, budget) = (details.trigger, details.quote_budget);
         let order_id = self.orders.queued(handle).id;
@@ -169,18 +167,13 @@ impl Engine {
     /// was accepted with and the one that today's collar gives around the trigger that elected it.
     fn limit_at_start(&self, handle: OrderHandle) -> Price {
         let order = self.orders.get(handle);
-        let Some(details) = self.orders.details(handle) else {
-            unreachable!("a stop order has details")
-        };
+        let details = stop_details(&self.orders, handle);
         if order.order_type.has_price() {
             return order.price;
         }
         let spec = &self.instruments[usize::from(order.instrument_slot)].spec;
         let today = spec.collar(order.side, details.trigger);
-        match order.side {
-            Side::Buy => details.limit.min(today),
-            Side::Sell => details.limit.max(today),
-        }
+        tighter(order.side, details.limit, today)
     }
 
     /// Releases what an order holds above its need at `limit`; an order by budget keeps its budget
@@ -206,8 +199,7 @@ impl Engine {
     fn refusal_at_start(&self, handle: OrderHandle, limit: Price) -> Option<CloseReason> {
         let order = self.orders.get(handle);
         let instrument = &self.instruments[usize::from(order.instrument_slot)];
-        let opposite = instrument.book.best(order.side.opposite());
-        if order.post_only && opposite.is_some_and(|b| is_within(order.side, limit, b.price)) {
+        if order.post_only && instrument.book.would_trade(order.side, limit) {
             return Some(CloseReason::PostOnlyWouldCross);
         }
         let wanted = Wanted {

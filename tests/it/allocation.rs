@@ -4,7 +4,7 @@
 use engine::{
     AccountId, AmendOrder, AssetCode, AssetId, ClientOrderId, Command, Engine, EngineConfig,
     EngineOptions, Event, EventBuffer, Frame, InstrumentId, InstrumentSpec, NewOrder, OrderId,
-    Price, Quantity, Side, StateMachine, TimeInForce, TradingStatus, TransferId,
+    OrderType, Price, Quantity, Side, StateMachine, TimeInForce, TradingStatus, TransferId,
 };
 use tests::alloc::allocations;
 
@@ -81,6 +81,33 @@ impl Churn {
         }
     }
 
+    /// Makes some orders stops, icebergs, or such that end by time.
+    fn make_rare(&mut self, order: &mut NewOrder) {
+        let trigger = Price(FIRST_PRICE + self.below(PRICES).cast_signed());
+        match self.below(16) {
+            0 => {
+                order.order_type = OrderType::StopLimit;
+                order.trigger = trigger;
+            }
+            1 => {
+                order.order_type = OrderType::TakeProfit;
+                (order.trigger, order.price) = (trigger, Price(0));
+            }
+            2 => {
+                order.order_type = OrderType::TrailingStop;
+                (order.trail_ticks, order.price) = (1 + self.below(20).cast_signed(), Price(0));
+            }
+            3 | 4 => order.display = Quantity(1 + order.quantity.0 / 4),
+            5 => order.time_in_force = TimeInForce::Day,
+            6 => {
+                let lives = 1_000_000 * (1 + self.below(4_000));
+                order.time_in_force = TimeInForce::Gtd;
+                order.expire_at_ns = self.engine.last_timestamp_ns() + lives;
+            }
+            _ => {}
+        }
+    }
+
     fn command(&mut self) -> Command {
         let account = AccountId(1 + u32::try_from(self.below(ACCOUNTS.into())).unwrap_or(0));
         let place = usize::try_from(self.below(512)).unwrap_or(0);
@@ -94,6 +121,8 @@ impl Churn {
                 let mut order = NewOrder::limit(account, INSTRUMENT, side, quantity, price);
                 if self.below(5) == 0 {
                     order.time_in_force = TimeInForce::Ioc;
+                } else {
+                    self.make_rare(&mut order);
                 }
                 if self.below(2) == 0 {
                     let id = self.below(1 << 40).to_le_bytes();
@@ -115,6 +144,7 @@ impl Churn {
                     }),
                 }
             }
+            98 => Command::EndSession { instrument: INSTRUMENT },
             _ => Command::MassCancel { account, instrument: InstrumentId(0), side: None },
         }
     }
