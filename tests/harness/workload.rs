@@ -3,15 +3,16 @@
 //! Invariant: every weight is chosen so that what is rare in a market (refusals, ends, full tables)
 //! is common here.
 
+mod changes;
 mod market;
 mod orders;
+mod upkeep;
 
 use std::collections::BTreeMap;
 
 use engine::command::AmendOrder;
 use engine::{
-    AccountId, AccountStatus, Amount, AssetCode, AssetId, ClientOrderId, Command, Event, Frame,
-    InstrumentId, KillSwitchScope, OrderId, Price, Quantity, RejectReason, Side, TradingStatus,
+    AccountId, AssetCode, AssetId, Command, Event, Frame, InstrumentId, OrderId, TradingStatus,
     TransferId,
 };
 
@@ -179,46 +180,6 @@ impl Workload {
         }
     }
 
-    /// What would rarely come at its moment: a switch is let go soon, and while stops wait to be
-    /// matched their book is halted and they are ended in every way.
-    fn provoke(&mut self) -> Option<Command> {
-        let on = self.switches_on();
-        if !on.is_empty() && self.random.chance(10) {
-            let (scope, id) = self.random.pick(&on);
-            return Some(Command::SetKillSwitch { scope, id, on: false });
-        }
-        let waiting: Vec<(InstrumentId, OrderId)> = self.waiting().collect();
-        if waiting.is_empty() || !self.random.chance(25) {
-            return None;
-        }
-        let (instrument, order_id) = self.random.pick(&waiting);
-        let live = self.model.live_orders();
-        let account = live.iter().find(|(id, _)| *id == order_id).expect("what waits lives").1;
-        let client_order_id = ClientOrderId::EMPTY;
-        Some(match self.random.below(20) {
-            0..7 => {
-                let status = self.random.pick(&[TradingStatus::Halted, TradingStatus::CancelOnly]);
-                Command::SetTradingStatus { instrument, status }
-            }
-            7 => Command::CancelOrder { account, order_id, client_order_id },
-            8 => Command::MassCancel { account, instrument: InstrumentId(0), side: None },
-            9..13 => Command::EndSession { instrument },
-            13 => {
-                Command::SetKillSwitch { scope: KillSwitchScope::Account, id: account.0, on: true }
-            }
-            _ => {
-                self.now_ns += self.random.below(60);
-                Command::Tick
-            }
-        })
-    }
-
-    fn switches_on(&self) -> Vec<(KillSwitchScope, u32)> {
-        let scopes = KillSwitchScope::ALL.iter();
-        let all = scopes.flat_map(|scope| (0..5).map(|id| (*scope, id)));
-        all.filter(|(scope, id)| self.model.is_killed(*scope, *id)).collect()
-    }
-
     /// Mostly forward by little, sometimes back, sometimes past every window, rarely into another
     /// day.
     fn pass_time(&mut self) {
@@ -264,183 +225,6 @@ impl Workload {
         let spec = self.random.below(self.market.specs.len() as u64);
         let id = self.market.specs[usize::try_from(spec).expect("few")].instrument;
         if self.random.chance(1) { InstrumentId(77) } else { id }
-    }
-
-    /// A live order and its account, or the latest command as if it had created one.
-    fn some_order(&mut self) -> (OrderId, AccountId) {
-        let live = self.model.live_orders();
-        let waiting: Vec<OrderId> = self.waiting().map(|(_, id)| id).collect();
-        if !waiting.is_empty() && self.random.chance(40) {
-            let id = self.random.pick(&waiting);
-            let owner = live.iter().find(|(live, _)| *live == id);
-            return *owner.expect("what waits lives");
-        }
-        if live.is_empty() || self.random.chance(8) {
-            return (OrderId(self.steps.len() as u64), self.account());
-        }
-        self.random.pick(&live)
-    }
-
-    /// Stops of all books that were met and wait to be matched.
-    fn waiting(&self) -> impl Iterator<Item = (InstrumentId, OrderId)> {
-        let books = self.market.specs.iter().map(|spec| spec.instrument);
-        books.flat_map(|book| {
-            self.model.triggered_orders(book).into_iter().map(move |id| (book, id))
-        })
-    }
-
-    /// What the wallet's answer leads to, for an order that waits for it or, rarely, for another.
-    fn settle_intent(&mut self) -> Command {
-        let waiting = self.model.intents();
-        let order_id = if waiting.is_empty() || self.random.chance(8) {
-            self.some_order().0
-        } else {
-            self.random.pick(&waiting)
-        };
-        if self.random.chance(85) {
-            return Command::PlaceReserved { order_id };
-        }
-        let reasons = [
-            RejectReason::InsufficientBalance,
-            RejectReason::FundsOwnerUnknown,
-            RejectReason::FundsUnavailable,
-            RejectReason::FundsDegraded,
-            RejectReason::FundsRefused,
-        ];
-        Command::AbandonReserved { order_id, reason: self.random.pick(&reasons) }
-    }
-
-    fn amend(&mut self) -> Command {
-        let (order_id, owner) = self.some_order();
-        let account = if self.random.chance(5) { self.account() } else { owner };
-        let mut amend = AmendOrder {
-            account,
-            order_id,
-            new_price: Price(0),
-            new_quantity: Quantity(0),
-            new_trigger: Price(0),
-        };
-        // One thing alone is what most kinds of orders can have amended.
-        let only = self.random.below(6);
-        if only == 0 || (only > 2 && self.random.chance(55)) {
-            amend.new_price = self.market.price(&mut self.random);
-        }
-        if only == 1 || (only > 2 && self.random.chance(65)) {
-            amend.new_quantity = self.market.quantity(&mut self.random);
-        }
-        if only == 2 || (only > 2 && self.random.chance(20)) {
-            amend.new_trigger = self.market.price(&mut self.random);
-        }
-        match self.random.below(200) {
-            0 => amend.new_trigger = Price(self.random.pick(&[-1, 1, i64::MAX])),
-            1 => amend.new_price = Price(-1),
-            2 => amend.new_price = Price(i64::MAX),
-            _ => {}
-        }
-        Command::AmendOrder(amend)
-    }
-
-    fn cancel(&mut self) -> Command {
-        let (order_id, owner) = self.some_order();
-        let account = if self.random.chance(5) { self.account() } else { owner };
-        match self.random.below(100) {
-            0..60 => {
-                Command::CancelOrder { account, order_id, client_order_id: ClientOrderId::EMPTY }
-            }
-            60..95 => {
-                let client_order_id = self.client_order_id();
-                Command::CancelOrder { account, order_id: OrderId(0), client_order_id }
-            }
-            _ => {
-                let client_order_id = ClientOrderId::EMPTY;
-                Command::CancelOrder { account, order_id: OrderId(0), client_order_id }
-            }
-        }
-    }
-
-    fn mass_cancel(&mut self) -> Command {
-        let account = self.account();
-        let instrument = if self.random.chance(50) { self.instrument() } else { InstrumentId(0) };
-        let side = self.random.pick(&[None, Some(Side::Buy), Some(Side::Sell)]);
-        Command::MassCancel { account, instrument, side }
-    }
-
-    fn transfer_amount(&mut self, asset: AssetId) -> Amount {
-        match self.random.below(100) {
-            0..3 => 0,
-            3..5 => 1 << 120,
-            5 => Amount::MAX,
-            _ => self.market.amount(&mut self.random, asset),
-        }
-    }
-
-    fn credit(&mut self) -> Command {
-        let (transfer_id, account, asset) = (self.transfer_id(), self.account(), self.asset());
-        let amount = self.transfer_amount(asset);
-        Command::Credit { transfer_id, account, asset, amount }
-    }
-
-    fn debit(&mut self) -> Command {
-        let (transfer_id, account, asset) = (self.transfer_id(), self.account(), self.asset());
-        let available = self.model.balance(account, asset).0;
-        let amount = match self.random.below(10) {
-            0..3 => available,
-            3 => available + 1,
-            _ => self.transfer_amount(asset),
-        };
-        Command::Debit { transfer_id, account, asset, amount }
-    }
-
-    fn trading_status(&mut self) -> Command {
-        let instrument = self.instrument();
-        let status = match self.random.below(100) {
-            0..89 => TradingStatus::Trading,
-            89..93 => TradingStatus::CancelOnly,
-            93..98 => TradingStatus::Halted,
-            _ => TradingStatus::Auction,
-        };
-        Command::SetTradingStatus { instrument, status }
-    }
-
-    fn account_status(&mut self) -> Command {
-        let account = self.account();
-        let active = self.random.chance(92);
-        let status = if active { AccountStatus::Active } else { AccountStatus::Suspended };
-        Command::SetAccountStatus { account, status }
-    }
-
-    /// Listings, most of them refused.
-    fn reference_command(&mut self) -> Command {
-        match self.random.below(4) {
-            0 => {
-                let asset = AssetId(u32::try_from(self.random.below(7)).expect("small"));
-                let code = AssetCode::new(&format!("A{}", self.random.below(9)));
-                let code = code.expect("a legal code");
-                let code = if self.random.chance(20) { AssetCode::default() } else { code };
-                let scale = self.random.pick(&[8, 18, 19]);
-                Command::AddAsset { asset, code, scale }
-            }
-            1 => {
-                let uuid = u128::from(self.random.below(12));
-                let stp_group = self.random.pick(&[0, 1]);
-                Command::RegisterAccount { uuid, stp_group }
-            }
-            _ => {
-                let mut spec = self.changed_spec();
-                spec.instrument.0 = u32::try_from(self.random.below(9)).expect("small");
-                Command::AddInstrument(spec)
-            }
-        }
-    }
-
-    fn kill_switch(&mut self) -> Command {
-        let scope = self.random.pick(KillSwitchScope::ALL);
-        let id = match scope {
-            KillSwitchScope::Account => self.account().0,
-            KillSwitchScope::Instrument => self.instrument().0,
-            KillSwitchScope::Venue => u32::from(self.random.chance(10)),
-        };
-        Command::SetKillSwitch { scope, id, on: self.random.chance(90) }
     }
 
     /// The same command once more, as a client does that saw no answer.
