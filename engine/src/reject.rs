@@ -85,8 +85,8 @@ reject_reasons! {
         InvalidQuantity = 9 "INVALID_QTY",
         /// A required price outside 1 to the instrument's maximum.
         InvalidPrice = 10 "INVALID_PRICE",
-        /// A required trigger outside 1 to the instrument's maximum, or not exactly one legal offset
-        /// of a trailing stop.
+        /// A required trigger outside 1 to the instrument's maximum, or not exactly one legal
+        /// offset of a trailing stop.
         InvalidStop = 11 "INVALID_STOP",
         /// A moment that has passed.
         InvalidExpiry = 12 "INVALID_EXPIRY",

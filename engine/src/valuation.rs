@@ -142,8 +142,8 @@ pub(crate) fn check_band(price: Price, band: Option<(Price, Price)>) -> Checked<
     }
 }
 
-/// Lots that an order counts for in a day's volume: its quantity, or what its budget, if it has one,
-/// is worth at `price`.
+/// Lots that an order counts for in a day's volume: its quantity, or what its budget, if it has
+/// one, is worth at `price`.
 pub(crate) fn lots(
     quantity: Quantity,
     budget: Amount,
