@@ -7,6 +7,8 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
+use pipeline::HugePages;
+
 thread_local! {
     static HELD: Cell<i64> = const { Cell::new(0) };
 }
@@ -14,7 +16,7 @@ thread_local! {
 struct CountingAllocator;
 
 #[global_allocator]
-static ALLOCATOR: CountingAllocator = CountingAllocator;
+static ALLOCATOR: HugePages<CountingAllocator> = HugePages(CountingAllocator);
 
 /// Bytes that this thread asked for and did not give back: only differences mean anything, for
 /// memory may be given back by another thread.

@@ -2,20 +2,17 @@
 //! Knows nothing of its items. Invariant: every chunk but the last is full, and none is ever given
 //! back, so an item stays where it is and a list that once was long allocates nothing again.
 
-/// Items of a chunk, a power of two: large enough that finding the chunk is one load that stays in
-/// the cache, small enough that a new one costs no more than a few page faults.
-const CHUNK: usize = 1 << 12;
-
-/// A growable list of records.
+/// A growable list of records, `CHUNK` of them in one piece of memory: a power of two.
 #[derive(Clone, Debug)]
-pub(crate) struct Chunks<T> {
+pub(crate) struct Chunks<T, const CHUNK: usize> {
     chunks: Vec<Box<[T; CHUNK]>>,
     len: usize,
 }
 
-impl<T: Copy + Default> Chunks<T> {
+impl<T: Copy + Default, const CHUNK: usize> Chunks<T, CHUNK> {
     /// Reserves memory for `capacity` items.
     pub(crate) fn with_capacity(capacity: usize) -> Self {
+        const { assert!(CHUNK.is_power_of_two()) };
         let mut list = Self { chunks: Vec::new(), len: 0 };
         (0..capacity.div_ceil(CHUNK)).for_each(|_| list.add_chunk());
         list
@@ -60,9 +57,11 @@ impl<T: Copy + Default> Chunks<T> {
 mod tests {
     use super::*;
 
+    const CHUNK: usize = 64;
+
     #[test]
     fn items_stay_where_they_are_while_the_list_grows() {
-        let mut list = Chunks::with_capacity(CHUNK);
+        let mut list = Chunks::<usize, CHUNK>::with_capacity(CHUNK);
         (0..CHUNK).for_each(|item| list.push(item));
         assert_eq!(list.chunks.len(), 1, "room was reserved");
         let first = std::ptr::from_ref(list.get(0));

@@ -8,11 +8,16 @@ use crate::order::{Order, OrderHandle, QueuedOrder};
 use crate::order_details::{DetailsTable, OrderDetails, OrderState};
 use crate::types::{OrderId, Quantity};
 
+/// Two MiB of them, a large page.
+const QUEUED_CHUNK: usize = 1 << 16;
+/// Below a MiB of them: a new chunk is a handful of page faults.
+const ORDERS_CHUNK: usize = 1 << 13;
+
 /// All live orders of the engine.
 #[derive(Clone, Debug)]
 pub struct OrderSlab {
-    queued: Chunks<QueuedOrder>,
-    orders: Chunks<Order>,
+    queued: Chunks<QueuedOrder, QUEUED_CHUNK>,
+    orders: Chunks<Order, ORDERS_CHUNK>,
     details: DetailsTable,
     /// Head of the list of free records, linked through `next`.
     free: OrderHandle,

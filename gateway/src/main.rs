@@ -7,7 +7,7 @@ use clap::Parser;
 use gateway::cli::Cli;
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: pipeline::HugePages<mimalloc::MiMalloc> = pipeline::HugePages(mimalloc::MiMalloc);
 
 fn main() -> ExitCode {
     match Cli::parse().run() {

@@ -15,7 +15,7 @@ use crate::workload::{client_order_id, stage};
 const INSTRUMENT: InstrumentId = InstrumentId(1);
 const ACCOUNTS: u32 = 64;
 const MID: i64 = 50_000;
-const RESTING_ORDERS: u32 = 100_000;
+const RESTING_ORDERS: u32 = 1_000_000;
 /// Levels that they rest in, both sides together: about those of the tape `deep`.
 const LEVELS: u32 = 2_000;
 /// Orders that come and go until the others count as old.
