@@ -25,7 +25,7 @@ use crate::timer::Timer;
 use crate::workload::{Terms, Totals, Workload};
 
 /// What the exchange reserves memory for at its start.
-const EXPECTED_ORDERS: usize = 1 << 16;
+const EXPECTED_ORDERS: usize = 1 << 24;
 const EXPECTED_CLIENT_IDS: usize = 1 << 20;
 /// Any numbers: an exchange draws them at its start.
 const SECRET: [u64; 2] = [0x8CB9_2BA7_2F3D_8DD7, 0xA0B4_28DB_9F1C_6E33];

@@ -32,7 +32,7 @@ use crate::{codec, snapshot};
 pub struct EngineOptions {
     /// Random per process: see [`HashSecret`].
     pub hash_secret: HashSecret,
-    /// Live orders to reserve memory for.
+    /// Live orders to reserve room for: addresses, not memory.
     pub expected_orders: usize,
     /// Client order ids to reserve memory for.
     pub expected_client_ids: usize,

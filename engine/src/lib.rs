@@ -20,7 +20,6 @@ mod amend;
 pub mod balances;
 pub mod book_side;
 mod cancel;
-mod chunks;
 pub mod codec;
 pub mod command;
 pub mod decimal;

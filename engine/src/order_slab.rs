@@ -2,22 +2,25 @@
 //! Knows nothing of levels, balances or refusals. Invariant: a handle in use names one live order,
 //! and freed records are reused last in, first out, so a steady state allocates nothing.
 
-use crate::chunks::Chunks;
 use crate::limits::LIVE_ORDERS_MAX;
 use crate::order::{Order, OrderHandle, QueuedOrder};
 use crate::order_details::{DetailsTable, OrderDetails, OrderState};
 use crate::types::{OrderId, Quantity};
 
-/// Two MiB of them, a large page.
-const QUEUED_CHUNK: usize = 1 << 16;
-/// Below a MiB of them: a new chunk is a handful of page faults.
-const ORDERS_CHUNK: usize = 1 << 13;
+/// An empty list with room for `capacity` items, or half of that, and so on.
+fn reserved<T>(mut capacity: usize) -> Vec<T> {
+    let mut list = Vec::new();
+    while list.try_reserve_exact(capacity).is_err() {
+        capacity /= 2;
+    }
+    list
+}
 
 /// All live orders of the engine.
 #[derive(Clone, Debug)]
 pub struct OrderSlab {
-    queued: Chunks<QueuedOrder, QUEUED_CHUNK>,
-    orders: Chunks<Order, ORDERS_CHUNK>,
+    queued: Vec<QueuedOrder>,
+    orders: Vec<Order>,
     details: DetailsTable,
     /// Head of the list of free records, linked through `next`.
     free: OrderHandle,
@@ -31,12 +34,14 @@ impl Default for OrderSlab {
 }
 
 impl OrderSlab {
-    /// Reserves memory for `capacity` orders; more make it grow, up to [`LIVE_ORDERS_MAX`].
+    /// Reserves room for `capacity` orders, or for as many as the system grants; more make it grow,
+    /// up to [`LIVE_ORDERS_MAX`], which moves all of them at once. Room that was never used takes
+    /// addresses, not memory.
     #[must_use]
     pub fn with_capacity(capacity: usize) -> Self {
         Self {
-            queued: Chunks::with_capacity(capacity),
-            orders: Chunks::with_capacity(capacity),
+            queued: reserved(capacity),
+            orders: reserved(capacity),
             details: DetailsTable::default(),
             free: OrderHandle::NONE,
             live: 0,
@@ -72,8 +77,8 @@ impl OrderSlab {
             return self.append(queued);
         }
         let handle = self.free;
-        self.free = self.queued.get(handle.index()).next;
-        *self.queued.get_mut(handle.index()) = queued;
+        self.free = self.queued[handle.index()].next;
+        self.queued[handle.index()] = queued;
         handle
     }
 
@@ -90,7 +95,7 @@ impl OrderSlab {
     /// Frees the record of a closed order; its details are freed before.
     #[inline]
     pub fn remove(&mut self, handle: OrderHandle) {
-        let queued = self.queued.get_mut(handle.index());
+        let queued = &mut self.queued[handle.index()];
         assert!(queued.id != OrderId(0), "freed twice");
         queued.id = OrderId(0);
         queued.next = self.free;
@@ -101,23 +106,23 @@ impl OrderSlab {
     #[inline]
     #[must_use]
     pub fn queued(&self, handle: OrderHandle) -> &QueuedOrder {
-        self.queued.get(handle.index())
+        &self.queued[handle.index()]
     }
 
     #[inline]
     pub fn queued_mut(&mut self, handle: OrderHandle) -> &mut QueuedOrder {
-        self.queued.get_mut(handle.index())
+        &mut self.queued[handle.index()]
     }
 
     #[inline]
     #[must_use]
     pub fn get(&self, handle: OrderHandle) -> &Order {
-        self.orders.get(handle.index())
+        &self.orders[handle.index()]
     }
 
     #[inline]
     pub fn get_mut(&mut self, handle: OrderHandle) -> &mut Order {
-        self.orders.get_mut(handle.index())
+        &mut self.orders[handle.index()]
     }
 
     /// Quantity still to be traded, the hidden part of an iceberg included.

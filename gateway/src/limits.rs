@@ -127,9 +127,10 @@ pub const PRICE_SCALE: u8 = 18;
 /// Decimal places of an average price, which is the only rounded number there is.
 pub const AVERAGE_PRICE_SCALE: u32 = 8;
 
-/// Live orders and client order ids that the engine reserves memory for at start, so that its
-/// tables do not grow in the middle of trading.
-pub const EXPECTED_ORDERS: usize = 1 << 16;
+/// Live orders that the engine reserves addresses for at start, so that its tables are not moved in
+/// the middle of trading: 2 GiB of them, of which only what is used takes memory.
+pub const EXPECTED_ORDERS: usize = 1 << 24;
+/// Client order ids that the engine reserves memory for at start.
 pub const EXPECTED_CLIENT_IDS: usize = 1 << 20;
 
 const _: () = assert!(ORDERS_LIMIT_DEFAULT <= ORDERS_LIMIT_MAX);
