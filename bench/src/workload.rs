@@ -12,6 +12,8 @@ use crate::tape::format::{Kind, Record, Tape, TapeSide};
 use crate::tape::judge::Verdict;
 use crate::tape::oracle::Summary;
 
+/// Live orders that no tape and no measurement reaches.
+const ORDERS_MAX: u32 = 1 << 24;
 const QUOTE: AssetId = AssetId(1);
 /// Enough that no order is ever refused for money.
 const FUNDS: u128 = 1 << 80;
@@ -76,6 +78,8 @@ pub(crate) fn stage(instruments: u16, accounts: u32) -> Vec<Command> {
         let spec = InstrumentSpec {
             maker_fee_ppm: 1_000,
             taker_fee_ppm: 2_000,
+            max_open_orders: ORDERS_MAX,
+            max_book_orders: ORDERS_MAX,
             ..InstrumentSpec::open(instrument, base, QUOTE)
         };
         commands.push(asset(base, format!("BASE{number}")));

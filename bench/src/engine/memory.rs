@@ -176,6 +176,7 @@ impl Watched {
         for _ in 0..younger {
             let order_id = OrderId(self.engine.last_sequence() + 1);
             self.apply(Command::NewOrder(bid));
+            ensure!(self.engine.live_orders() == resting + 1, "a younger order does not rest");
             let client_order_id = ClientOrderId::EMPTY;
             self.apply(Command::CancelOrder { account, order_id, client_order_id });
             self.apply(Command::Tick);
