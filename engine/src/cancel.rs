@@ -76,15 +76,24 @@ impl Engine {
         self.close_each(closing, reason, events)
     }
 
-    /// Closes all live orders that match; returns their number. Looks at every live order.
-    pub(crate) fn close_all(
+    /// Closes the live orders of an instrument that match; returns their number.
+    pub(crate) fn close_all_in(
         &mut self,
+        slot: u16,
         matches: impl Fn(&Order) -> bool,
         reason: CloseReason,
         events: &mut Events,
     ) -> usize {
         let mut closing = std::mem::take(&mut self.closing);
-        closing.extend(self.orders.handles().filter(|handle| matches(self.orders.get(*handle))));
+        let live = self.instruments[usize::from(slot)].live_orders(&self.orders);
+        closing.extend(live.filter(|handle| matches(self.orders.get(*handle))));
+        self.close_each(closing, reason, events)
+    }
+
+    /// Closes all live orders of the venue; returns their number.
+    pub(crate) fn close_all(&mut self, reason: CloseReason, events: &mut Events) -> usize {
+        let mut closing = std::mem::take(&mut self.closing);
+        closing.extend(self.orders.handles());
         self.close_each(closing, reason, events)
     }
 

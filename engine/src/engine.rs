@@ -24,7 +24,9 @@ use crate::reject::RejectReason;
 use crate::state_machine::{Frame, StateMachine, clamp_timestamp};
 use crate::stop_orders::{Elected, StopOrders};
 use crate::triggers::Started;
-use crate::types::{AccountId, Amount, AssetId, InstrumentId, OrderId, Price, TradeId, TransferId};
+use crate::types::{
+    AccountId, Amount, AssetId, InstrumentId, OrderId, Price, Side, TradeId, TransferId,
+};
 use crate::{codec, snapshot};
 
 /// What an engine is built with; none of it changes an answer.
@@ -59,6 +61,18 @@ pub struct Instrument {
     pub(crate) frozen_reference: Option<(u64, Price)>,
     pub(crate) base_slot: usize,
     pub(crate) quote_slot: usize,
+}
+
+impl Instrument {
+    /// Its live orders, in no order that matters: in the book, dormant, elected.
+    pub(crate) fn live_orders<'a>(
+        &'a self,
+        orders: &'a OrderSlab,
+    ) -> impl Iterator<Item = OrderHandle> {
+        let sides = Side::ALL.iter();
+        let resting = sides.flat_map(|side| self.book.resting(orders, *side));
+        resting.chain(self.stops.dormant(orders)).chain(self.stops.triggered(orders))
+    }
 }
 
 /// The trading engine.

@@ -9,6 +9,7 @@ use crate::command::NewOrder;
 use crate::engine::{Checked, Engine, Events};
 use crate::event::{CloseReason, Event};
 use crate::limits::STALE_EXPIRIES_MAX;
+use crate::order::Order;
 use crate::order_index::OrderIndex;
 use crate::order_slab::OrderSlab;
 use crate::reject::RejectReason;
@@ -73,11 +74,8 @@ impl Engine {
         events: &mut Events,
     ) -> Checked<()> {
         let slot = self.slot_of(instrument).ok_or(RejectReason::UnknownSymbol)?;
-        let live = self.close_all(
-            |order| order.instrument_slot == slot && order.time_in_force == TimeInForce::Day,
-            CloseReason::SessionEnd,
-            events,
-        );
+        let of_day = |order: &Order| order.time_in_force == TimeInForce::Day;
+        let live = self.close_all_in(slot, of_day, CloseReason::SessionEnd, events);
         let of_session = |order: &NewOrder| {
             order.instrument == instrument && order.time_in_force == TimeInForce::Day
         };

@@ -54,14 +54,15 @@ impl Engine {
             }
             KillSwitchScope::Instrument => {
                 let instrument = InstrumentId(id);
-                let slot = self.slot_of(instrument);
-                let in_scope = |slot_of_order| Some(slot_of_order) == slot;
-                let live = self.close_all(|o| in_scope(o.instrument_slot), reason, events);
+                let live = match self.slot_of(instrument) {
+                    Some(slot) => self.close_all_in(slot, |_| true, reason, events),
+                    None => 0,
+                };
                 let waiting = |order: &NewOrder| order.instrument == instrument;
                 live + self.close_intents(waiting, reason, events)
             }
             KillSwitchScope::Venue => {
-                let live = self.close_all(|_| true, reason, events);
+                let live = self.close_all(reason, events);
                 live + self.close_intents(|_| true, reason, events)
             }
         }

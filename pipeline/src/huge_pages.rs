@@ -1,7 +1,7 @@
-//! Owns the asking for large pages: an allocator that passes large requests on so that the system
-//! can back them with pages of two MiB.
-//! Knows nothing of what the memory is for. Invariant: what it hands out is what the allocator below
-//! handed out for the same widened request, and goes back as that.
+//! Owns the asking for large pages: an allocator that passes large requests on so that the
+//! system can back them with pages of two MiB.
+//! Knows nothing of what the memory is for. Invariant: what it hands out is what the allocator
+//! below handed out for the same widened request, and goes back as that.
 //!
 //! A table of many MiB that is read at random costs a walk of the page tables beside every miss of
 //! the cache, in a virtual machine two of them nested. Pages of two MiB need one entry where small
@@ -13,7 +13,8 @@ use std::alloc::{GlobalAlloc, Layout};
 /// Bytes of a large page on the processors that this is for.
 const PAGE_BYTES: usize = 2 << 20;
 
-/// An allocator over another one: requests of a large page or more begin at one and fill whole ones.
+/// An allocator over another one: requests of a large page or more begin at one and fill whole
+/// ones.
 #[derive(Debug)]
 pub struct HugePages<A>(pub A);
 
