@@ -5,7 +5,6 @@
 mod bare;
 
 use std::hint::black_box;
-use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::Result;
@@ -13,7 +12,8 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use self::bare::BareBooks;
-use crate::report::{self, Latency};
+use crate::report;
+use crate::tape::figures::{Figures, TapeArgs};
 use crate::tape::format::Tape;
 use crate::tape::judge::{self, Verdict};
 use crate::tape::oracle::Summary;
@@ -21,78 +21,34 @@ use crate::timer::Timer;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Tape to run (see `bench tape`).
-    #[arg(long)]
-    tape: PathBuf,
-    /// Timed passes over the tape; the median is reported.
-    #[arg(long, default_value_t = 5)]
-    passes: usize,
-    /// Print one JSON object as the last line.
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    on: TapeArgs,
 }
 
 #[derive(Debug, Serialize)]
 struct Report {
     bench: &'static str,
-    tape: String,
-    instruments: u16,
-    commands: usize,
-    /// Of the median pass; prefill not counted.
-    ops_per_second: u64,
-    /// All passes, in order.
-    passes: Vec<u64>,
-    /// Per command, from a pass of its own; the cost of timing is taken off.
-    latency_ns: Latency,
-    /// What was read around each command, what that costs, and how finely it counts.
-    timer: &'static str,
-    timer_ns: u64,
-    timer_step_ns: u64,
-    trades: u64,
-    volume: u64,
-    notional: u64,
-    live_orders: u64,
-    /// The slow book on the same commands in the same run.
-    slow_ops_per_second: u64,
-    ratio_to_slow: f64,
+    #[serde(flatten)]
+    figures: Figures,
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let (mut tape, mut verdict) = judge::read(&args.tape)?;
+    let (mut tape, mut verdict) = judge::read(&args.on.tape)?;
     if tape.instruments > 1 {
         // Ids of several instruments meet in one index.
         tape.number_across_instruments();
         verdict = Verdict::of(&tape);
     }
     let mut passes = Vec::new();
-    for _ in 0..args.passes.max(1) {
+    for _ in 0..args.on.passes.max(1) {
         let (rate, made) = timed_pass(&tape);
         verdict.check(&made)?;
         passes.push(rate);
     }
     let timer = Timer::new();
     let latencies = latency_pass(&tape, &timer)?;
-    let ops_per_second = report::median(&passes);
-    let expected = verdict.summary();
-    let report = Report {
-        bench: "book",
-        tape: args.tape.display().to_string(),
-        instruments: tape.instruments,
-        commands: tape.records.len() - tape.prefill,
-        ops_per_second,
-        passes,
-        latency_ns: Latency::of(&latencies),
-        timer: timer.name(),
-        timer_ns: timer.cost_ns(),
-        timer_step_ns: timer.step_ns(),
-        trades: expected.trades,
-        volume: expected.volume,
-        notional: expected.notional,
-        live_orders: expected.live_orders,
-        slow_ops_per_second: verdict.ops_per_second,
-        ratio_to_slow: report::ratio(ops_per_second, verdict.ops_per_second),
-    };
-    report::print(&report, args.json)
+    let figures = Figures::new(&args.on, &tape, &verdict, passes, &timer, &latencies);
+    report::print(&Report { bench: "book", figures }, args.on.json)
 }
 
 /// Bare books that the prefill of a tape has built.

@@ -6,7 +6,6 @@
 mod memory;
 
 use std::hint::black_box;
-use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
@@ -18,7 +17,8 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use self::memory::Memory;
-use crate::report::{self, Latency};
+use crate::report;
+use crate::tape::figures::{Figures, TapeArgs};
 use crate::tape::format::Tape;
 use crate::tape::judge;
 use crate::timer::Timer;
@@ -34,12 +34,8 @@ const EVENTS: usize = 1_024;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Tape to run (see `bench tape`).
-    #[arg(long)]
-    tape: PathBuf,
-    /// Timed passes over the tape; the median is reported.
-    #[arg(long, default_value_t = 5)]
-    passes: usize,
+    #[command(flatten)]
+    on: TapeArgs,
     /// Accounts, which the owners of the tape share.
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
     accounts: u32,
@@ -50,54 +46,33 @@ pub(crate) struct Args {
     /// Orders without client order ids: nothing is checked for having been there before.
     #[arg(long, conflicts_with = "remembered")]
     no_client_order_ids: bool,
-    /// Print one JSON object as the last line.
-    #[arg(long)]
-    json: bool,
 }
 
 #[derive(Debug, Serialize)]
 struct Report {
     bench: &'static str,
-    tape: String,
-    instruments: u16,
+    #[serde(flatten)]
+    figures: Figures,
     accounts: u32,
     /// Whether every order has one, and how many of the past are remembered at the start.
     client_order_ids: bool,
     remembered: u32,
-    commands: usize,
-    /// Of the median pass; prefill not counted.
-    ops_per_second: u64,
-    /// All passes, in order.
-    passes: Vec<u64>,
-    /// Per command, from a pass of its own; the cost of timing is taken off.
-    latency_ns: Latency,
-    /// What was read around each command, what that costs, and how finely it counts.
-    timer: &'static str,
-    timer_ns: u64,
-    timer_step_ns: u64,
     /// Of the measured commands.
     events: u64,
-    trades: u64,
-    volume: u64,
-    notional: u64,
-    live_orders: u64,
-    /// The slow books, which know no money, on the same commands in the same run.
-    slow_ops_per_second: u64,
-    ratio_to_slow: f64,
     /// What the heap holds for each of many resting orders; its parts are in `memory`.
     bytes_per_resting_order: f64,
     memory: Memory,
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let (tape, verdict) = judge::read(&args.tape)?;
+    let (tape, verdict) = judge::read(&args.on.tape)?;
     let client_order_ids = !args.no_client_order_ids;
     let remembered = if client_order_ids { args.remembered } else { 0 };
     let terms = Terms { accounts: args.accounts, client_order_ids, remembered };
     let workload = Workload::new(&tape, 1, &terms);
     let mut passes = Vec::new();
     let mut events = 0;
-    for _ in 0..args.passes.max(1) {
+    for _ in 0..args.on.passes.max(1) {
         let mut pass = Pass::prefilled(&tape, &workload)?;
         passes.push(pass.timed());
         pass.check(&workload)?;
@@ -108,35 +83,19 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let latencies = pass.latencies(&timer)?;
     pass.check(&workload)?;
     drop(pass);
-    let expected = workload.expected.summary();
     drop(workload);
     let memory = Memory::measured()?;
-    let ops_per_second = report::median(&passes);
     let report = Report {
         bench: "engine",
-        tape: args.tape.display().to_string(),
-        instruments: tape.instruments,
+        figures: Figures::new(&args.on, &tape, &verdict, passes, &timer, &latencies),
         accounts: args.accounts,
         client_order_ids,
         remembered,
-        commands: tape.records.len() - tape.prefill,
-        ops_per_second,
-        passes,
-        latency_ns: Latency::of(&latencies),
-        timer: timer.name(),
-        timer_ns: timer.cost_ns(),
-        timer_step_ns: timer.step_ns(),
         events,
-        trades: expected.trades,
-        volume: expected.volume,
-        notional: expected.notional,
-        live_orders: expected.live_orders,
-        slow_ops_per_second: verdict.ops_per_second,
-        ratio_to_slow: report::ratio(ops_per_second, verdict.ops_per_second),
         bytes_per_resting_order: memory.bytes_per_resting_order(),
         memory,
     };
-    report::print(&report, args.json)
+    report::print(&report, args.on.json)
 }
 
 /// An engine, and what it has made so far.

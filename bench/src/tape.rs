@@ -1,6 +1,7 @@
 //! Owns order tapes: the file format, the generator of order flow, and the oracle that knows what a
 //! right book makes of it. Knows nothing of the engine, so that it can judge it.
 
+pub(crate) mod figures;
 pub(crate) mod flow;
 pub(crate) mod format;
 pub(crate) mod generator;
