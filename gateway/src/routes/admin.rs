@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use engine::{AccountStatus, Command, RejectReason, TradingStatus};
+use engine::{AccountId, AccountStatus, Command, RejectReason, TradingStatus};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -22,6 +22,13 @@ use crate::state::AppState;
 pub(crate) fn read_user(text: &str) -> Result<Uuid, ApiError> {
     let code = ErrorCode::InvalidUser;
     ids::user(text).ok_or_else(|| ApiError::field(code, "user", code.text()))
+}
+
+/// A user that a path names, and the account that it has.
+pub(crate) fn known_user(state: &AppState, text: &str) -> Result<(Uuid, AccountId), ApiError> {
+    let user = read_user(text)?;
+    let account = state.views.account(user).ok_or(ErrorCode::UserNotFound)?;
+    Ok((user, account))
 }
 
 pub(crate) async fn state_hash(
@@ -119,8 +126,7 @@ pub(crate) async fn account_status(
     PathText(user): PathText,
     JsonFields(fields): JsonFields,
 ) -> Result<Response, ApiError> {
-    let user = read_user(&user)?;
-    let account = state.views.account(user).ok_or(ErrorCode::UserNotFound)?;
+    let (user, account) = known_user(&state, &user)?;
     let status = read_status(fields, AccountStatus::ALL, convert::account_status_word)?;
     set(&state, Command::SetAccountStatus { account, status }).await?;
     let status = convert::account_status_word(status);

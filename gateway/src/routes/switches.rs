@@ -15,7 +15,7 @@ use crate::fields::{Fields, NoQuery};
 use crate::limits::KILLED_ACCOUNTS_PAGE_MAX;
 use crate::replies::Answer;
 use crate::request::{JsonFields, PathText};
-use crate::routes::admin::read_user;
+use crate::routes::admin::known_user;
 use crate::state::AppState;
 use crate::views::Read;
 
@@ -79,8 +79,7 @@ pub(crate) async fn account(
     PathText(user): PathText,
     JsonFields(fields): JsonFields,
 ) -> Result<Response, ApiError> {
-    let user = read_user(&user)?;
-    let account = state.views.account(user).ok_or(ErrorCode::UserNotFound)?;
+    let (user, account) = known_user(&state, &user)?;
     let of = json!({"user": user});
     switch(&state, KillSwitchScope::Account, account.0, read_on(fields)?, of).await
 }
