@@ -135,10 +135,7 @@ impl Orders {
                     self.change(*order_id, own, |record| {
                         record.state.price = *price;
                         record.state.quantity = *quantity;
-                        // Of a started stop order none decides any more, but it had one.
-                        if trigger.0 != 0 {
-                            record.state.trigger = *trigger;
-                        }
+                        record.state.trigger = *trigger;
                         record.state.updated_ns = now_ns;
                     });
                 }
