@@ -192,7 +192,7 @@ impl Engine {
     ) {
         let slot = usize::from(self.orders.get(handle).instrument_slot);
         self.instruments[slot].book.remove(&mut self.orders, handle);
-        self.set_open(handle, amended.open);
+        self.orders.set_open(handle, amended.open);
         self.apply_terms(handle, amended, hold, events);
         let taker = self.taker_of(handle, amended.limit);
         self.take_and_settle(handle, taker, events);
@@ -222,7 +222,7 @@ impl Engine {
     ) {
         let slot = usize::from(self.orders.get(handle).instrument_slot);
         self.instruments[slot].stops.remove_dormant(&mut self.orders, handle);
-        self.set_open(handle, amended.open);
+        self.orders.set_open(handle, amended.open);
         self.apply_terms(handle, amended, hold, events);
         let sequence = self.last_sequence;
         if let Some(details) = self.orders.details_mut(handle) {
@@ -230,14 +230,6 @@ impl Engine {
             details.entry_sequence = sequence;
         }
         self.await_trigger(handle);
-    }
-
-    /// Sets what is open of an order that is in no level, all of it to be seen.
-    fn set_open(&mut self, handle: OrderHandle, open: Quantity) {
-        self.orders.queued_mut(handle).visible = open;
-        if let Some(details) = self.orders.details_mut(handle) {
-            details.hidden = Quantity(0);
-        }
     }
 }
 

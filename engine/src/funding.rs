@@ -111,9 +111,6 @@ impl Engine {
         reason: CloseReason,
         events: &mut Events,
     ) -> usize {
-        if self.intents.len() == 0 {
-            return 0;
-        }
         let matching = self.intents.iter().filter(|intent| matches(&intent.order));
         let ids: Vec<OrderId> = matching.map(|intent| intent.id).collect();
         for id in &ids {

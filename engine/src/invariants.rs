@@ -50,23 +50,17 @@ impl Engine {
         assert_eq!(funded.count(), self.funded.len(), "only live orders have funds");
     }
 
-    /// All live orders of an instrument: in its book, dormant, elected.
+    /// All live orders of an instrument, each where its state says.
     fn handles(&self, instrument: &Instrument) -> Vec<OrderHandle> {
-        let sides = Side::ALL.iter();
-        let resting = sides.flat_map(|side| instrument.book.resting(&self.orders, *side));
-        let mut handles: Vec<OrderHandle> = resting.collect();
-        let is = |state| move |handle: &OrderHandle| self.orders.state(*handle) == state;
-        assert!(handles.iter().all(is(OrderState::Resting)), "a book holds resting orders only");
-        let dormant: Vec<OrderHandle> = instrument.stops.dormant(&self.orders).collect();
-        assert!(dormant.iter().all(is(OrderState::Dormant)), "dormant orders");
-        let id = instrument.spec.instrument;
-        let consistent = instrument.stops.is_consistent(&self.orders, instrument.last_price);
+        let is = |state| move |handle: OrderHandle| self.orders.state(handle) == state;
+        let mut resting = Side::ALL.iter().flat_map(|s| instrument.book.resting(&self.orders, *s));
+        assert!(resting.all(is(OrderState::Resting)), "a book holds resting orders only");
+        let (id, stops) = (instrument.spec.instrument, &instrument.stops);
+        assert!(stops.dormant(&self.orders).all(is(OrderState::Dormant)), "dormant orders");
+        assert!(stops.triggered(&self.orders).all(is(OrderState::Triggered)), "elected orders");
+        let consistent = stops.is_consistent(&self.orders, instrument.last_price);
         assert!(consistent, "dormant orders of instrument {id}");
-        let triggered: Vec<OrderHandle> = instrument.stops.triggered(&self.orders).collect();
-        assert!(triggered.iter().all(is(OrderState::Triggered)), "elected orders");
-        handles.extend(dormant);
-        handles.extend(triggered);
-        handles
+        instrument.live_orders(&self.orders).collect()
     }
 
     fn assert_order(&self, handle: OrderHandle, slot: u16) {

@@ -81,13 +81,4 @@ impl Engine {
             KillSwitchScope::Venue => id == 0 && self.killed,
         }
     }
-
-    /// Reason 19: whether any switch stops an order of this account in this instrument.
-    #[inline]
-    pub(crate) fn check_switches(&self, account: AccountId, slot: usize) -> Checked<()> {
-        let killed = self.killed
-            || self.instruments[slot].killed
-            || self.accounts.get(account).is_some_and(|account| account.killed);
-        if killed { Err(RejectReason::KillSwitch) } else { Ok(()) }
-    }
 }

@@ -162,14 +162,11 @@ impl Engine {
         let ended = self.walk(&mut taker, events);
         let reason = ended.or_else(|| self.remainder_reason(&taker));
         // The walk may have closed neighbours in the account's list: those links stay the slab's.
-        self.orders.queued_mut(handle).visible = taker.open;
+        self.orders.set_open(handle, taker.open);
         let order = self.orders.get_mut(handle);
         order.filled = taker.order.filled;
         order.set_hold(taker.order.hold());
         order.set_fee_basis(taker.order.fee_basis());
-        if let Some(details) = self.orders.details_mut(handle) {
-            details.hidden = Quantity(0);
-        }
         match reason {
             Some(reason) => self.close(handle, reason, events),
             None => self.rest(handle, events),

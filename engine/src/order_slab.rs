@@ -133,6 +133,14 @@ impl OrderSlab {
         Quantity(self.queued(handle).visible.0 + hidden.0)
     }
 
+    /// Sets what is open of an order that is in no level, all of it to be seen.
+    pub(crate) fn set_open(&mut self, handle: OrderHandle, open: Quantity) {
+        self.queued_mut(handle).visible = open;
+        if let Some(details) = self.details_mut(handle) {
+            details.hidden = Quantity(0);
+        }
+    }
+
     /// What only some orders have.
     #[inline]
     #[must_use]

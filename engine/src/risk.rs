@@ -127,8 +127,10 @@ impl Engine {
 
     /// Reasons 19 and 20.
     pub(crate) fn check_trading(&self, account: AccountId, slot: u16) -> Checked<()> {
-        self.check_switches(account, usize::from(slot))?;
         let account = self.accounts.get(account).ok_or(RejectReason::UnknownAccount)?;
+        if self.killed || self.instruments[usize::from(slot)].killed || account.killed {
+            return Err(RejectReason::KillSwitch);
+        }
         if account.status == AccountStatus::Suspended {
             return Err(RejectReason::AccountSuspended);
         }
