@@ -2,7 +2,6 @@
 //! Knows nothing of how an order closes. Invariant: several orders close by ascending id.
 
 use crate::command::NewOrder;
-use crate::dedup::ClientOrderKey;
 use crate::engine::{Checked, Engine, Events};
 use crate::event::{CloseReason, Event};
 use crate::order::{Order, OrderHandle};
@@ -19,7 +18,7 @@ impl Engine {
     ) -> Checked<()> {
         self.accounts.get(account).ok_or(RejectReason::UnknownAccount)?;
         let order_id = if order_id == OrderId(0) {
-            let key = ClientOrderKey { account, id: *client_order_id };
+            let key = self.client_ids.key(account.0, client_order_id);
             self.client_ids.find(&key).ok_or(RejectReason::UnknownOrder)?.order_id
         } else {
             order_id

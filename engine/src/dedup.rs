@@ -1,13 +1,12 @@
-//! Owns the keys by which a repeated request is known, their hash, and the fingerprint of a body.
-//! Knows nothing of where keys are kept. Invariant: the fingerprint is state, so it never changes;
-//! the hash is not.
+//! Owns the keys by which a repeated request is known, and their hash.
+//! Knows nothing of where keys are kept. Invariant: the hash is no state: it decides only where an
+//! entry lies in memory, never what the engine answers.
 //!
-//! Keys are chosen by clients, so the hash is seeded: see [`HashSecret`]. The secret decides only
-//! where an entry lies in memory, never what the engine answers.
+//! Keys are chosen by clients, so the hash is seeded: see [`HashSecret`].
 
 use std::fmt;
 
-use crate::types::{AccountId, ClientOrderId, TransferId};
+use crate::types::{ClientOrderId, TransferId};
 
 /// Random numbers that keep clients from choosing keys that collide. Never printed.
 #[derive(Clone, Copy, Default)]
@@ -31,96 +30,47 @@ impl ClientKey {
 /// No entry.
 pub(crate) const NO_ENTRY: u32 = u32::MAX;
 
-/// A key of a [`DedupTable`]: bytes, and whose share of the table they count against.
-pub(crate) trait DedupKey: Copy {
-    /// A small number.
-    fn owner(&self) -> u32;
-
-    /// At most [`ClientOrderId::BYTES_MAX`] bytes.
-    fn read<R>(&self, with: impl FnOnce(&[u8]) -> R) -> R;
-
-    /// The key that `owner` and `read` gave these.
-    fn made_of(owner: u32, bytes: &[u8]) -> Self;
+/// A key: whose share of its table it counts against, its text, and the hash of both, which is
+/// taken once: a table of many keys asks for it to search and to file.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Key<'a> {
+    pub(crate) owner: u32,
+    pub(crate) text: &'a ClientOrderId,
+    pub(crate) hash: u64,
 }
 
-/// Client order ids are unique per account.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct ClientOrderKey {
-    pub(crate) account: AccountId,
-    pub(crate) id: ClientOrderId,
+/// Operators share one table of transfers.
+pub(crate) const OPERATORS: u32 = 0;
+
+/// The text that a transfer id is as a key: its 16 bytes.
+pub(crate) fn text_of(id: TransferId) -> ClientOrderId {
+    ClientOrderId::new(&id.0.to_le_bytes()).unwrap_or_default()
 }
 
-impl DedupKey for ClientOrderKey {
-    fn owner(&self) -> u32 {
-        self.account.0
-    }
-
-    fn read<R>(&self, with: impl FnOnce(&[u8]) -> R) -> R {
-        with(self.id.as_bytes())
-    }
-
-    fn made_of(owner: u32, bytes: &[u8]) -> Self {
-        let id = ClientOrderId::new(bytes).unwrap_or_default();
-        Self { account: AccountId(owner), id }
-    }
+/// The id that [`text_of`] was given.
+pub(crate) fn transfer_of(text: &ClientOrderId) -> TransferId {
+    TransferId(u128::from_le_bytes(text.as_bytes().try_into().unwrap_or_default()))
 }
 
-impl DedupKey for TransferId {
-    /// Operators share one table.
-    fn owner(&self) -> u32 {
-        0
-    }
-
-    fn read<R>(&self, with: impl FnOnce(&[u8]) -> R) -> R {
-        with(&self.0.to_le_bytes())
-    }
-
-    fn made_of(_: u32, bytes: &[u8]) -> Self {
-        let bytes = bytes.try_into().unwrap_or_default();
-        Self(u128::from_le_bytes(bytes))
-    }
-}
-
-/// Bytes as little-endian 64-bit words, the last one zero-padded.
+/// Both halves of a 128-bit product, folded.
 #[inline]
-fn words_of(bytes: &[u8], mut each: impl FnMut(u64)) {
-    let (words, rest) = bytes.as_chunks::<8>();
-    for word in words {
-        each(u64::from_le_bytes(*word));
-    }
-    if !rest.is_empty() {
-        let last = rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
-        each(last);
-    }
-}
-
-/// Folded multiplication, as in wyhash: both halves of the 128-bit product of two secret-mixed
-/// words.
 #[expect(clippy::cast_possible_truncation, reason = "both halves of a product are wanted")]
-pub(crate) fn hash(secret: HashSecret, owner: u32, bytes: &[u8]) -> u64 {
-    let [seed, factor] = secret.0;
-    let mut state = seed ^ 0x9E37_79B9_7F4A_7C15;
-    let mut mix = |word: u64| {
-        let product = u128::from(state ^ word)
-            * u128::from(factor ^ 0xD6E8_FEB8_6659_FD93 ^ word.rotate_left(32));
-        let (high, low) = ((product >> 64) as u64, product as u64);
-        state = (high ^ low).wrapping_add(seed).rotate_left(17);
-    };
-    mix(u64::from(owner) << 32 | bytes.len() as u64);
-    words_of(bytes, mix);
-    state.wrapping_mul(0xA076_1D64_78BD_642F)
+fn folded(a: u64, b: u64) -> u64 {
+    let product = u128::from(a) * u128::from(b);
+    (product >> u64::BITS) as u64 ^ product as u64
 }
 
-/// 64 bits that stand for a request's body: two bodies with one fingerprint count as identical.
-///
-/// h = 0xcbf29ce484222325, then for each little-endian word w of the zero-padded encoding:
-/// h = rotl((h xor w) * 0x9E3779B97F4A7C15 mod 2^64, 29).
-pub(crate) fn fingerprint(encoded: &[u8]) -> u64 {
-    let mut state = 0xCBF2_9CE4_8422_2325u64;
-    words_of(encoded, |word| {
-        state = (state ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29);
-    });
-    state
+/// Folded multiplications of secret-mixed pairs of words, as in wyhash (Wang Yi, 2019).
+#[inline]
+pub(crate) fn hash(secret: HashSecret, owner: u32, text: &ClientOrderId) -> u64 {
+    let [seed, factor] = secret.0;
+    let (seed, factor) = (seed ^ 0x9E37_79B9_7F4A_7C15, factor ^ 0xD6E8_FEB8_6659_FD93);
+    let mut state = seed ^ u64::from(owner) << u32::BITS ^ text.len() as u64;
+    let words = text.len().div_ceil(size_of::<u64>());
+    for at in (0..words).step_by(2) {
+        state = folded(text.word(at) ^ factor, text.word(at + 1) ^ state);
+    }
+    folded(state ^ factor, 0xA076_1D64_78BD_642F ^ seed)
 }
 
 #[cfg(test)]
@@ -128,8 +78,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fingerprint_is_frozen() {
-        assert_eq!(fingerprint(b""), 0xCBF2_9CE4_8422_2325);
-        assert_ne!(fingerprint(b"abcdefgh1"), fingerprint(b"abcdefgh2"));
+    fn a_transfer_id_is_a_text_and_back() {
+        for id in [TransferId(1), TransferId(u128::MAX), TransferId(1 << 120)] {
+            assert_eq!(transfer_of(&text_of(id)), id);
+        }
+    }
+
+    #[test]
+    fn owner_length_and_each_byte_count() {
+        let secret = HashSecret([3, 5]);
+        let of = |owner, text: &[u8]| hash(secret, owner, &ClientOrderId::new(text).unwrap());
+        let longest = [b'x'; ClientOrderId::BYTES_MAX];
+        let mut seen = vec![of(1, b""), of(2, b""), of(1, b"\0"), of(1, b"\0\0"), of(2, &longest)];
+        for at in 0..longest.len() {
+            let mut text = longest;
+            text[at] = b'y';
+            seen.push(of(1, &text));
+            seen.push(of(1, &longest[..=at]));
+        }
+        let count = seen.len();
+        seen.sort_unstable();
+        seen.dedup();
+        assert_eq!(seen.len(), count);
     }
 }

@@ -5,22 +5,21 @@
 //! full.
 //!
 //! A table of a million keys lies outside of every cache, so what counts is how many lines a key
-//! touches: the common one, of at most [`HEAD_BYTES`] bytes, one for itself, half a line for its
+//! touches: the common one, of at most 40 bytes, one for itself, half a line for its
 //! place in the queues, and one of the index.
 
-use std::marker::PhantomData;
-
-use crate::dedup::{DedupKey, HashSecret, NO_ENTRY, hash};
+use crate::dedup::{HashSecret, Key, NO_ENTRY, hash};
 use crate::hash_index::HashIndex;
 use crate::limits::EXPIRED_ENTRIES_PER_COMMAND;
 use crate::prefetch::line_of;
 use crate::reject::RejectReason;
 use crate::types::{ClientOrderId, OrderId};
 
-/// Bytes of a key that stand in its entry.
-const HEAD_BYTES: usize = 40;
-/// Bytes of a longer key that stand apart.
-const TAIL_BYTES: usize = ClientOrderId::BYTES_MAX - HEAD_BYTES;
+/// 64-bit words of a key that stand in its entry.
+const HEAD: usize = 5;
+const HEAD_BYTES: usize = HEAD * size_of::<u64>();
+/// Words of a longer key that stand apart.
+const TAIL: usize = ClientOrderId::WORDS_MAX - HEAD;
 
 /// What is remembered of a key.
 #[derive(Clone, Copy, Debug)]
@@ -32,7 +31,7 @@ pub(crate) struct DedupEntry {
     /// `None` if it was accepted.
     pub(crate) reason: Option<RejectReason>,
     len: u8,
-    head: [u8; HEAD_BYTES],
+    head: [u64; HEAD],
 }
 
 const _: () = assert!(size_of::<DedupEntry>() == 64);
@@ -77,10 +76,10 @@ pub(crate) struct Capacity {
 
 /// Table of used keys: live ones, and a queue of retired ones, oldest first.
 #[derive(Clone, Debug)]
-pub(crate) struct DedupTable<K> {
+pub(crate) struct DedupTable {
     entries: Vec<DedupEntry>,
     /// Of each entry what its key has behind the head; shorter where no later key was so long.
-    tails: Vec<[u8; TAIL_BYTES]>,
+    tails: Vec<[u64; TAIL]>,
     /// Of each entry.
     places: Vec<Place>,
     owners: Vec<Owner>,
@@ -90,10 +89,9 @@ pub(crate) struct DedupTable<K> {
     first_retired: u32,
     last_retired: u32,
     len: u32,
-    keys: PhantomData<K>,
 }
 
-impl<K: DedupKey> DedupTable<K> {
+impl DedupTable {
     pub(crate) fn new(secret: HashSecret, expected: usize) -> Self {
         Self {
             entries: Vec::with_capacity(expected),
@@ -106,35 +104,37 @@ impl<K: DedupKey> DedupTable<K> {
             first_retired: NO_ENTRY,
             last_retired: NO_ENTRY,
             len: 0,
-            keys: PhantomData,
         }
     }
 
-    fn entry(&self, at: u32) -> &DedupEntry {
+    pub(crate) fn entry(&self, at: u32) -> &DedupEntry {
         &self.entries[at as usize]
     }
 
-    pub(crate) fn find(&self, key: &K) -> Option<&DedupEntry> {
-        let owner = key.owner();
-        let at = key.read(|bytes| {
-            let hash = hash(self.secret, owner, bytes);
-            self.index.find(hash, |at| self.is(at, owner, bytes))
-        });
-        at.map(|at| self.entry(at))
+    /// What a key is known by here.
+    #[inline]
+    pub(crate) fn key<'a>(&self, owner: u32, text: &'a ClientOrderId) -> Key<'a> {
+        Key { owner, text, hash: hash(self.secret, owner, text) }
     }
 
-    fn is(&self, at: u32, owner: u32, bytes: &[u8]) -> bool {
+    #[inline]
+    pub(crate) fn find(&self, key: &Key<'_>) -> Option<&DedupEntry> {
+        self.index.find(key.hash, |at| self.is(at, key)).map(|at| self.entry(at))
+    }
+
+    fn is(&self, at: u32, key: &Key<'_>) -> bool {
         let entry = self.entry(at);
-        let (head, tail) = bytes.split_at(bytes.len().min(HEAD_BYTES));
-        usize::from(entry.len) == bytes.len()
-            && entry.head[..head.len()] == *head
-            && self.places[at as usize].owner == owner
-            && (tail.is_empty() || self.tails[at as usize][..tail.len()] == *tail)
+        let tail = || self.tails[at as usize] == tail_of(key.text);
+        usize::from(entry.len) == key.text.len()
+            && entry.head == head_of(key.text)
+            && self.places[at as usize].owner == key.owner
+            && (!has_tail(key.text) || tail())
     }
 
-    /// Asks for the line that a search for `key` begins in.
-    pub(crate) fn prefetch(&self, key: &K) {
-        key.read(|bytes| self.index.prefetch(hash(self.secret, key.owner(), bytes)));
+    /// Asks for the line that a search for a key begins in.
+    #[inline]
+    pub(crate) fn prefetch(&self, owner: u32, text: &ClientOrderId) {
+        self.index.prefetch(hash(self.secret, owner, text));
     }
 
     /// Asks for what the next drop of the oldest entry will touch. Its place was asked for one drop
@@ -147,15 +147,13 @@ impl<K: DedupKey> DedupTable<K> {
         }
     }
 
-    /// The key of an entry.
-    pub(crate) fn key(&self, at: u32) -> K {
+    /// The owner and the text of an entry's key.
+    pub(crate) fn key_of(&self, at: u32) -> (u32, ClientOrderId) {
         let entry = self.entry(at);
-        let mut bytes = [0; ClientOrderId::BYTES_MAX];
-        bytes[..HEAD_BYTES].copy_from_slice(&entry.head);
-        if let Some(tail) = self.tails.get(at as usize) {
-            bytes[HEAD_BYTES..].copy_from_slice(tail);
-        }
-        K::made_of(self.places[at as usize].owner, &bytes[..usize::from(entry.len)])
+        let tail = self.tails.get(at as usize).filter(|_| usize::from(entry.len) > HEAD_BYTES);
+        let words = entry.head.iter().chain(tail.into_iter().flatten());
+        let text = ClientOrderId::of_words(words.copied(), entry.len);
+        (self.places[at as usize].owner, text)
     }
 
     /// Drops retired entries older than the window: a few at a time, so that none pays for many.
@@ -186,9 +184,9 @@ impl<K: DedupKey> DedupTable<K> {
         &mut self.owners[owner]
     }
 
-    /// Whether a new key fits, if need be in the place of a retired one.
-    pub(crate) fn has_room(&self, key: &K, capacity: Capacity) -> bool {
-        let owner = self.owner(key.owner());
+    /// Whether a new key of an owner fits, if need be in the place of a retired one.
+    pub(crate) fn has_room(&self, owner: u32, capacity: Capacity) -> bool {
+        let owner = self.owner(owner);
         if owner.len >= capacity.owner {
             owner.first_retired != NO_ENTRY
         } else {
@@ -199,13 +197,13 @@ impl<K: DedupKey> DedupTable<K> {
     /// Remembers a key of which the caller knows that it is new and that there is room.
     pub(crate) fn insert(
         &mut self,
-        key: K,
+        key: &Key<'_>,
         order_id: OrderId,
         reason: Option<RejectReason>,
         fingerprint: u64,
         capacity: Capacity,
     ) -> u32 {
-        let owner = key.owner();
+        let Key { owner, text, hash } = *key;
         if self.owner(owner).len >= capacity.owner {
             self.drop_oldest_of(owner);
         } else if self.len >= capacity.table {
@@ -213,15 +211,9 @@ impl<K: DedupKey> DedupTable<K> {
             self.prefetch_oldest();
         }
         let at = self.next_free();
-        let (entry, hash) = key.read(|bytes| {
-            let (head_bytes, tail) = bytes.split_at(bytes.len().min(HEAD_BYTES));
-            let mut head = [0; HEAD_BYTES];
-            head[..head_bytes.len()].copy_from_slice(head_bytes);
-            let len = u8::try_from(bytes.len()).unwrap_or(u8::MAX);
-            let entry = DedupEntry { order_id, fingerprint, reason, len, head };
-            self.keep_tail(at, tail);
-            (entry, hash(self.secret, owner, bytes))
-        });
+        self.keep_tail(at, text);
+        let len = u8::try_from(text.len()).unwrap_or(u8::MAX);
+        let entry = DedupEntry { order_id, fingerprint, reason, len, head: head_of(text) };
         let place = Place {
             hash,
             retired_at_ns: 0,
@@ -252,12 +244,12 @@ impl<K: DedupKey> DedupTable<K> {
         if self.free == NO_ENTRY { self.entries.len() } else { self.free as usize }
     }
 
-    fn keep_tail(&mut self, at: usize, tail: &[u8]) {
-        if !tail.is_empty() {
+    fn keep_tail(&mut self, at: usize, text: &ClientOrderId) {
+        if has_tail(text) {
             if self.tails.len() <= at {
-                self.tails.resize(at + 1, [0; TAIL_BYTES]);
+                self.tails.resize(at + 1, [0; TAIL]);
             }
-            self.tails[at][..tail.len()].copy_from_slice(tail);
+            self.tails[at] = tail_of(text);
         }
     }
 
@@ -315,18 +307,26 @@ impl<K: DedupKey> DedupTable<K> {
         self.forget(at);
     }
 
-    /// The entry of a live order.
-    pub(crate) fn live(&self, at: u32) -> &DedupEntry {
-        self.entry(at)
-    }
-
-    /// Retired entries, oldest first: the entry, its key, and the time of its retirement.
-    pub(crate) fn retired(&self) -> impl Iterator<Item = (&DedupEntry, K, u64)> {
+    /// Retired entries, oldest first: where each stands, and the time of its retirement.
+    pub(crate) fn retired(&self) -> impl Iterator<Item = (u32, u64)> {
         let some = |at: u32| (at != NO_ENTRY).then_some(at);
         let next = move |at: &u32| some(self.places[*at as usize].next);
         std::iter::successors(some(self.first_retired), next)
-            .map(|at| (self.entry(at), self.key(at), self.places[at as usize].retired_at_ns))
+            .map(|at| (at, self.places[at as usize].retired_at_ns))
     }
+}
+
+#[inline]
+fn head_of(text: &ClientOrderId) -> [u64; HEAD] {
+    std::array::from_fn(|at| text.word(at))
+}
+
+fn tail_of(text: &ClientOrderId) -> [u64; TAIL] {
+    std::array::from_fn(|at| text.word(HEAD + at))
+}
+
+fn has_tail(text: &ClientOrderId) -> bool {
+    text.len() > HEAD_BYTES
 }
 
 #[cfg(test)]

@@ -8,14 +8,13 @@ use std::collections::BTreeMap;
 use crate::accounts::Accounts;
 use crate::balances::{Assets, Balance};
 use crate::command::{Command, EngineConfig};
-use crate::dedup::{ClientOrderKey, HashSecret};
+use crate::dedup::HashSecret;
 use crate::dedup_table::DedupTable;
 use crate::event::Event;
 use crate::event_buffer::EventBuffer;
 use crate::expiry::Expiries;
 use crate::instrument::{InstrumentSpec, TradingStatus};
 use crate::intents::{Intent, Intents};
-use crate::new_order::client_order_key;
 use crate::order::OrderHandle;
 use crate::order_book::OrderBook;
 use crate::order_index::OrderIndex;
@@ -24,9 +23,7 @@ use crate::reject::RejectReason;
 use crate::state_machine::{Frame, StateMachine, clamp_timestamp};
 use crate::stop_orders::{Elected, StopOrders};
 use crate::triggers::Started;
-use crate::types::{
-    AccountId, Amount, AssetId, InstrumentId, OrderId, Price, Side, TradeId, TransferId,
-};
+use crate::types::{AccountId, Amount, AssetId, InstrumentId, OrderId, Price, Side, TradeId};
 use crate::{codec, snapshot};
 
 /// What an engine is built with; none of it changes an answer.
@@ -89,8 +86,8 @@ pub struct Engine {
     pub(crate) instrument_slots: Vec<u16>,
     pub(crate) orders: OrderSlab,
     pub(crate) order_index: OrderIndex,
-    pub(crate) client_ids: DedupTable<ClientOrderKey>,
-    pub(crate) transfers: DedupTable<TransferId>,
+    pub(crate) client_ids: DedupTable,
+    pub(crate) transfers: DedupTable,
     /// Orders that wait for their funds.
     pub(crate) intents: Intents,
     /// What each live funded order was given, units of the asset that it pays with.
@@ -269,7 +266,7 @@ impl StateMachine for Engine {
             Command::NewOrder(order) | Command::ReserveOrder(order)
                 if !order.client_order_id.is_empty() =>
             {
-                self.client_ids.prefetch(&client_order_key(order));
+                self.client_ids.prefetch(order.account.0, &order.client_order_id);
             }
             Command::CancelOrder { order_id, .. } => self.order_index.prefetch(*order_id),
             Command::AmendOrder(amend) => self.order_index.prefetch(amend.order_id),

@@ -16,7 +16,7 @@ use crate::engine::{Checked, Engine, Events};
 use crate::event::{CloseReason, Event, TransferKind};
 use crate::fill::Parties;
 use crate::intents::Intent;
-use crate::new_order::Entry;
+use crate::new_order::{Entry, Request};
 use crate::order::Order;
 use crate::reject::RejectReason;
 use crate::risk::Admission;
@@ -30,12 +30,12 @@ impl Engine {
         &mut self,
         order: &NewOrder,
         admission: Admission,
-        body: u64,
+        request: &Request<'_>,
         events: &mut Events,
     ) {
         let Admission { instrument_slot, limit, hold, maker_fee_ppm, taker_fee_ppm, .. } =
             admission;
-        let client_key = self.remember(order, None, body);
+        let client_key = self.remember(request, None);
         let order_id = OrderId(self.last_sequence);
         let slot = self.instruments[usize::from(instrument_slot)].hold_slot(order.side);
         let asset = self.assets.at(slot).id;

@@ -99,7 +99,7 @@ impl Engine {
                 intent.order.client_order_id.is_empty()
             );
             if intent.client_key != ClientKey::NONE {
-                let entry = self.client_ids.live(intent.client_key.0);
+                let entry = self.client_ids.entry(intent.client_key.0);
                 assert_eq!((entry.order_id, entry.reason), (id, None), "key of intent {id}");
             }
         }

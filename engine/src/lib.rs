@@ -33,6 +33,7 @@ mod expiry;
 mod faults;
 pub mod fees;
 mod fill;
+mod fingerprint;
 mod fok;
 mod funding;
 mod hash_index;

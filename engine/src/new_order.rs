@@ -3,16 +3,17 @@
 //! order changes only the table of keys.
 
 use crate::command::{Command, EngineConfig, NewOrder};
-use crate::dedup::{ClientKey, ClientOrderKey};
+use crate::dedup::{ClientKey, Key};
 use crate::dedup_table::Capacity;
 use crate::engine::{Checked, Engine, Events};
 use crate::event::{CloseReason, Event, OrderAccepted, TransferKind};
+use crate::fingerprint;
 use crate::matching::Taker;
 use crate::order::Order;
 use crate::order_details::OrderDetails;
 use crate::reject::RejectReason;
 use crate::risk::{Admission, Funds};
-use crate::transfers::{Transfer, command_fingerprint};
+use crate::transfers::Transfer;
 use crate::types::{OrderId, Price, Quantity, TransferId};
 
 /// What an order that is let in goes by.
@@ -22,6 +23,13 @@ pub(crate) struct Entry {
     pub(crate) client_key: ClientKey,
     /// Its funds were reserved outside.
     pub(crate) funded: bool,
+}
+
+/// What an order is known by if it is sent again: its client order id, if it has one, and its body.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Request<'a> {
+    pub(crate) key: Option<Key<'a>>,
+    pub(crate) body: u64,
 }
 
 impl Engine {
@@ -47,14 +55,10 @@ impl Engine {
     /// The fingerprint does not tell an order that is announced from one that is placed at once: a
     /// request that is repeated after the venue changed its way of funding is the same request.
     fn new_order(&mut self, order: &NewOrder, funds: Funds<'_>, events: &mut Events) {
-        let mut body = 0;
+        let request = self.request(order);
         // An announced order has shown its key already.
         if !matches!(funds, Funds::Reserved(_)) {
-            // Only a keyed order pays for its fingerprint.
-            if !order.client_order_id.is_empty() || order.credit_id != TransferId(0) {
-                body = command_fingerprint(&Command::NewOrder(*order));
-            }
-            match self.known_key(order, body) {
+            match self.known_key(order, &request) {
                 Ok(None) => {}
                 Ok(Some(duplicate)) => return events.push(duplicate),
                 Err(reason) => return events.push(refused(order, reason)),
@@ -62,25 +66,34 @@ impl Engine {
         }
         let admission = match self.admit(order, funds) {
             Ok(admission) => admission,
-            Err(reason) => return self.refuse(order, funds, reason, body, events),
+            Err(reason) => return self.refuse(order, funds, reason, &request, events),
         };
         let entry = match funds {
-            Funds::Own => self.bring_own_funds(order, admission, body, events),
-            Funds::Announced => return self.announce(order, admission, body, events),
+            Funds::Own => self.bring_own_funds(order, admission, &request, events),
+            Funds::Announced => return self.announce(order, admission, &request, events),
             Funds::Reserved(intent) => self.bring_reserved_funds(intent, events),
         };
         self.place(order, admission, entry, events);
     }
 
+    fn request<'a>(&self, order: &'a NewOrder) -> Request<'a> {
+        let id = &order.client_order_id;
+        let key = (!id.is_empty()).then(|| self.client_ids.key(order.account.0, id));
+        // Only an order that is remembered pays for its fingerprint.
+        let is_remembered = key.is_some() || order.credit_id != TransferId(0);
+        let body = if is_remembered { fingerprint::of_order(order) } else { 0 };
+        Request { key, body }
+    }
+
     /// Reasons 1 and 3; `Some` event if the same order was answered before.
-    fn known_key(&mut self, order: &NewOrder, body: u64) -> Checked<Option<Event>> {
+    fn known_key(&mut self, order: &NewOrder, request: &Request<'_>) -> Checked<Option<Event>> {
         let account = order.account;
         self.accounts.get(account).ok_or(RejectReason::UnknownAccount)?;
-        if !order.client_order_id.is_empty() {
+        if let Some(key) = &request.key {
             self.client_ids.expire(self.now_ns, self.config.dedup_window_ns);
-            if let Some(entry) = self.client_ids.find(&client_order_key(order)) {
+            if let Some(entry) = self.client_ids.find(key) {
                 let (order_id, reason) = (entry.order_id, entry.reason);
-                return if entry.fingerprint == body {
+                return if entry.fingerprint == request.body {
                     Ok(Some(Event::OrderDuplicate { account, order_id, reason }))
                 } else {
                     Err(RejectReason::IdempotencyConflict)
@@ -89,7 +102,7 @@ impl Engine {
         }
         if order.credit_id != TransferId(0) {
             self.transfers.expire(self.now_ns, self.config.transfer_window_ns);
-            if self.transfers.find(&order.credit_id).is_some() {
+            if self.known_transfer(order.credit_id).is_some() {
                 return Err(RejectReason::IdempotencyConflict);
             }
         }
@@ -104,16 +117,12 @@ impl Engine {
     /// Remembers the client order id of this command's order, if it has one.
     pub(crate) fn remember(
         &mut self,
-        order: &NewOrder,
+        request: &Request<'_>,
         reason: Option<RejectReason>,
-        body: u64,
     ) -> ClientKey {
-        if order.client_order_id.is_empty() {
-            return ClientKey::NONE;
-        }
-        let (key, order_id) = (client_order_key(order), OrderId(self.last_sequence));
-        let capacity = self.client_id_capacity();
-        ClientKey(self.client_ids.insert(key, order_id, reason, body, capacity))
+        let Some(key) = &request.key else { return ClientKey::NONE };
+        let (order_id, capacity) = (OrderId(self.last_sequence), self.client_id_capacity());
+        ClientKey(self.client_ids.insert(key, order_id, reason, request.body, capacity))
     }
 
     fn refuse(
@@ -121,22 +130,22 @@ impl Engine {
         order: &NewOrder,
         funds: Funds<'_>,
         reason: RejectReason,
-        body: u64,
+        request: &Request<'_>,
         events: &mut Events,
     ) {
         if let Funds::Reserved(intent) = funds {
             return self.refuse_reserved(intent, reason, events);
         }
-        self.remember_refusal(order, reason, body);
+        self.remember_refusal(order, reason, request);
         events.push(refused(order, reason));
     }
 
     /// A business refusal is the order's outcome for good; a malformed order may be sent again.
-    fn remember_refusal(&mut self, order: &NewOrder, reason: RejectReason, body: u64) {
+    fn remember_refusal(&mut self, order: &NewOrder, reason: RejectReason, request: &Request<'_>) {
         let final_outcome = !reason.is_malformed() && reason != RejectReason::WindowFull;
-        let key = client_order_key(order);
-        if final_outcome && self.client_ids.has_room(&key, self.client_id_capacity()) {
-            let key = self.remember(order, Some(reason), body);
+        let (owner, capacity) = (order.account.0, self.client_id_capacity());
+        if final_outcome && self.client_ids.has_room(owner, capacity) {
+            let key = self.remember(request, Some(reason));
             if key != ClientKey::NONE {
                 self.client_ids.retire(key.0, self.now_ns);
             }
@@ -148,10 +157,10 @@ impl Engine {
         &mut self,
         order: &NewOrder,
         admission: Admission,
-        body: u64,
+        request: &Request<'_>,
         events: &mut Events,
     ) -> Entry {
-        let client_key = self.remember(order, None, body);
+        let client_key = self.remember(request, None);
         if order.credit_id != TransferId(0) {
             let instrument = &self.instruments[usize::from(admission.instrument_slot)];
             let funding = Transfer {
@@ -161,7 +170,7 @@ impl Engine {
                 asset: self.assets.at(instrument.hold_slot(order.side)).id,
                 amount: order.credit_amount,
             };
-            self.remember_transfer(funding.id, None, body);
+            self.remember_transfer(funding.id, None, request.body);
             self.move_money(&funding, events);
         }
         Entry { id: OrderId(self.last_sequence), client_key, funded: false }
@@ -228,10 +237,6 @@ impl NewOrder {
 fn refused(order: &NewOrder, reason: RejectReason) -> Event {
     let NewOrder { account, instrument, .. } = *order;
     Event::CommandRejected { reason, account, instrument, target: OrderId(0) }
-}
-
-pub(crate) fn client_order_key(order: &NewOrder) -> ClientOrderKey {
-    ClientOrderKey { account: order.account, id: order.client_order_id }
 }
 
 fn taker(order: &NewOrder, admission: Admission, entry: Entry) -> Taker {

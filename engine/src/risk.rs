@@ -8,7 +8,6 @@ use crate::fill::hold_for;
 use crate::fok::Wanted;
 use crate::instrument::{InstrumentSpec, TradingStatus};
 use crate::intents::Intent;
-use crate::new_order::client_order_key;
 use crate::reject::RejectReason;
 use crate::shape::check_shape;
 use crate::types::{
@@ -176,7 +175,7 @@ impl Engine {
         }
         let intent_fits = matches!(funds, Funds::Own) || !self.intents.is_full();
         let client_id_fits = order.client_order_id.is_empty()
-            || self.client_ids.has_room(&client_order_key(order), self.client_id_capacity());
+            || self.client_ids.has_room(order.account.0, self.client_id_capacity());
         let transfer_fits = order.credit_id == TransferId(0)
             || self.transfers.len() < self.config.transfer_capacity;
         let fits = intent_fits && client_id_fits && transfer_fits;

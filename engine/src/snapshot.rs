@@ -5,8 +5,7 @@
 use crate::accounts::Account;
 use crate::balances::{Assets, Balance};
 use crate::codec::append as put;
-use crate::dedup::{ClientKey, ClientOrderKey};
-use crate::dedup_table::DedupEntry;
+use crate::dedup::{ClientKey, transfer_of};
 use crate::engine::{Engine, Instrument};
 use crate::intents::Intent;
 use crate::order::OrderHandle;
@@ -132,16 +131,16 @@ fn append_keys(engine: &Engine, out: &mut Vec<u8>) {
     live.sort_unstable_by_key(|(id, _)| *id);
     put(&(live.len() as u64), out);
     for (_, key) in live {
-        let (entry, key) = (engine.client_ids.live(key.0), engine.client_ids.key(key.0));
-        append_client_key(entry, key, 0, out);
+        append_client_key(engine, key.0, 0, out);
     }
     put(&(engine.client_ids.retired().count() as u64), out);
     let retired = engine.client_ids.retired();
-    retired.for_each(|(entry, key, at_ns)| append_client_key(entry, key, at_ns, out));
+    retired.for_each(|(at, at_ns)| append_client_key(engine, at, at_ns, out));
     put(&(engine.transfers.retired().count() as u64), out);
-    for (entry, key, retired_at_ns) in engine.transfers.retired() {
+    for (at, retired_at_ns) in engine.transfers.retired() {
+        let (entry, (_, text)) = (engine.transfers.entry(at), engine.transfers.key_of(at));
         let code = entry.reason.map_or(0, |reason| reason.code());
-        put(&(key, retired_at_ns, code, entry.fingerprint), out);
+        put(&(transfer_of(&text), retired_at_ns, code, entry.fingerprint), out);
     }
 }
 
@@ -159,13 +158,9 @@ fn append_funding(engine: &Engine, out: &mut Vec<u8>) {
     }
 }
 
-fn append_client_key(
-    entry: &DedupEntry,
-    key: ClientOrderKey,
-    retired_at_ns: u64,
-    out: &mut Vec<u8>,
-) {
+fn append_client_key(engine: &Engine, at: u32, retired_at_ns: u64, out: &mut Vec<u8>) {
+    let (entry, (owner, text)) = (engine.client_ids.entry(at), engine.client_ids.key_of(at));
     let code = entry.reason.map_or(0, |reason| reason.code());
-    put(&(key.account, key.id, entry.order_id, code), out);
+    put(&(AccountId(owner), text, entry.order_id, code), out);
     put(&(entry.fingerprint, retired_at_ns), out);
 }

@@ -2,14 +2,13 @@
 //! Knows nothing of orders or of where the money comes from. Invariant: an id moves money once, and
 //! a repeated request gets the first outcome.
 
-use crate::codec::Codec;
 use crate::command::Command;
-use crate::dedup::fingerprint;
-use crate::dedup_table::Capacity;
+use crate::dedup::{OPERATORS, text_of};
+use crate::dedup_table::{Capacity, DedupEntry};
 use crate::engine::{Checked, Engine, Events, rejected};
 use crate::event::{Event, TransferKind};
 use crate::fees::signed;
-use crate::limits::ENCODED_BYTES_MAX;
+use crate::fingerprint;
 use crate::reject::RejectReason;
 use crate::types::{AccountId, Amount, AssetId, OrderId, TransferId};
 
@@ -35,8 +34,8 @@ impl Engine {
             }
             _ => unreachable!("dispatched by kind"),
         };
-        let body = command_fingerprint(command);
         let transfer = Transfer { id, kind, account, asset, amount };
+        let body = fingerprint::of_transfer(&transfer);
         match self.check_transfer(&transfer, body) {
             Ok(Some(duplicate)) => events.push(duplicate),
             Ok(None) => {
@@ -58,7 +57,7 @@ impl Engine {
         let Transfer { id, account, amount, .. } = *transfer;
         self.accounts.get(account).ok_or(RejectReason::UnknownAccount)?;
         self.transfers.expire(self.now_ns, self.config.transfer_window_ns);
-        if let Some(entry) = self.transfers.find(&id) {
+        if let Some(entry) = self.known_transfer(id) {
             return if entry.fingerprint == body {
                 Ok(Some(Event::TransferDuplicate { transfer_id: id, reason: entry.reason }))
             } else {
@@ -88,6 +87,12 @@ impl Engine {
         Ok(None)
     }
 
+    /// What is remembered of a transfer id.
+    pub(crate) fn known_transfer(&self, id: TransferId) -> Option<&DedupEntry> {
+        let text = text_of(id);
+        self.transfers.find(&self.transfers.key(OPERATORS, &text))
+    }
+
     /// Remembers an id, and how it was refused if it was.
     pub(crate) fn remember_transfer(
         &mut self,
@@ -96,7 +101,9 @@ impl Engine {
         body: u64,
     ) {
         let capacity = Capacity { table: self.config.transfer_capacity, owner: u32::MAX };
-        let place = self.transfers.insert(id, OrderId(0), reason, body, capacity);
+        let text = text_of(id);
+        let key = self.transfers.key(OPERATORS, &text);
+        let place = self.transfers.insert(&key, OrderId(0), reason, body, capacity);
         self.transfers.retire(place, self.now_ns);
     }
 
@@ -123,11 +130,4 @@ impl Engine {
             available,
         });
     }
-}
-
-/// Fingerprint of a whole command: two requests with the same one are the same request.
-pub(crate) fn command_fingerprint(command: &Command) -> u64 {
-    let mut bytes = [0; ENCODED_BYTES_MAX];
-    let len = command.encode_into(&mut bytes);
-    fingerprint(&bytes[..len])
 }

@@ -114,31 +114,56 @@ wire_enum! {
 /// Text that the client names an order by: at most 100 bytes, empty when absent.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClientOrderId {
-    bytes: [u8; Self::BYTES_MAX],
+    /// The text, and zeros up to the last whole word.
+    bytes: [u8; Self::WORDS_MAX * size_of::<u64>()],
     len: u8,
 }
 
 impl ClientOrderId {
     pub const BYTES_MAX: usize = 100;
-    pub const EMPTY: Self = Self { bytes: [0; Self::BYTES_MAX], len: 0 };
+    /// 64-bit words of the longest text.
+    pub(crate) const WORDS_MAX: usize = Self::BYTES_MAX.div_ceil(size_of::<u64>());
+    pub const EMPTY: Self = Self { bytes: [0; Self::WORDS_MAX * size_of::<u64>()], len: 0 };
 
     /// `None` if `bytes` is longer than [`Self::BYTES_MAX`].
     #[must_use]
     pub fn new(bytes: &[u8]) -> Option<Self> {
         let len = u8::try_from(bytes.len()).ok()?;
         let mut id = Self { len, ..Self::EMPTY };
-        id.bytes.get_mut(..bytes.len())?.copy_from_slice(bytes);
+        id.bytes[..Self::BYTES_MAX].get_mut(..bytes.len())?.copy_from_slice(bytes);
         Some(id)
     }
 
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
-        &self.bytes[..usize::from(self.len)]
+        &self.bytes[..self.len()]
+    }
+
+    /// In bytes.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        usize::from(self.len)
     }
 
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0
+    }
+
+    /// Eight bytes of the text as a little-endian number, 0 behind its end: what is done word by
+    /// word takes a fraction of the time that it takes byte by byte.
+    #[inline]
+    pub(crate) fn word(&self, at: usize) -> u64 {
+        self.bytes.as_chunks().0.get(at).map_or(0, |word| u64::from_le_bytes(*word))
+    }
+
+    /// The text of so many bytes whose words are these.
+    pub(crate) fn of_words(words: impl IntoIterator<Item = u64>, len: u8) -> Self {
+        let mut id = Self { len, ..Self::EMPTY };
+        for (bytes, word) in id.bytes.as_chunks_mut().0.iter_mut().zip(words) {
+            *bytes = word.to_le_bytes();
+        }
+        id
     }
 }
 
