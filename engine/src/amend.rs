@@ -56,7 +56,7 @@ impl Engine {
         let present = Present {
             open: self.orders.open(handle),
             order: *self.orders.get(handle),
-            details: self.orders.details(handle).copied().unwrap_or_default(),
+            details: self.details_now(handle),
         };
         let slot = present.order.instrument_slot;
         let instrument = &self.instruments[usize::from(slot)];
@@ -212,7 +212,8 @@ impl Engine {
         self.apply_terms(handle, amended, hold, events);
     }
 
-    /// Files a dormant order anew under its terms, which may elect it at once.
+    /// Files a dormant order anew under its terms, which may elect it at once. A trailing one stays
+    /// where it is: it goes on with its trigger, and is the youngest of those that have the same.
     fn file_again(
         &mut self,
         handle: OrderHandle,
@@ -220,8 +221,12 @@ impl Engine {
         hold: Amount,
         events: &mut Events,
     ) {
-        let slot = usize::from(self.orders.get(handle).instrument_slot);
-        self.instruments[slot].stops.remove_dormant(&mut self.orders, handle);
+        let order = self.orders.get(handle);
+        let trails = order.order_type == OrderType::TrailingStop;
+        if !trails {
+            let stops = &mut self.instruments[usize::from(order.instrument_slot)].stops;
+            stops.remove_dormant(&mut self.orders, handle);
+        }
         self.orders.set_open(handle, amended.open);
         self.apply_terms(handle, amended, hold, events);
         let sequence = self.last_sequence;
@@ -229,7 +234,9 @@ impl Engine {
             (details.trigger, details.limit) = (amended.trigger, amended.limit);
             details.entry_sequence = sequence;
         }
-        self.await_trigger(handle);
+        if !trails {
+            self.await_trigger(handle);
+        }
     }
 }
 

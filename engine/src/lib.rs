@@ -63,6 +63,8 @@ mod shape;
 mod snapshot;
 pub mod state_machine;
 mod stop_orders;
+mod trailing_range;
+mod trailing_stops;
 mod transfers;
 mod triggers;
 pub mod types;

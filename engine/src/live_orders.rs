@@ -8,7 +8,7 @@ use crate::engine::{Checked, Engine, Events};
 use crate::event::{CloseReason, Event};
 use crate::matching::Taker;
 use crate::order::{Order, OrderHandle, QueuedOrder};
-use crate::order_details::OrderState;
+use crate::order_details::{OrderDetails, OrderState};
 use crate::reject::RejectReason;
 use crate::types::{AccountId, OrderId, Quantity};
 
@@ -18,6 +18,12 @@ impl Engine {
         let handle = self.order_index.get(&self.orders, id).ok_or(RejectReason::UnknownOrder)?;
         let is_owner = self.orders.queued(handle).account == account;
         is_owner.then_some(handle).ok_or(RejectReason::UnknownOrder)
+    }
+
+    /// What only some live orders have, as it is now; all zero where an order has none of it.
+    pub(crate) fn details_now(&self, handle: OrderHandle) -> OrderDetails {
+        let slot = self.orders.get(handle).instrument_slot;
+        self.instruments[usize::from(slot)].stops.details_now(&self.orders, handle)
     }
 
     /// Lists an order that stays: it is in no level and in no queue yet.

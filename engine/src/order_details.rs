@@ -25,14 +25,17 @@ pub(crate) struct OrderDetails {
     pub(crate) hidden: Quantity,
     /// Engine time at which a GTD order ends, ns; 0: none.
     pub(crate) expire_at_ns: u64,
-    /// Price that elects it; of a trailing stop the present one. 0: none.
+    /// Price that elects it; of a dormant trailing stop one that it had. 0: none.
     pub(crate) trigger: Price,
     /// Worst price that it may trade at once triggered: its price, or the cap from its trigger.
     pub(crate) limit: Price,
     pub(crate) trail_ticks: i64,
     pub(crate) trail_bps: u32,
-    /// Best price for the market since a trailing stop was accepted.
+    /// Best price for the market since a trailing stop was accepted; of a dormant one since then or
+    /// some time before: [`crate::stop_orders`] knows the present one.
     pub(crate) trail_reference: Price,
+    /// Place of a dormant trailing stop among those of its side.
+    pub(crate) trail_place: u32,
     /// Sequence that its place among dormant orders of the same trigger goes by.
     pub(crate) entry_sequence: u64,
     pub(crate) quote_budget: Amount,
@@ -50,6 +53,7 @@ impl Default for OrderDetails {
             trail_ticks: 0,
             trail_bps: 0,
             trail_reference: Price(0),
+            trail_place: 0,
             entry_sequence: 0,
             quote_budget: 0,
             state: OrderState::Resting,

@@ -64,7 +64,7 @@ impl Engine {
         let handles = self.dormant_handles(instrument);
         let order = |handle: OrderHandle| DormantOrder {
             order_id: self.orders.queued(handle).id,
-            trigger: self.orders.details(handle).map_or(Price(0), |details| details.trigger),
+            trigger: self.details_now(handle).trigger,
             price: self.orders.get(handle).price,
             open: self.orders.open(handle),
         };

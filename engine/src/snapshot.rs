@@ -102,7 +102,7 @@ fn append_waiting(engine: &Engine, id: InstrumentId, instrument: &Instrument, ou
 
 fn append_order(engine: &Engine, handle: OrderHandle, out: &mut Vec<u8>) {
     let (queued, order) = (engine.orders.queued(handle), engine.orders.get(handle));
-    let details = engine.orders.details(handle).copied().unwrap_or_default();
+    let details = engine.details_now(handle);
     let open = engine.orders.open(handle);
     put(&(queued.id, queued.account, order.side, order.order_type, order.time_in_force), out);
     put(&(order.self_trade_policy, order.post_only, details.state as u8), out);

@@ -1,7 +1,8 @@
 //! Owns one instrument's orders that wait for a price: dormant ones by trigger, trailing ones by
-//! entry, elected ones in the order in which they will start.
-//! Knows nothing of what an order does once it starts. Invariant: a dormant order has not met its
-//! trigger, and each waiting order is in exactly one of the three.
+//! side, elected ones in the order in which they will start.
+//! Knows nothing of what an order does once it starts, nor of how trailing ones follow a price.
+//! Invariant: a dormant order has not met its trigger, and each waiting order is in exactly one of
+//! the three.
 //!
 //! Orders of one trigger are a level, as in a book: those that a rising price elects stand like
 //! asks, the lowest trigger first, those that a falling price elects like bids.
@@ -11,6 +12,7 @@ use crate::order::OrderHandle;
 use crate::order_details::{OrderDetails, OrderState};
 use crate::order_queue::OrderQueue;
 use crate::order_slab::OrderSlab;
+use crate::trailing_stops::TrailingStops;
 use crate::types::{OrderType, Price, Quantity, Side};
 
 /// An order whose trigger was met.
@@ -44,32 +46,23 @@ pub(crate) struct StopOrders {
 struct Waiting {
     rising: BookSide,
     falling: BookSide,
-    trailing: OrderQueue,
-    reach: Reach,
+    trailing_buys: TrailingStops,
+    trailing_sells: TrailingStops,
 }
 
-/// Prices strictly inside of which no trailing order moves or is elected. May be narrower than need
-/// be after an order has left, never wider.
-#[derive(Clone, Copy, Debug)]
-struct Reach {
-    low: Price,
-    high: Price,
-}
-
-impl Reach {
-    const ANY: Self = Self { low: Price(0), high: Price(i64::MAX) };
-
-    fn narrow(&mut self, side: Side, details: &OrderDetails) {
-        // A buy follows a falling price and is elected by a rising one.
-        let (below, above) = match side {
-            Side::Buy => (Price(details.trail_reference.0 - 1), details.trigger),
-            Side::Sell => (details.trigger, Price(details.trail_reference.0 + 1)),
-        };
-        (self.low, self.high) = (self.low.max(below), self.high.min(above));
+impl Waiting {
+    fn trailing(&self, side: Side) -> &TrailingStops {
+        match side {
+            Side::Buy => &self.trailing_buys,
+            Side::Sell => &self.trailing_sells,
+        }
     }
 
-    fn holds(&self, price: Price) -> bool {
-        self.low < price && price < self.high
+    fn trailing_mut(&mut self, side: Side) -> &mut TrailingStops {
+        match side {
+            Side::Buy => &mut self.trailing_buys,
+            Side::Sell => &mut self.trailing_sells,
+        }
     }
 }
 
@@ -78,8 +71,8 @@ impl Default for StopOrders {
         let waiting = Waiting {
             rising: BookSide::new(Side::Sell),
             falling: BookSide::new(Side::Buy),
-            trailing: OrderQueue::default(),
-            reach: Reach::ANY,
+            trailing_buys: TrailingStops::new(Side::Buy),
+            trailing_sells: TrailingStops::new(Side::Sell),
         };
         Self { dormant: 0, waiting: Box::new(waiting), triggered: OrderQueue::default() }
     }
@@ -143,9 +136,20 @@ impl StopOrders {
     ) -> impl Iterator<Item = OrderHandle> + use<'a> {
         let sides = [&self.waiting.rising, &self.waiting.falling];
         let levels = sides.into_iter().flat_map(BookSide::levels);
-        let queues = levels.map(|level| level.queue.first);
-        let all = queues.chain([self.waiting.trailing.first]);
-        all.flat_map(|first| orders.queue_from(first)).map(|(handle, _)| handle)
+        let queues = levels.flat_map(|level| orders.queue_from(level.queue.first));
+        let trailing = Side::ALL.iter().flat_map(|side| self.waiting.trailing(*side).iter());
+        queues.map(|(handle, _)| handle).chain(trailing)
+    }
+
+    /// Details of an order, with the reference and the trigger that a trailing one has now; of one
+    /// that has none the default ones.
+    pub(crate) fn details_now(&self, orders: &OrderSlab, handle: OrderHandle) -> OrderDetails {
+        let mut details = orders.details(handle).copied().unwrap_or_default();
+        let order = orders.get(handle);
+        if details.state == OrderState::Dormant && order.order_type == OrderType::TrailingStop {
+            self.waiting.trailing(order.side).update(&mut details);
+        }
+        details
     }
 
     /// Files a dormant order behind those of its trigger.
@@ -153,15 +157,14 @@ impl StopOrders {
         let (order_type, side) = (orders.get(handle).order_type, orders.get(handle).side);
         let record = stop_details_mut(orders, handle);
         record.state = OrderState::Dormant;
-        let (record, waiting) = (*record, &mut *self.waiting);
+        let (trigger, waiting) = (record.trigger, &mut *self.waiting);
         self.dormant += 1;
         if order_type == OrderType::TrailingStop {
-            waiting.reach.narrow(side, &record);
-            waiting.trailing.push(orders, handle);
+            waiting.trailing_mut(side).push(orders, handle);
         } else if rises(order_type, side) {
-            waiting.rising.push(orders, handle, record.trigger);
+            waiting.rising.push(orders, handle, trigger);
         } else {
-            waiting.falling.push(orders, handle, record.trigger);
+            waiting.falling.push(orders, handle, trigger);
         }
     }
 
@@ -171,10 +174,7 @@ impl StopOrders {
         self.dormant -= 1;
         let level = orders.queued(handle).level;
         if level.is_none() {
-            waiting.trailing.unlink(orders, handle);
-            if waiting.trailing.is_empty() {
-                waiting.reach = Reach::ANY;
-            }
+            waiting.trailing_mut(orders.get(handle).side).remove(orders, handle);
         } else if level.side() == Side::Sell {
             waiting.rising.unlink(orders, handle);
         } else {
@@ -203,11 +203,11 @@ impl StopOrders {
         self.triggered.unlink(orders, handle);
     }
 
-    /// Whether every dormant order is filed under its trigger, has not met it at `last`, and no
-    /// trailing one would be missed. Walks everything: for tests and debug builds.
+    /// Whether every dormant order is filed as it must and has not met its trigger at `last`. Walks
+    /// everything: for tests and debug builds.
     pub(crate) fn is_consistent(&self, orders: &OrderSlab, last: Price) -> bool {
         let waits = |handle: OrderHandle| {
-            let (order, details) = (orders.get(handle), stop_details(orders, handle));
+            let (order, details) = (orders.get(handle), self.details_now(orders, handle));
             let rises = rises(order.order_type, order.side);
             let level = orders.queued(handle).level;
             let filed = match (level.is_none(), level.side()) {
@@ -223,16 +223,11 @@ impl StopOrders {
                 queue.all(|(handle, _)| stop_details(orders, handle).trigger == level.price)
             })
         });
-        let mut needed = Reach::ANY;
-        for (handle, _) in orders.queue_from(self.waiting.trailing.first) {
-            needed.narrow(orders.get(handle).side, stop_details(orders, handle));
-        }
-        let Reach { low, high } = self.waiting.reach;
+        let trailing = |side: &Side| self.waiting.trailing(*side).is_consistent(orders, last);
         let count = self.dormant(orders).count();
         by_trigger
             && self.dormant(orders).all(waits)
-            && low >= needed.low
-            && high <= needed.high
+            && Side::ALL.iter().all(trailing)
             && count == self.dormant as usize
     }
 
@@ -244,8 +239,11 @@ impl StopOrders {
         price: Price,
         elected: &mut Vec<Elected>,
     ) {
-        if !self.waiting.reach.holds(price) {
-            self.pass_trailing(orders, price, elected);
+        for side in Side::ALL {
+            self.waiting.trailing_mut(*side).follow(price);
+            while let Some(handle) = self.waiting.trailing_mut(*side).met(price) {
+                self.elect(orders, handle, *side == Side::Buy, elected);
+            }
         }
         for rises in [true, false] {
             loop {
@@ -255,69 +253,20 @@ impl StopOrders {
                 else {
                     break;
                 };
-                let (handle, trigger) = (level.queue.first, level.price);
-                let entry_sequence = stop_details_mut(orders, handle).entry_sequence;
-                self.remove_dormant(orders, handle);
-                elected.push(Elected { handle, rises, trigger, entry_sequence });
+                self.elect(orders, level.queue.first, rises, elected);
             }
         }
     }
 
-    /// Moves every trailing order that follows `price`, and takes out those that it elects.
-    fn pass_trailing(&mut self, orders: &mut OrderSlab, price: Price, elected: &mut Vec<Elected>) {
-        let mut reach = Reach::ANY;
-        let mut next = self.waiting.trailing.first;
-        while let Some(handle) = next.some() {
-            next = orders.queued(handle).next;
-            let side = orders.get(handle).side;
-            let record = stop_details_mut(orders, handle);
-            record.follow(side, price);
-            let (trigger, entry_sequence) = (record.trigger, record.entry_sequence);
-            let rises = side == Side::Buy;
-            if is_met(rises, trigger, price) {
-                self.remove_dormant(orders, handle);
-                elected.push(Elected { handle, rises, trigger, entry_sequence });
-            } else {
-                reach.narrow(side, stop_details_mut(orders, handle));
-            }
-        }
-        self.waiting.reach = reach;
+    fn elect(
+        &mut self,
+        orders: &mut OrderSlab,
+        handle: OrderHandle,
+        rises: bool,
+        elected: &mut Vec<Elected>,
+    ) {
+        self.remove_dormant(orders, handle);
+        let OrderDetails { trigger, entry_sequence, .. } = *stop_details(orders, handle);
+        elected.push(Elected { handle, rises, trigger, entry_sequence });
     }
-}
-
-impl OrderDetails {
-    /// Moves the trigger of a trailing order after a price that runs away from it.
-    fn follow(&mut self, side: Side, price: Price) {
-        let runs_away = match side {
-            Side::Buy => price < self.trail_reference,
-            Side::Sell => price > self.trail_reference,
-        };
-        if runs_away {
-            self.trail_reference = price;
-            let trigger = trailing_trigger(side, price, self.trail_ticks, self.trail_bps);
-            let Some(trigger) = trigger else {
-                unreachable!("the trigger was legal and has moved toward the reference")
-            };
-            self.trigger = trigger;
-        }
-    }
-}
-
-/// Trigger of a trailing order at its offset from `reference`: above it for a buy, rounded up,
-/// below it for a sell, rounded down. `None` if it is no positive 64-bit price.
-pub(crate) fn trailing_trigger(
-    side: Side,
-    reference: Price,
-    trail_ticks: i64,
-    trail_bps: u32,
-) -> Option<Price> {
-    let price = if trail_ticks > 0 {
-        match side {
-            Side::Buy => reference.0.checked_add(trail_ticks)?,
-            Side::Sell => reference.0.checked_sub(trail_ticks)?,
-        }
-    } else {
-        reference.offset_by_bps(side, trail_bps).0
-    };
-    (price > 0).then_some(Price(price))
 }

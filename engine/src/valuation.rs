@@ -7,7 +7,7 @@ use crate::engine::{Checked, Engine, Instrument};
 use crate::fees;
 use crate::limits::ORDER_VALUE_MAX;
 use crate::reject::RejectReason;
-use crate::stop_orders::trailing_trigger;
+use crate::trailing_range::trailing_trigger;
 use crate::types::{Amount, OrderType, Price, Quantity, Side};
 
 /// The prices that an order is let in at.

@@ -9,6 +9,7 @@ mod fuzzing;
 mod matching;
 mod readme;
 mod tidy;
+mod trailing;
 
 #[global_allocator]
 static ALLOCATOR: tests::alloc::CountingAllocator = tests::alloc::CountingAllocator;
