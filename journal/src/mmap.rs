@@ -31,11 +31,6 @@ impl SegmentMap {
         Ok(Self { map })
     }
 
-    /// Length of the file, bytes.
-    pub(crate) fn len(&self) -> usize {
-        self.map.len()
-    }
-
     /// Copies bytes to an offset. Both must lie within the file.
     pub(crate) fn store(&mut self, offset: usize, bytes: &[u8]) {
         let end = offset.checked_add(bytes.len()).expect("an offset within a file");

@@ -4,6 +4,7 @@
 
 use crate::error::JournalError;
 use crate::limits::{PADS, SEGMENT_BYTES_DEFAULT, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN};
+use crate::sink::Storing;
 use std::fmt;
 use std::str::FromStr;
 
@@ -80,6 +81,8 @@ pub struct Options {
     pub sync: SyncPolicy,
     /// Alignment of groups, bytes: 64, 512 or 4096.
     pub pad: u32,
+    /// How groups get into the file.
+    pub storing: Storing,
     /// Accept a file system that is not on the allow-list. For tests only.
     pub allow_fs: bool,
     /// What the log holds: 1 engine commands, 2 wallet commands, 0x101 and 0x102 their events.
@@ -107,6 +110,7 @@ impl Options {
             segment_bytes: SEGMENT_BYTES_DEFAULT,
             sync,
             pad: sync.default_pad(),
+            storing: Storing::Mapped,
             allow_fs: false,
             machine_id,
             schema_hash: [0; 32],

@@ -18,7 +18,7 @@ use crate::segment::{
     FIRST_SEGMENT, SegmentFile, Template, draw_random, list, refresh_rest, remove_unfinished,
     settle_file, sync_directory, write_header,
 };
-use crate::sink::{GroupSink, MapSink};
+use crate::sink::{GroupSink, Storing, open_sink};
 use crate::survey::{Expect, LastSegment, Survey, survey};
 use crate::tail::TailCase;
 use crate::trim;
@@ -321,7 +321,7 @@ fn resume(
         last.header().pad.get() != options.pad || last.header().schema_hash != options.schema_hash
     });
     let (active, sink, pad) = match open {
-        Some(last) => reopen(dir, last, &keeper)?,
+        Some(last) => reopen(dir, options.storing, last, &keeper)?,
         None => {
             let previous = survey
                 .last
@@ -353,15 +353,18 @@ fn resume(
 /// Goes on in the segment that was being written.
 fn reopen(
     dir: &Path,
+    storing: Storing,
     last: &LastSegment,
     keeper: &Keeper,
 ) -> Result<(ActiveSegment, Box<dyn GroupSink>, u32), JournalError> {
     let header = last.header();
     let segment = SegmentFile::open(dir, last.segment.id, true)?;
-    refresh_rest(&segment, last.offset)?;
+    if storing == Storing::Mapped {
+        refresh_rest(&segment, last.offset)?;
+    }
     let SegmentFile { id, path, file, .. } = segment;
     let second = file.try_clone().map_err(JournalError::io("duplicate handle of", &path))?;
-    let sink = MapSink::new(file, last.offset).map_err(JournalError::io("map", &path))?;
+    let sink = open_sink(storing, file, last.offset).map_err(JournalError::io("map", &path))?;
     keeper.begin_hash(second, header.to_block());
     let active = ActiveSegment {
         id,
@@ -372,7 +375,7 @@ fn reopen(
         record_count: last.record_count,
         hash_told: BODY_OFFSET,
     };
-    Ok((active, Box::new(sink), header.pad.get()))
+    Ok((active, sink, header.pad.get()))
 }
 
 /// Takes the next segment into use, after a sealed one or as the first.
@@ -391,5 +394,5 @@ fn activate(
     keeper.begin_hash(spare.file, block);
     control.update(|slot| slot.active_segment = U64::new(id))?;
     keeper.request(id + 1);
-    Ok((active, Box::new(spare.sink)))
+    Ok((active, spare.sink))
 }

@@ -9,7 +9,7 @@ use crate::format::{
 };
 use crate::limits::{BODY_OFFSET, PADS, PREPARE_BYTES_PER_SECOND};
 use crate::options::Options;
-use crate::sink::MapSink;
+use crate::sink::{GroupSink, Storing, open_sink};
 use rustix::fs::{Advice, FallocateFlags};
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
@@ -200,6 +200,7 @@ pub(crate) struct Template {
     pub(crate) pad: u32,
     pub(crate) machine_id: u32,
     pub(crate) schema_hash: [u8; 32],
+    storing: Storing,
     build_id: [u8; 20],
     wall_ns: u64,
 }
@@ -213,11 +214,10 @@ pub(crate) struct Pace {
     pub(crate) stop: AtomicBool,
 }
 
-/// A prepared segment: mapped, all zeros, not yet taken into use.
-#[derive(Debug)]
+/// A prepared segment: all zeros, not yet taken into use.
 pub(crate) struct Spare {
     pub(crate) header: SegmentHeader,
-    pub(crate) sink: MapSink,
+    pub(crate) sink: Box<dyn GroupSink>,
     /// A second handle on the same file, for reading it back.
     pub(crate) file: File,
     pub(crate) path: PathBuf,
@@ -232,6 +232,7 @@ impl Template {
             pad: options.pad,
             machine_id: options.machine_id,
             schema_hash: options.schema_hash,
+            storing: options.storing,
             build_id: options.build_id,
             wall_ns: options.wall_ns,
         }
@@ -256,8 +257,8 @@ impl Template {
         Ok(header)
     }
 
-    /// Makes a segment file ready for use: the space is reserved and really written under a
-    /// temporary name, and only a complete file gets its final one.
+    /// Makes a segment file ready for use: the space is reserved, and for a mapping really written,
+    /// under a temporary name, and only a complete file gets its final one.
     pub(crate) fn prepare(&self, id: u64, pace: &Pace) -> Result<Spare, JournalError> {
         let path = self.dir.join(file_name(id));
         let temporary = self.dir.join(format!("{}{UNFINISHED}", file_name(id)));
@@ -273,7 +274,7 @@ impl Template {
         };
         std::fs::rename(&temporary, &path).map_err(JournalError::io("rename", &temporary))?;
         sync_directory(&self.dir)?;
-        Spare::map(file, path, header)
+        Spare::open(self.storing, file, path, header)
     }
 
     fn fill(&self, path: &Path, header: &SegmentHeader, pace: &Pace) -> Result<File, JournalError> {
@@ -289,10 +290,20 @@ impl Template {
         rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, self.segment_bytes)
             .map_err(|errno| space_or_io("reserve", path, errno.into()))?;
         assert!(self.segment_bytes.is_multiple_of(BLOCK as u64), "segments are whole blocks");
+        if self.storing == Storing::Mapped {
+            self.fill_with_zeros(&file, path, pace)?;
+        }
+        write_header(&file, path, header)?;
+        file.sync_all().map_err(failed("sync"))?;
+        Ok(file)
+    }
+
+    fn fill_with_zeros(&self, file: &File, path: &Path, pace: &Pace) -> Result<(), JournalError> {
+        let failed = |doing| move |error| space_or_io(doing, path, error);
         let mut offset = 0;
         while offset < self.segment_bytes {
             let end = self.segment_bytes.min(offset + FILL_BYTES as u64);
-            write_zero_pages(&file, offset, end).map_err(failed("fill"))?;
+            write_zero_pages(file, offset, end).map_err(failed("fill"))?;
             if pace.stop.load(Ordering::Relaxed) {
                 return Err(failed("fill")(std::io::ErrorKind::Interrupted.into()));
             }
@@ -304,9 +315,7 @@ impl Template {
             }
             offset = end;
         }
-        write_header(&file, path, header)?;
-        file.sync_all().map_err(failed("sync"))?;
-        Ok(file)
+        Ok(())
     }
 }
 
@@ -332,17 +341,23 @@ pub(crate) fn write_header(
     Ok(())
 }
 
+impl std::fmt::Debug for Spare {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Spare").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
 impl Spare {
-    /// Maps a segment file that is complete and not in use.
-    pub(crate) fn map(
+    /// Takes a segment file that is complete and not in use.
+    pub(crate) fn open(
+        storing: Storing,
         file: File,
         path: PathBuf,
         header: SegmentHeader,
     ) -> Result<Self, JournalError> {
         assert_eq!(header.state.get(), STATE_PREPARED);
         let second = file.try_clone().map_err(JournalError::io("duplicate handle of", &path))?;
-        let sink = MapSink::new(file, 0).map_err(JournalError::io("map", &path))?;
-        assert_eq!(sink.segment_bytes(), header.segment_len.get());
+        let sink = open_sink(storing, file, 0).map_err(JournalError::io("map", &path))?;
         Ok(Self { header, sink, file: second, path })
     }
 }

@@ -7,6 +7,7 @@ use crate::mmap::SegmentMap;
 use std::fmt;
 use std::fs::File;
 use std::io;
+use std::os::unix::fs::FileExt;
 
 /// Receiver of the bytes of one segment.
 pub trait GroupSink: Send {
@@ -21,6 +22,57 @@ pub trait GroupSink: Send {
     /// # Errors
     /// Any error is final for the writer; the call is never repeated.
     fn sync(&mut self) -> io::Result<()>;
+
+    /// What another thread needs to do the same.
+    ///
+    /// # Errors
+    /// No further handle can be had.
+    fn sync_handle(&self) -> io::Result<Box<dyn SyncHandle>>;
+}
+
+/// Makes durable, on whatever thread, what was put into a sink before.
+pub trait SyncHandle: Send {
+    /// As [`GroupSink::sync`].
+    ///
+    /// # Errors
+    /// Any error is final for the writer; the call is never repeated.
+    fn sync(&mut self) -> io::Result<()>;
+}
+
+impl SyncHandle for File {
+    fn sync(&mut self) -> io::Result<()> {
+        self.sync_data()
+    }
+}
+
+/// How a log gets its bytes into the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Storing {
+    /// Into a mapping of a file that was filled with zeros beforehand: a store costs a copy, a sync
+    /// one write. For a log whose records wait for their sync.
+    Mapped,
+    /// By writes into reserved space: a group costs a system call, but nothing is written twice, and
+    /// a sync neither takes pages out of the mapping nor interrupts other cores for it. For a log
+    /// that is synced now and then.
+    Written,
+}
+
+/// Writes to the segment file and syncs it.
+#[derive(Debug)]
+pub(crate) struct FileSink(pub(crate) File);
+
+impl GroupSink for FileSink {
+    fn put(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.0.write_all_at(bytes, offset)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+
+    fn sync_handle(&self) -> io::Result<Box<dyn SyncHandle>> {
+        Ok(Box::new(self.0.try_clone()?))
+    }
 }
 
 /// Stores into a mapping of the segment file and syncs the file.
@@ -36,12 +88,6 @@ impl MapSink {
         let offset = usize::try_from(offset).map_err(io::Error::other)?;
         Ok(Self { map: SegmentMap::new(&file, offset)?, file })
     }
-
-    /// Length of the segment, bytes.
-    #[must_use]
-    pub fn segment_bytes(&self) -> u64 {
-        self.map.len() as u64
-    }
 }
 
 impl GroupSink for MapSink {
@@ -53,6 +99,22 @@ impl GroupSink for MapSink {
     fn sync(&mut self) -> io::Result<()> {
         self.file.sync_data()
     }
+
+    fn sync_handle(&self) -> io::Result<Box<dyn SyncHandle>> {
+        Ok(Box::new(self.file.try_clone()?))
+    }
+}
+
+/// The sink of a segment file that will be stored into from `offset` on.
+pub(crate) fn open_sink(
+    storing: Storing,
+    file: File,
+    offset: u64,
+) -> io::Result<Box<dyn GroupSink>> {
+    Ok(match storing {
+        Storing::Mapped => Box::new(MapSink::new(file, offset)?),
+        Storing::Written => Box::new(FileSink(file)),
+    })
 }
 
 /// A layer that is put over the sink of every segment: `(segment_id, sink below) -> sink`.
@@ -77,8 +139,11 @@ impl Sinks {
     }
 
     /// Changes to the sink of the next segment; returns the one before.
-    pub(crate) fn replace(&mut self, segment_id: u64, next: MapSink) -> Box<dyn GroupSink> {
-        let next: Box<dyn GroupSink> = Box::new(next);
+    pub(crate) fn replace(
+        &mut self,
+        segment_id: u64,
+        next: Box<dyn GroupSink>,
+    ) -> Box<dyn GroupSink> {
         let next = match &mut self.layer {
             Some(layer) => layer(segment_id, next),
             None => next,
@@ -102,6 +167,10 @@ impl GroupSink for NoSink {
     }
 
     fn sync(&mut self) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn sync_handle(&self) -> io::Result<Box<dyn SyncHandle>> {
         Err(io::ErrorKind::Unsupported.into())
     }
 }

@@ -24,6 +24,7 @@ use crate::record::RecordKind;
 use crate::scan::{Chain, close_record};
 use crate::segment::{Spare, file_name};
 use crate::sink::{GroupSink, Sinks};
+use crate::syncer::Syncer;
 use std::path::PathBuf;
 use zerocopy::IntoBytes;
 use zerocopy::byteorder::little_endian::{U16, U32, U64};
@@ -62,6 +63,8 @@ pub struct JournalWriter {
     active: ActiveSegment,
     sinks: Sinks,
     keeper: Keeper,
+    /// From the first sync in the background on.
+    syncer: Option<Syncer>,
     control: ControlFile,
     poisoned: bool,
     stored_bytes: u64,
@@ -102,6 +105,7 @@ impl JournalWriter {
             active: start.active,
             sinks: Sinks::new(start.sink),
             keeper: start.keeper,
+            syncer: None,
             control: start.control,
             poisoned: false,
             stored_bytes: 0,
@@ -186,11 +190,64 @@ impl JournalWriter {
     /// second sync would not tell.
     pub fn sync(&mut self) -> Result<(), JournalError> {
         self.check_alive()?;
-        if !self.unsynced {
-            return Ok(());
-        }
-        let outcome = self.sync_segment();
+        let outcome = self
+            .finish_sync()
+            .and_then(|()| if self.unsynced { self.sync_segment() } else { Ok(()) });
         self.poison_on_error(outcome)
+    }
+
+    /// Begins a sync of what was stored on a thread of its own and returns whether it did: not
+    /// where nothing waits for one or one is under way. [`Self::poll_sync`] takes its outcome.
+    ///
+    /// # Errors
+    /// As `sync`.
+    pub fn begin_sync(&mut self) -> Result<bool, JournalError> {
+        self.check_alive()?;
+        if !self.unsynced || self.syncer.as_ref().is_some_and(Syncer::is_under_way) {
+            return Ok(false);
+        }
+        let failed = JournalError::io("begin a sync in", &self.dir);
+        let begun = self.sinks.current.sync_handle().and_then(|handle| {
+            let syncer = match &mut self.syncer {
+                Some(syncer) => syncer,
+                none => none.insert(Syncer::start()?),
+            };
+            syncer.begin(self.chain.last_seq, handle);
+            Ok(true)
+        });
+        let begun = begun.map_err(failed);
+        // What is stored from here on needs another one.
+        self.unsynced = begun.is_err();
+        self.poison_on_error(begun)
+    }
+
+    /// Takes the outcome of a sync in the background; true if one has ended.
+    ///
+    /// # Errors
+    /// As `sync`.
+    pub fn poll_sync(&mut self) -> Result<bool, JournalError> {
+        self.check_alive()?;
+        let ended = self.syncer.as_mut().and_then(Syncer::poll);
+        let outcome = self.note_synced(ended);
+        self.poison_on_error(outcome)
+    }
+
+    /// Waits for a sync in the background. Two handles of one file share its error, of which only
+    /// one is told: so no other sync begins before this one's outcome is known.
+    fn finish_sync(&mut self) -> Result<(), JournalError> {
+        let ended = self.syncer.as_mut().and_then(Syncer::finish);
+        self.note_synced(ended).map(drop)
+    }
+
+    fn note_synced(
+        &mut self,
+        ended: Option<(u64, std::io::Result<()>)>,
+    ) -> Result<bool, JournalError> {
+        let Some((seq, outcome)) = ended else { return Ok(false) };
+        outcome.map_err(JournalError::io("sync segment in", &self.dir))?;
+        self.syncs += 1;
+        self.synced_seq = self.synced_seq.max(seq);
+        Ok(true)
     }
 
     /// Stores and syncs what is left and marks the log as shut down cleanly.
@@ -305,6 +362,7 @@ impl JournalWriter {
     }
 
     fn sync_segment(&mut self) -> Result<(), JournalError> {
+        self.finish_sync()?;
         let path = &self.dir;
         self.sinks.current.sync().map_err(JournalError::io("sync segment in", path))?;
         self.syncs += 1;

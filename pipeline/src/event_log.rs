@@ -48,7 +48,7 @@ pub(crate) fn split_payload(payload: &[u8]) -> Option<(u64, u32, &[u8])> {
 #[derive(Debug)]
 pub(crate) struct EventLog<E> {
     writer: JournalWriter,
-    /// When the last sync returned, monotonic nanoseconds; meaningful while `unsynced`.
+    /// When the last sync began, monotonic nanoseconds; meaningful while `unsynced`.
     synced_ns: u64,
     unsynced: bool,
     event: PhantomData<fn(E)>,
@@ -111,20 +111,20 @@ impl<E: Codec> EventLog<E> {
         self.writer.store()
     }
 
-    /// Syncs when that is due; returns whether it did. Asks for the monotonic time only where there
-    /// is something to sync.
+    /// Begins a sync in the background when that is due, and hears of the one before; returns
+    /// whether it did. Asks for the monotonic time only where there is something to sync.
     pub(crate) fn sync_if_due(&mut self, clock: &dyn Clock) -> Result<bool, JournalError> {
+        self.writer.poll_sync()?;
         if !self.unsynced {
             return Ok(false);
         }
         let now_ns = clock.monotonic_ns();
-        if now_ns.saturating_sub(self.synced_ns) < EVENT_LOG_SYNC_NS {
-            return Ok(false);
+        let is_due = now_ns.saturating_sub(self.synced_ns) >= EVENT_LOG_SYNC_NS;
+        let begins = is_due && self.writer.begin_sync()?;
+        if begins {
+            (self.unsynced, self.synced_ns) = (false, now_ns);
         }
-        self.writer.sync()?;
-        self.unsynced = false;
-        self.synced_ns = now_ns;
-        Ok(true)
+        Ok(begins)
     }
 
     /// Syncs what was stored.

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use engine::{Codec, StateMachine};
-use journal::SyncPolicy;
+use journal::{Storing, SyncPolicy};
 
 use crate::bell::WaitMode;
 use crate::error::PipelineError;
@@ -120,10 +120,11 @@ impl Options {
         }
     }
 
-    /// What the event log of this machine is opened with: it can be derived again, so it never
-    /// needs whole blocks.
+    /// What the event log of this machine is opened with: it can be derived again and nobody waits
+    /// for its syncs, so it never needs whole blocks, nor a file that was filled beforehand.
     pub(crate) fn event_log_options<S: StateMachine>(&self) -> journal::Options {
-        self.log_options::<S>(event_log_id::<S>(), SyncPolicy::Os)
+        let storing = Storing::Written;
+        journal::Options { storing, ..self.log_options::<S>(event_log_id::<S>(), SyncPolicy::Os) }
     }
 
     fn log_options<S: StateMachine>(&self, machine_id: u32, sync: SyncPolicy) -> journal::Options {

@@ -2,7 +2,7 @@
 //! opens with a prefix of what was written, and with all of what was synced.
 
 use super::{Log, Owned, command, look, plant, store_group};
-use crate::{GroupSink, SyncPolicy};
+use crate::{GroupSink, SyncHandle, SyncPolicy};
 use std::io;
 use std::sync::{Arc, Mutex};
 
@@ -27,6 +27,10 @@ impl GroupSink for SimSink {
     fn sync(&mut self) -> io::Result<()> {
         self.steps.lock().unwrap().push(Step::Sync);
         Ok(())
+    }
+
+    fn sync_handle(&self) -> io::Result<Box<dyn SyncHandle>> {
+        Err(io::ErrorKind::Unsupported.into())
     }
 }
 
@@ -196,6 +200,70 @@ impl GroupSink for FailingSink {
     fn sync(&mut self) -> io::Result<()> {
         self.syncs_left = self.syncs_left.checked_sub(1).ok_or(io::ErrorKind::Other)?;
         self.below.sync()
+    }
+
+    fn sync_handle(&self) -> io::Result<Box<dyn SyncHandle>> {
+        Ok(Box::new(FailingHandle {
+            below: self.below.sync_handle()?,
+            fails: self.syncs_left == 0,
+        }))
+    }
+}
+
+struct FailingHandle {
+    below: Box<dyn SyncHandle>,
+    fails: bool,
+}
+
+impl SyncHandle for FailingHandle {
+    fn sync(&mut self) -> io::Result<()> {
+        if self.fails { Err(io::ErrorKind::Other.into()) } else { self.below.sync() }
+    }
+}
+
+#[test]
+fn a_sync_in_the_background_covers_what_was_stored_before_it() {
+    let log = Log::new(SyncPolicy::Os);
+    let mut writer = log.writer();
+    assert!(!writer.begin_sync().unwrap(), "nothing waits for a sync");
+    super::append(&mut writer, &command(1));
+    writer.store().unwrap();
+    assert!(writer.begin_sync().unwrap());
+    assert!(!writer.begin_sync().unwrap(), "one is under way");
+    super::append(&mut writer, &command(2));
+    writer.store().unwrap();
+    while !writer.poll_sync().unwrap() {
+        std::thread::yield_now();
+    }
+    assert_eq!((writer.synced_seq(), writer.syncs()), (1, 1));
+    assert!(writer.begin_sync().unwrap(), "the second command waits for one");
+    writer.sync().unwrap();
+    assert_eq!((writer.synced_seq(), writer.syncs()), (2, 2), "the one under way was enough");
+}
+
+#[test]
+fn a_failed_sync_in_the_background_is_the_last() {
+    for wait in [false, true] {
+        let log = Log::new(SyncPolicy::Os);
+        let mut writer = log.writer();
+        writer.layer_sinks(|_, below| -> Box<dyn GroupSink> {
+            Box::new(FailingSink { below, puts_left: 9, syncs_left: 0 })
+        });
+        super::append(&mut writer, &command(1));
+        writer.store().unwrap();
+        assert!(writer.begin_sync().unwrap());
+        let failed = loop {
+            // A sync that has to wait for the one under way hears of its failure.
+            let outcome = if wait { writer.sync().map(|()| true) } else { writer.poll_sync() };
+            match outcome {
+                Ok(false) => std::thread::yield_now(),
+                other => break other,
+            }
+        };
+        assert_eq!(failed.unwrap_err().exit_code(), 134);
+        assert_eq!(writer.synced_seq(), 0);
+        assert!(matches!(writer.begin_sync(), Err(crate::JournalError::Poisoned)));
+        assert!(matches!(writer.sync(), Err(crate::JournalError::Poisoned)));
     }
 }
 

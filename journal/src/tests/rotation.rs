@@ -1,7 +1,7 @@
 //! Rolling from segment to segment, and a process that dies at any step of it.
 
 use super::{Log, command, open, peek, plant, store_group, store_large};
-use crate::{GroupSink, SyncPolicy, TailCase, verify};
+use crate::{GroupSink, SyncHandle, SyncPolicy, TailCase, verify};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -136,6 +136,10 @@ impl GroupSink for CopyingSink {
     fn sync(&mut self) -> io::Result<()> {
         self.copy();
         self.below.sync()
+    }
+
+    fn sync_handle(&self) -> io::Result<Box<dyn SyncHandle>> {
+        self.below.sync_handle()
     }
 }
 

@@ -7,7 +7,7 @@ use std::process::{Command as Child, Output};
 use std::sync::Arc;
 
 use engine::{Frame, StateMachine};
-use journal::{GroupSink, SyncPolicy};
+use journal::{GroupSink, SyncHandle, SyncPolicy};
 use pipeline::{ManualClock, Outlet, SystemClock, recover, start};
 
 use crate::harness::{Desk, Outlets, options, running_with, submit};
@@ -104,6 +104,10 @@ impl GroupSink for Failing {
         self.syncs_left =
             self.syncs_left.checked_sub(1).ok_or_else(|| io::Error::other("injected sync"))?;
         self.below.sync()
+    }
+
+    fn sync_handle(&self) -> io::Result<Box<dyn SyncHandle>> {
+        self.below.sync_handle()
     }
 }
 
