@@ -7,8 +7,9 @@
 //! 16 epoch u64   24 generation u64   32 crc32c of bytes 0..32 and of the body   36 body
 //! ```
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::error::JournalError;
@@ -89,7 +90,9 @@ impl StateFile {
         head[CRC_AT..].copy_from_slice(&crc.to_le_bytes());
         // The epoch makes the name of each owner's draft its own.
         let draft = self.path.with_extension(format!("draft-{}", self.epoch));
-        let mut file = File::create(&draft).map_err(JournalError::io("create", &draft))?;
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true).mode(0o600);
+        let mut file = options.open(&draft).map_err(JournalError::io("create", &draft))?;
         file.write_all(&head).map_err(JournalError::io("write", &draft))?;
         file.write_all(body).map_err(JournalError::io("write", &draft))?;
         file.sync_all().map_err(JournalError::io("sync", &draft))?;
@@ -153,6 +156,8 @@ fn damaged(path: &Path, what: &str) -> JournalError {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     fn directory() -> (tempfile::TempDir, PathBuf) {
@@ -173,6 +178,7 @@ mod tests {
         let (_file, body) = StateFile::open(&path).unwrap();
         assert_eq!(body.unwrap(), b"two");
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "no draft is left");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     }
 
     #[test]
