@@ -8,6 +8,7 @@ use engine::order_index::OrderIndex;
 use engine::order_slab::OrderSlab;
 use engine::{OrderId, Price, Quantity, Side};
 
+use super::Books;
 use crate::tape::format::{Kind, Record, TapeSide};
 use crate::tape::oracle::Summary;
 
@@ -48,22 +49,6 @@ impl BareBooks {
             index: OrderIndex::default(),
             executions: Vec::with_capacity(1_024),
             totals: vec![Summary::new(); count],
-        }
-    }
-
-    /// Applies one command, then reads what it made.
-    #[inline]
-    pub(super) fn step(&mut self, record: &Record) {
-        self.executions.clear();
-        self.apply(record);
-        for execution in &self.executions {
-            let price = execution.price.unsigned_abs();
-            self.totals[usize::from(record.instrument)].trade(
-                execution.maker,
-                execution.taker,
-                price,
-                execution.quantity,
-            );
         }
     }
 
@@ -150,12 +135,6 @@ impl BareBooks {
         left
     }
 
-    /// Of each instrument.
-    pub(super) fn summaries(&self) -> Vec<Summary> {
-        let both = self.books.iter().zip(&self.totals);
-        both.map(|(book, totals)| self.summary(book, totals)).collect()
-    }
-
     fn summary(&self, book: &OrderBook, totals: &Summary) -> Summary {
         let mut summary = totals.clone();
         for (side, tape_side) in [(Side::Buy, TapeSide::Bid), (Side::Sell, TapeSide::Ask)] {
@@ -167,6 +146,28 @@ impl BareBooks {
             }
         }
         summary
+    }
+}
+
+impl Books for BareBooks {
+    #[inline]
+    fn step(&mut self, record: &Record) {
+        self.executions.clear();
+        self.apply(record);
+        for execution in &self.executions {
+            let price = execution.price.unsigned_abs();
+            self.totals[usize::from(record.instrument)].trade(
+                execution.maker,
+                execution.taker,
+                price,
+                execution.quantity,
+            );
+        }
+    }
+
+    fn summaries(&self) -> Vec<Summary> {
+        let both = self.books.iter().zip(&self.totals);
+        both.map(|(book, totals)| self.summary(book, totals)).collect()
     }
 }
 
