@@ -4,13 +4,12 @@
 
 use std::hint;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering, fence};
-use std::thread::{self, Thread};
 use std::time::Duration;
 
 use crossbeam::utils::{Backoff, CachePadded};
 
 use crate::limits::NAP_MAX;
+use crate::sync::{AtomicBool, Ordering, Thread, current, fence, park_timeout};
 
 /// Fewest cores on which `Auto` lets the core thread spin.
 const SPIN_CORES_MIN: usize = 4;
@@ -66,7 +65,7 @@ impl Bell {
 
     /// Makes the calling thread the one that a ring wakes.
     pub(crate) fn own(&self) {
-        let fresh = self.owner.set(thread::current()).is_ok();
+        let fresh = self.owner.set(current()).is_ok();
         assert!(fresh, "a bell has one owner");
     }
 
@@ -102,11 +101,12 @@ impl Bell {
         }
     }
 
-    fn park(&self, ready: impl Fn() -> bool) {
+    /// Sleeps until rung, or until something else ends the sleep, unless `ready` holds.
+    pub(crate) fn park(&self, ready: impl Fn() -> bool) {
         self.parked.store(true, Ordering::Relaxed);
         fence(Ordering::SeqCst);
         if !ready() {
-            thread::park_timeout(self.nap);
+            park_timeout(self.nap);
         }
         self.parked.store(false, Ordering::Relaxed);
     }
@@ -122,7 +122,7 @@ pub(crate) struct Bells {
 
 impl Bells {
     pub(crate) fn new(mode: WaitMode) -> Self {
-        let cores = thread::available_parallelism().map_or(1, usize::from);
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let stage = || Bell::new(mode.resolve(false, cores));
         Self { journaler: stage(), core: Bell::new(mode.resolve(true, cores)), publisher: stage() }
     }
@@ -137,8 +137,9 @@ impl Bells {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::AtomicU64;
+    use crate::sync::AtomicU64;
     use std::sync::{Arc, mpsc};
+    use std::thread;
 
     #[test]
     fn auto_spins_only_the_core_and_only_with_cores_to_spare() {

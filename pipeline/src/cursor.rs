@@ -6,10 +6,10 @@
 //! All hold a command sequence, except `freed`, which counts output slots. `published` is stored
 //! after its slot is visible, so a stage may be ahead of it for a moment and nothing asserts it.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use crossbeam::utils::CachePadded;
 use journal::SyncPolicy;
+
+use crate::sync::{AtomicU64, Ordering};
 
 /// A position with one writer, alone in its cache line.
 #[derive(Debug, Default)]

@@ -35,6 +35,7 @@ mod slot;
 mod source;
 mod stages;
 mod stepped;
+mod sync;
 
 pub use bell::WaitMode;
 pub use clock::{Clock, ManualClock, SystemClock};

@@ -1,10 +1,12 @@
 //! Owns the answers that wait for their command. Knows nothing of how an answer travels.
 //! Invariant: a reply is in the slab from before its slot is published until it is completed, once.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::PoisonError;
 
 use crossbeam::queue::ArrayQueue;
 use engine::{Frame, StateMachine};
+
+use crate::sync::{Mutex, MutexGuard};
 
 /// What a command came to.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -58,7 +60,7 @@ impl<R> ReplySlab<R> {
     }
 
     /// A cell has one user at a time, so the lock is never contended and never a system call.
-    fn cell(&self, place: u32) -> std::sync::MutexGuard<'_, Option<R>> {
+    fn cell(&self, place: u32) -> MutexGuard<'_, Option<R>> {
         self.cells[place as usize].lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
