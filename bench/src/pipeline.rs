@@ -6,17 +6,21 @@
 //! replied to once, the slow book agrees on trades and on the final book, and a replay of the
 //! journal gives the state that the live core ended with.
 
+mod bare;
+mod source;
+
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use engine::{Command, Engine, EngineOptions, Event, Frame, StateMachine};
-use hdrhistogram::Histogram;
 use journal::SyncPolicy;
-use pipeline::{Lane, Options, Outcome, Outlet, Reply, SubmitError, SystemClock, WaitMode};
+use pipeline::{Options, Outlet, SystemClock, WaitMode};
 use serde::Serialize;
 
+use self::bare::Bare;
+use self::source::{Recorder, Source, Timed, wait_until};
 use crate::report::{self, Latency};
 use crate::tape::flow::{Flow, preset};
 use crate::tape::generator::generate;
@@ -78,29 +82,12 @@ struct Report {
     notional: u64,
     replayed_per_second: u64,
     state_hash: String,
-}
-
-/// Records when a command was replied to. All replies come from one thread.
-struct Timed {
-    due: Instant,
-    recorder: Arc<Mutex<Recorder>>,
-}
-
-struct Recorder {
-    histogram: Histogram<u64>,
-    replied: u64,
-    last: Instant,
-}
-
-impl Reply<Engine> for Timed {
-    fn complete(self, _: &Frame<Command>, _: Outcome<'_, Event>) {
-        let now = Instant::now();
-        let mut recorder = self.recorder.lock().unwrap_or_else(PoisonError::into_inner);
-        let taken = report::nanos(now.saturating_duration_since(self.due));
-        recorder.histogram.saturating_record(taken.max(1));
-        recorder.replied += 1;
-        recorder.last = now;
-    }
+    /// The yardsticks of the same run, and the latency over them.
+    bare: Bare,
+    p50_to_bare_stages: f64,
+    p99_to_bare_stages: f64,
+    p50_to_bare_sync: f64,
+    p99_to_bare_sync: f64,
 }
 
 /// Counts what is published.
@@ -130,11 +117,12 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         commands: usize::try_from(per_second * args.seconds)?,
         ..preset("small").context("preset")?
     };
-    let report = measure(args, &options, &flow)?;
+    let bare = Bare::measured(temporary.path(), args.rate, per_second * args.seconds)?;
+    let report = measure(args, &options, &flow, bare)?;
     report::print(&report, args.json)
 }
 
-fn measure(args: &Args, options: &Options, flow: &Flow) -> Result<Report> {
+fn measure(args: &Args, options: &Options, flow: &Flow, bare: Bare) -> Result<Report> {
     let (tape, _) = generate(flow);
     let totals = Arc::new(Mutex::new(Totals::new(tape.instruments)));
     let tally = || -> Box<dyn Outlet<Engine>> { Box::new(Tally(Arc::clone(&totals))) };
@@ -143,11 +131,7 @@ fn measure(args: &Args, options: &Options, flow: &Flow) -> Result<Report> {
     let clock = Arc::new(SystemClock::new());
     let running = pipeline::start::<Engine, Timed>(recovered, options, vec![tally()], clock)?;
 
-    let recorder = Arc::new(Mutex::new(Recorder {
-        histogram: report::histogram()?,
-        replied: 0,
-        last: Instant::now(),
-    }));
+    let recorder = Arc::new(Mutex::new(Recorder::new()?));
     let first_sequence = running.cursors().published() + 1;
     let workload = Workload::new(&tape, first_sequence, &TERMS);
     let (stage, measured) = workload.frames.split_at(workload.setup + tape.prefill);
@@ -175,6 +159,7 @@ fn measure(args: &Args, options: &Options, flow: &Flow) -> Result<Report> {
     let replay_time = replay_start.elapsed();
     ensure!(replayed.machine.state_hash() == state_hash, "the replayed state differs");
 
+    let latency_ns = Latency::of(&recorder.histogram);
     let syncs = stopped.counters.journaler.syncs.get();
     Ok(Report {
         bench: "pipeline",
@@ -183,7 +168,7 @@ fn measure(args: &Args, options: &Options, flow: &Flow) -> Result<Report> {
         rate: args.rate,
         commands: measured.len(),
         ops_per_second: report::rate(measured.len(), recorder.last - start),
-        latency_ns: Latency::of(&recorder.histogram),
+        latency_ns,
         ring_full,
         groups: stopped.counters.journaler.groups.get(),
         syncs,
@@ -194,71 +179,12 @@ fn measure(args: &Args, options: &Options, flow: &Flow) -> Result<Report> {
         notional: expected.notional,
         replayed_per_second: report::rate(workload.frames.len(), replay_time),
         state_hash: state_hash.iter().map(|byte| format!("{byte:02x}")).collect(),
+        p50_to_bare_stages: report::ratio(latency_ns.p50, bare.stages_ns.p50),
+        p99_to_bare_stages: report::ratio(latency_ns.p99, bare.stages_ns.p99),
+        p50_to_bare_sync: report::ratio(latency_ns.p50, bare.sync_ns.p50),
+        p99_to_bare_sync: report::ratio(latency_ns.p99, bare.sync_ns.p99),
+        bare,
     })
-}
-
-struct Source {
-    ingress: pipeline::Ingress<Engine, Timed>,
-    recorder: Arc<Mutex<Recorder>>,
-}
-
-impl Source {
-    /// Submits without replies, and waits until the last one is through.
-    fn set_the_stage(&self, frames: &[Frame<Command>], cursors: &pipeline::Cursors) -> Result<()> {
-        for frame in frames {
-            let sequence = loop {
-                match self.ingress.try_submit(frame.command, None, Lane::Control) {
-                    Err(SubmitError::RingFull) => std::thread::yield_now(),
-                    other => break other?,
-                }
-            };
-            ensure!(sequence == frame.sequence, "another producer is in the ring");
-        }
-        let last = frames.last().map_or(0, |frame| frame.sequence);
-        wait_until(|| cursors.acked() >= last)
-    }
-
-    /// Submits every command when it is due; gives how often the ring was full.
-    fn send(&self, frames: &[Frame<Command>], rate: u64, start: Instant) -> Result<u64> {
-        let mut ring_full = 0;
-        for (place, frame) in (0u64..).zip(frames) {
-            let due = match rate {
-                0 => Instant::now(),
-                rate => start + Duration::from_nanos(place * 1_000_000_000 / rate),
-            };
-            wait_for(due);
-            loop {
-                let reply = Timed { due, recorder: Arc::clone(&self.recorder) };
-                match self.ingress.try_submit(frame.command, Some(reply), Lane::Control) {
-                    Err(SubmitError::RingFull | SubmitError::RepliesExhausted) => {
-                        ring_full += 1;
-                        std::thread::yield_now();
-                    }
-                    other => {
-                        other?;
-                        break;
-                    }
-                }
-            }
-        }
-        Ok(ring_full)
-    }
-}
-
-/// Gives the core away while there is time, so that the stages can have it.
-fn wait_for(due: Instant) {
-    while Instant::now() < due {
-        std::thread::yield_now();
-    }
-}
-
-fn wait_until(reached: impl Fn() -> bool) -> Result<()> {
-    let deadline = Instant::now() + Duration::from_secs(120);
-    while !reached() {
-        ensure!(Instant::now() < deadline, "the pipeline did not get there within two minutes");
-        std::thread::sleep(Duration::from_micros(200));
-    }
-    Ok(())
 }
 
 fn wait_mode(text: &str) -> Result<WaitMode> {

@@ -10,9 +10,9 @@ use serde::Serialize;
 /// Percentiles of a latency, nanoseconds.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(crate) struct Latency {
-    p50: u64,
+    pub(crate) p50: u64,
     p90: u64,
-    p99: u64,
+    pub(crate) p99: u64,
     p999: u64,
     p9999: u64,
     max: u64,

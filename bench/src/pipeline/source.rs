@@ -1,0 +1,119 @@
+//! Owns the load of `bench pipeline`: commands at their times, and when each was replied to.
+//! Knows nothing of what they come to. Invariant: a latency counts from the moment at which a
+//! command was due, so a stall counts for every command that it delayed.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use engine::{Command, Engine, Event, Frame};
+use hdrhistogram::Histogram;
+use pipeline::{Lane, Outcome, Reply, SubmitError};
+
+use crate::report;
+
+/// How long the source leaves a full ring alone: the stages need the cores to empty it.
+pub(crate) const FULL_PAUSE: Duration = Duration::from_micros(50);
+
+/// Records when a command was replied to. All replies come from one thread.
+pub(crate) struct Timed {
+    due: Instant,
+    recorder: Arc<Mutex<Recorder>>,
+}
+
+pub(crate) struct Recorder {
+    pub(crate) histogram: Histogram<u64>,
+    pub(crate) replied: u64,
+    pub(crate) last: Instant,
+}
+
+impl Recorder {
+    pub(crate) fn new() -> Result<Self> {
+        Ok(Self { histogram: report::histogram()?, replied: 0, last: Instant::now() })
+    }
+}
+
+impl Reply<Engine> for Timed {
+    fn complete(self, _: &Frame<Command>, _: Outcome<'_, Event>) {
+        let now = Instant::now();
+        let mut recorder = self.recorder.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = report::nanos(now.saturating_duration_since(self.due));
+        recorder.histogram.saturating_record(taken.max(1));
+        recorder.replied += 1;
+        recorder.last = now;
+    }
+}
+
+/// The end of the load.
+pub(crate) struct Source {
+    pub(crate) ingress: pipeline::Ingress<Engine, Timed>,
+    pub(crate) recorder: Arc<Mutex<Recorder>>,
+}
+
+impl Source {
+    /// Submits without replies, and waits until the last one is through.
+    pub(crate) fn set_the_stage(
+        &self,
+        frames: &[Frame<Command>],
+        cursors: &pipeline::Cursors,
+    ) -> Result<()> {
+        for frame in frames {
+            let sequence = loop {
+                match self.ingress.try_submit(frame.command, None, Lane::Control) {
+                    Err(SubmitError::RingFull) => std::thread::yield_now(),
+                    other => break other?,
+                }
+            };
+            ensure!(sequence == frame.sequence, "another producer is in the ring");
+        }
+        let last = frames.last().map_or(0, |frame| frame.sequence);
+        wait_until(|| cursors.acked() >= last)
+    }
+
+    /// Submits every command when it is due; gives how often the ring was full.
+    pub(crate) fn send(&self, frames: &[Frame<Command>], rate: u64, start: Instant) -> Result<u64> {
+        let mut ring_full = 0;
+        for (place, frame) in (0u64..).zip(frames) {
+            let due = due(start, place, rate);
+            wait_for(due);
+            loop {
+                let reply = Timed { due, recorder: Arc::clone(&self.recorder) };
+                match self.ingress.try_submit(frame.command, Some(reply), Lane::Control) {
+                    Err(SubmitError::RingFull | SubmitError::RepliesExhausted) => {
+                        ring_full += 1;
+                        std::thread::sleep(FULL_PAUSE);
+                    }
+                    other => {
+                        other?;
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(ring_full)
+    }
+}
+
+/// When a command is due: at its place in a run at this rate, or at once where the rate is 0.
+pub(crate) fn due(start: Instant, place: u64, rate: u64) -> Instant {
+    match rate {
+        0 => Instant::now(),
+        rate => start + Duration::from_nanos(place * 1_000_000_000 / rate),
+    }
+}
+
+/// Gives the core away while there is time, so that the stages can have it.
+pub(crate) fn wait_for(due: Instant) {
+    while Instant::now() < due {
+        std::thread::yield_now();
+    }
+}
+
+pub(crate) fn wait_until(reached: impl Fn() -> bool) -> Result<()> {
+    let deadline = Instant::now() + Duration::from_secs(120);
+    while !reached() {
+        ensure!(Instant::now() < deadline, "the pipeline did not get there within two minutes");
+        std::thread::sleep(Duration::from_micros(200));
+    }
+    Ok(())
+}
