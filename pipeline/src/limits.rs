@@ -42,6 +42,10 @@ pub const BATCH_EVENTS_MAX: usize = EVENTS_RESERVED;
 /// Longest time between syncs of an event log that has unsynced records, nanoseconds.
 pub const EVENT_LOG_SYNC_NS: u64 = 50_000_000;
 
+/// Bytes that the journaler stores under the policy that never waits for the disk before it has them
+/// written in the background.
+pub const WRITE_BACK_BYTES: u64 = 4 << 20;
+
 /// Pause after which the journaler stores an idle group under the group policy, nanoseconds.
 pub const IDLE_GROUP_NS: u64 = 1_000_000;
 

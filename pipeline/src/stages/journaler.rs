@@ -9,7 +9,7 @@ use engine::Codec;
 use journal::{JournalWriter, RecordKind, SyncPolicy};
 
 use crate::abort::or_abort;
-use crate::limits::IDLE_GROUP_NS;
+use crate::limits::{IDLE_GROUP_NS, WRITE_BACK_BYTES};
 use crate::options::input_bytes_max;
 use crate::sequencer::Sequencer;
 use crate::slot::{Input, InputSlot};
@@ -31,6 +31,8 @@ pub(crate) struct Journaler<C> {
     unproven_since_ns: Option<u64>,
     /// Records in the group being built.
     group_records: u64,
+    /// Bytes stored when the last sync in the background began.
+    written_back_bytes: u64,
     command: PhantomData<fn(C)>,
 }
 
@@ -46,6 +48,7 @@ impl<C: Codec + Copy + Default> Journaler<C> {
             synced_ns,
             unproven_since_ns: None,
             group_records: 0,
+            written_back_bytes: 0,
             command: PhantomData,
         }
     }
@@ -81,7 +84,10 @@ impl<C: Codec + Copy + Default> Journaler<C> {
         }
         match self.writer.sync_policy() {
             SyncPolicy::Group => self.sync_group(),
-            SyncPolicy::Os => self.release(self.shared.cursors.written()),
+            SyncPolicy::Os => {
+                self.release(self.shared.cursors.written());
+                self.write_back();
+            }
             SyncPolicy::Interval { .. } => {
                 // First let the replies go: the promise is the store, the sync only bounds the
                 // loss.
@@ -151,6 +157,22 @@ impl<C: Codec + Copy + Default> Journaler<C> {
             self.unproven_since_ns = Some(self.synced_ns);
         }
         self.release(self.shared.cursors.synced());
+    }
+
+    /// Under the policy that never waits for the disk, keeps it at work all the same: the seal of a
+    /// segment must be synced with everything before it, and all of a segment at once would hold up
+    /// every command for as long as the disk takes for it.
+    fn write_back(&mut self) {
+        if or_abort(STAGE, self.writer.poll_sync()) {
+            self.shared.counters.journaler.syncs.add(1);
+            self.shared.cursors.move_synced(self.writer.synced_seq());
+        }
+        let stored_bytes = self.writer.stored_bytes();
+        if stored_bytes - self.written_back_bytes >= WRITE_BACK_BYTES
+            && or_abort(STAGE, self.writer.begin_sync())
+        {
+            self.written_back_bytes = stored_bytes;
+        }
     }
 
     fn sync_if_due(&mut self) {

@@ -6,7 +6,7 @@ use std::thread;
 
 use engine::{Frame, StateMachine};
 use journal::SyncPolicy;
-use pipeline::limits::IDLE_GROUP_NS;
+use pipeline::limits::{IDLE_GROUP_NS, WRITE_BACK_BYTES};
 use pipeline::{Lane, ManualClock, Options, Outlet, Stepped, SubmitError, WaitMode, recover};
 
 use crate::harness::{
@@ -174,6 +174,29 @@ fn interval_syncs_when_the_interval_is_over_also_when_idle() {
     clock.advance_ns(5_000_000);
     assert!(stepped.step_journaler());
     assert_eq!(cursors.synced(), second, "due while working");
+}
+
+#[test]
+fn under_os_a_growing_journal_is_written_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut options = options(dir.path(), SyncPolicy::Os);
+    // No roll, whose sync would hide the one that is meant.
+    options.journal.segment_bytes = 32 << 20;
+    let running = running(&options);
+    let (cursors, ingress) = (running.cursors(), running.ingress());
+    let first = cursors.synced();
+    let counters = running.counters();
+    let stored = || counters.journaler.stored_bytes.get();
+    while cursors.synced() == first {
+        assert!(stored() < 3 * WRITE_BACK_BYTES, "nothing was written back");
+        let submitted = ingress.try_submit(Command::AddSilently(1), None, Lane::Control);
+        if submitted.is_err() {
+            thread::yield_now();
+        }
+    }
+    assert!(stored() >= WRITE_BACK_BYTES && cursors.synced() <= cursors.written());
+    drop(ingress);
+    drop(running);
 }
 
 #[test]
