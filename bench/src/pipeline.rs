@@ -49,6 +49,12 @@ pub(crate) struct Args {
     /// Core of the load generator, likewise.
     #[arg(long)]
     pin_source: Option<usize>,
+    /// Slots of the input ring, a power of two.
+    #[arg(long, default_value_t = pipeline::limits::INPUT_SLOTS_DEFAULT)]
+    input_slots: usize,
+    /// Slots of the output ring, a power of two.
+    #[arg(long, default_value_t = pipeline::limits::OUTPUT_SLOTS_DEFAULT)]
+    output_slots: usize,
     /// Folder for the journal; a temporary one unless given. It must not exist yet.
     #[arg(long)]
     data_dir: Option<PathBuf>,
@@ -105,6 +111,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     ensure!(!data_dir.exists(), "{} exists already", data_dir.display());
     let wait = wait_mode(&args.wait)?;
     let mut options = Options { wait, ..Options::new(&data_dir) };
+    (options.input_slots, options.output_slots) = (args.input_slots, args.output_slots);
     options.journal.sync = args.sync;
     options.journal.allow_fs = args.allow_fs;
     options.pin = match args.pin.as_slice() {
