@@ -225,7 +225,8 @@ fn recover(config: &Config, clock: Arc<dyn Clock>) -> Result<Recovered, AppError
     let tally = Arc::new(Tally::default());
     let mut outlets: Vec<Box<dyn Outlet<Engine>>> =
         vec![Box::new(ViewFeed(Arc::clone(&views))), Box::new(TallyFeed(Arc::clone(&tally)))];
-    let options = config.pipeline_options();
+    let mut options = config.pipeline_options();
+    options.witness_sequence = money::witness(config)?;
     let engine = Engine::new(EngineOptions {
         hash_secret: secret()?,
         expected_orders: EXPECTED_ORDERS,

@@ -237,6 +237,19 @@ async fn connect_wallet(
     Ok(connect(&options, assets, crate::config::environment_is_production())?)
 }
 
+/// Highest sequence whose trades were settled, by what settlement has kept of it. Under `os` it acts
+/// on what may still be lost, and so bears no witness.
+///
+/// # Errors
+/// The file of settlement is damaged.
+pub fn witness(config: &Config) -> Result<u64, MoneyError> {
+    if config.journal.sync == SyncPolicy::Os {
+        return Ok(0);
+    }
+    let progress = config.settlement.directory.join(settlement::STATE_FILE);
+    Ok(settlement::peek(&progress).map_err(StartError::Progress)?.sequence)
+}
+
 fn start_desk(
     venue: &Venue,
     config: &Config,

@@ -62,6 +62,9 @@ pub struct Options {
     pub core_batch_max: usize,
     pub journaler_batch_max: usize,
     pub publisher_batch_max: usize,
+    /// Highest sequence that somebody outside has acted on and kept. A journal that ends before it
+    /// has lost what was promised to last: the start is refused and nothing is trimmed. 0: nobody.
+    pub witness_sequence: u64,
 }
 
 impl Options {
@@ -80,6 +83,7 @@ impl Options {
             core_batch_max: limits::CORE_BATCH_DEFAULT,
             journaler_batch_max: limits::JOURNALER_BATCH_DEFAULT,
             publisher_batch_max: limits::PUBLISHER_BATCH_DEFAULT,
+            witness_sequence: 0,
         }
     }
 
@@ -116,6 +120,7 @@ impl Options {
         let sync = self.journal.sync;
         journal::Options {
             pad: self.journal.pad.unwrap_or(sync.default_pad()),
+            witness_seq: self.witness_sequence,
             ..self.log_options::<S>(S::MACHINE_ID, sync)
         }
     }

@@ -281,6 +281,20 @@ fn a_journal_that_lost_what_was_synced_stops_the_start() {
     }
 }
 
+/// Under a policy by which the journal may lose its end, only a witness can tell that too much of it
+/// is gone; it is asked before anything is cut off.
+#[test]
+fn a_journal_that_ends_before_its_witness_stops_the_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut options = options(dir.path(), SyncPolicy::Interval { ms: 5 });
+    lose_the_journals_end(&options);
+    options.witness_sequence = 7;
+    assert_eq!(refused(&options).exit_code(), 70);
+    options.witness_sequence = 6;
+    let recovered = recover(&options, Sum::default(), &mut []).unwrap();
+    assert_eq!(recovered.machine.last_sequence(), 6);
+}
+
 #[test]
 fn a_lost_journal_is_never_begun_again_beside_its_events() {
     let dir = tempfile::tempdir().unwrap();
