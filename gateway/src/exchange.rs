@@ -45,7 +45,7 @@ impl Exchange {
     /// Hands a command over and waits until it is matched and durable.
     ///
     /// # Errors
-    /// `OVERLOADED`, `SERVICE_UNAVAILABLE`: nothing was handed over. `OUTCOME_UNKNOWN`: it was, and
+    /// `OVERLOADED`, `NO_SPACE`, `SERVICE_UNAVAILABLE`: nothing was handed over. `OUTCOME_UNKNOWN`: it was, and
     /// its outcome will be found in the views.
     pub async fn submit(&self, command: Command) -> Result<Answered, ErrorCode> {
         self.within_timeout(self.see_through(command)).await
@@ -100,6 +100,7 @@ impl Exchange {
         let (sender, receiver) = oneshot::channel();
         hand_over(Waiter(sender)).map_err(|error| match error {
             SubmitError::RingFull | SubmitError::RepliesExhausted => ErrorCode::Overloaded,
+            SubmitError::NoSpace => ErrorCode::NoSpace,
             SubmitError::Closed => ErrorCode::ServiceUnavailable,
         })?;
         receiver.await.map_err(|_| ErrorCode::OutcomeUnknown)

@@ -44,7 +44,7 @@ async fn follow(exchange: &Exchange, mut next: watch::Receiver<Option<u64>>, clo
             Some(0) => match exchange.see_through(Command::Tick).await {
                 // The orders that were due have left the views.
                 Ok(_) => continue,
-                Err(ErrorCode::Overloaded) => ASK_AGAIN,
+                Err(ErrorCode::Overloaded | ErrorCode::NoSpace) => ASK_AGAIN,
                 Err(_) => return,
             },
             Some(left_ns) => Duration::from_nanos(left_ns).min(EXPIRY_LOOK_EVERY),

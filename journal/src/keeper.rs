@@ -37,6 +37,10 @@ pub(crate) struct Keeper {
     /// Segment that is being prepared or lies ready.
     wanted: u64,
     ready: Option<Result<Spare, JournalError>>,
+    /// A preparation was asked for whose outcome is not known.
+    under_way: bool,
+    /// The last one found no space.
+    starved: bool,
 }
 
 impl Keeper {
@@ -66,6 +70,8 @@ impl Keeper {
             thread: Some(thread),
             wanted: 0,
             ready: None,
+            under_way: false,
+            starved: false,
         })
     }
 
@@ -77,23 +83,40 @@ impl Keeper {
     /// Starts the preparation of a segment.
     pub(crate) fn request(&mut self, id: u64) {
         assert!(self.ready.is_none(), "one spare at a time");
-        self.wanted = id;
+        (self.wanted, self.under_way) = (id, true);
         self.pace.hurry.store(false, Ordering::Relaxed);
         self.send(Job::Prepare(id));
+    }
+
+    /// Looks whether the preparation that was asked for has ended.
+    fn poll(&mut self) {
+        if !self.under_way {
+            return;
+        }
+        match self.spares.try_recv() {
+            Ok(outcome) => self.note(outcome),
+            Err(TryRecvError::Empty) => {}
+            Err(TryRecvError::Disconnected) => panic!("the background thread has ended"),
+        }
+    }
+
+    fn note(&mut self, outcome: Result<Spare, JournalError>) {
+        self.under_way = false;
+        self.starved = matches!(outcome, Err(JournalError::Full { .. }));
+        self.ready = (!self.starved).then_some(outcome);
+    }
+
+    /// Whether there was no space for the next segment when that was last tried.
+    pub(crate) fn is_starved(&mut self) -> bool {
+        self.poll();
+        self.starved
     }
 
     /// Whether the next segment lies ready. After a preparation that found no space, starts
     /// another.
     pub(crate) fn is_ready(&mut self) -> bool {
-        if self.ready.is_none() {
-            match self.spares.try_recv() {
-                Ok(outcome) => self.ready = Some(outcome),
-                Err(TryRecvError::Empty) => return false,
-                Err(TryRecvError::Disconnected) => panic!("the background thread has ended"),
-            }
-        }
-        if let Some(Err(JournalError::Full { .. })) = self.ready {
-            self.ready = None;
+        self.poll();
+        if self.ready.is_none() && !self.under_way {
             self.request(self.wanted);
         }
         matches!(self.ready, Some(Ok(_)))
@@ -104,17 +127,17 @@ impl Keeper {
     pub(crate) fn take(&mut self, id: u64) -> Result<Spare, JournalError> {
         assert_eq!(self.wanted, id, "segments are used in order");
         self.is_ready();
-        let outcome = match self.ready.take() {
-            Some(outcome) => outcome,
-            None => {
-                self.pace.hurry.store(true, Ordering::Relaxed);
-                self.spares.recv().expect("the background thread lives as long as its handle")
+        if self.under_way {
+            self.pace.hurry.store(true, Ordering::Relaxed);
+            let outcome =
+                self.spares.recv().expect("the background thread lives as long as its handle");
+            if let Err(JournalError::Full { path, source }) = outcome {
+                (self.under_way, self.starved) = (false, true);
+                return Err(JournalError::Full { path, source });
             }
-        };
-        if matches!(outcome, Err(JournalError::Full { .. })) {
-            self.request(id);
+            self.note(outcome);
         }
-        outcome
+        self.ready.take().expect("a preparation has ended")
     }
 
     /// Starts the hash of a segment that was taken into use.

@@ -49,7 +49,7 @@ pub use set_aside::set_aside;
 pub use sink::{GroupSink, MapSink, Storing, SyncHandle};
 pub use state_file::StateFile;
 pub use tail::TailCase;
-pub use writer::JournalWriter;
+pub use writer::{JournalWriter, Space};
 
 #[cfg(test)]
 mod tests;

@@ -28,6 +28,10 @@ pub const PREPARE_BYTES_PER_SECOND: u64 = 256 << 20;
 /// Stored bytes after which the background thread is told to take them into the segment's hash.
 pub const HASH_STEP_BYTES: u64 = 1 << 20;
 
+/// Part of a segment that is kept for what was accepted already, once there is no space for another
+/// segment: one so-manieth.
+pub const LAST_SHARE: u64 = 8;
+
 /// Longest body of a state file, bytes.
 pub const STATE_BYTES_MAX: usize = 16 * 1024 * 1024;
 

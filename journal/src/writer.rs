@@ -17,7 +17,7 @@ use crate::format::{
 };
 use crate::keeper::Keeper;
 use crate::limits::{
-    BODY_OFFSET, GROUP_RECORDS_MAX, HASH_STEP_BYTES, PAYLOAD_BYTES_MAX, group_bytes_max,
+    BODY_OFFSET, GROUP_RECORDS_MAX, HASH_STEP_BYTES, LAST_SHARE, PAYLOAD_BYTES_MAX, group_bytes_max,
 };
 use crate::options::SyncPolicy;
 use crate::record::RecordKind;
@@ -41,6 +41,17 @@ pub(crate) struct ActiveSegment {
     pub(crate) record_count: u64,
     /// Up to where the background thread was told to hash.
     pub(crate) hash_told: u64,
+}
+
+/// How much room a log has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Space {
+    /// The next segment lies ready, or is being prepared.
+    Ample,
+    /// There is no space for the next segment: what is left of this one is all there is.
+    Tight,
+    /// And of this one only the last share is left.
+    Last,
 }
 
 /// The one writer of a log.
@@ -278,6 +289,17 @@ impl JournalWriter {
     /// found no space, asking starts another attempt.
     pub fn spare_ready(&mut self) -> bool {
         self.keeper.is_ready()
+    }
+
+    /// How much room there is to go on.
+    pub fn space(&mut self) -> Space {
+        if !self.keeper.is_starved() {
+            Space::Ample
+        } else if self.segment_room_bytes() > self.active.len / LAST_SHARE {
+            Space::Tight
+        } else {
+            Space::Last
+        }
     }
 
     /// Sequence of the last appended record, 0 in an empty log.

@@ -32,7 +32,12 @@ fn full_disk_is_reported_and_heals() {
     while !writer.spare_ready() {
         std::thread::yield_now();
     }
+    assert_eq!(writer.space(), Space::Ample);
     with_keeper(&mut writer, &options, TOO_MUCH);
+    while writer.space() == Space::Ample {
+        std::thread::yield_now();
+    }
+    assert_eq!(writer.space(), Space::Tight);
     let append = |writer: &mut JournalWriter| {
         let seq = writer.last_seq() + 1;
         writer.append(RecordKind::Command, seq, seq, 60_000, |_| 60_000).unwrap();
@@ -46,11 +51,13 @@ fn full_disk_is_reported_and_heals() {
         let error = writer.store().unwrap_err();
         assert!(matches!(error, JournalError::Full { .. }), "{error}");
         assert!(!writer.spare_ready());
+        assert_eq!(writer.space(), Space::Last);
     }
     assert_eq!((writer.segment_id(), writer.stored_seq() + 1), (1, writer.last_seq()));
     with_keeper(&mut writer, &options, 1 << 20);
     writer.store().unwrap();
     assert_eq!((writer.segment_id(), writer.stored_seq()), (2, writer.last_seq()));
+    assert_eq!(writer.space(), Space::Ample);
     let last_seq = writer.last_seq();
     writer.close().unwrap();
     let (_, report) = recover::<Infallible>(&dir, &options, |_| Ok(())).unwrap();

@@ -55,6 +55,8 @@ pub struct JournalerCounters {
     pub syncs: Counter,
     pub sync_ns_total: Counter,
     pub sync_ns_max: Counter,
+    /// Room of the journal: 0 ample, 1 none for another segment, 2 next to none.
+    pub room: Counter,
 }
 
 /// Written by the core.
@@ -78,6 +80,8 @@ pub struct PublisherCounters {
     pub batch_max: Counter,
     /// Syncs of the event log.
     pub syncs: Counter,
+    /// Room of the event log, as that of the journal.
+    pub room: Counter,
 }
 
 /// Written by the threads that submit.
@@ -87,6 +91,8 @@ pub struct IngressCounters {
     pub ring_full: Counter,
     /// Refused because every reply place was taken.
     pub replies_exhausted: Counter,
+    /// Refused because the disk was full.
+    pub no_space: Counter,
 }
 
 /// Everything that one pipeline counts since its start; each writer has its own cache lines.

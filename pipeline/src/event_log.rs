@@ -6,14 +6,17 @@
 
 use std::marker::PhantomData;
 use std::path::Path;
+use std::sync::Arc;
 
 use engine::{Codec, Frame, StateMachine};
 use journal::{JournalError, JournalReader, JournalWriter, Record, RecordKind};
 
 use crate::clock::Clock;
+use crate::counters::Counter;
 use crate::error::PipelineError;
 use crate::limits::EVENT_LOG_SYNC_NS;
 use crate::options::{event_log_id, events_dir};
+use crate::room::{Log, Room, RoomWatch};
 
 /// Bytes in front of the event.
 const PREFIX_BYTES: usize = 12;
@@ -51,12 +54,14 @@ pub(crate) struct EventLog<E> {
     /// When the last sync began, monotonic nanoseconds; meaningful while `unsynced`.
     synced_ns: u64,
     unsynced: bool,
+    /// Once the log belongs to a running pipeline: what it says about its room.
+    room: Option<(RoomWatch, Arc<Room>)>,
     event: PhantomData<fn(E)>,
 }
 
 impl<E: Codec> EventLog<E> {
     pub(crate) fn new(writer: JournalWriter) -> Self {
-        Self { writer, synced_ns: 0, unsynced: false, event: PhantomData }
+        Self { writer, synced_ns: 0, unsynced: false, room: None, event: PhantomData }
     }
 
     /// Sequence of the last event, 0 in an empty log.
@@ -107,8 +112,23 @@ impl<E: Codec> EventLog<E> {
         })
     }
 
+    /// From here on, waits for room instead of failing for the want of it, and says so.
+    pub(crate) fn wait_for_room(&mut self, room: Arc<Room>) {
+        self.room = Some((RoomWatch::new(Log::Events), room));
+    }
+
+    /// Says how the log stands.
+    pub(crate) fn look_for_room(&mut self, shown: &Counter, clock: &dyn Clock) {
+        if let Some((watch, room)) = &mut self.room {
+            watch.look(&mut self.writer, room, shown, clock);
+        }
+    }
+
     pub(crate) fn store(&mut self) -> Result<(), JournalError> {
-        self.writer.store()
+        match &mut self.room {
+            Some((watch, room)) => watch.store(&mut self.writer, room),
+            None => self.writer.store(),
+        }
     }
 
     /// Begins a sync in the background when that is due, and hears of the one before; returns

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use disruptor::Producer;
 use engine::StateMachine;
+use journal::Space;
 
 use crate::limits::{CANCEL_SHARE_PERCENT, ORDER_SHARE_PERCENT};
 use crate::reply::ReplySlab;
@@ -34,6 +35,15 @@ impl Lane {
             Self::Control => ring_slots,
         }
     }
+
+    /// Whether a command is accepted with this room: an order only where there is room for all that
+    /// follows from it, the others as long as there is any.
+    fn fits(self, space: Space) -> bool {
+        match self {
+            Self::Order => space == Space::Ample,
+            Self::Cancel | Self::Control => space < Space::Last,
+        }
+    }
 }
 
 /// Why a submission was refused. Nothing was journaled, and the reply was dropped uncompleted.
@@ -45,6 +55,9 @@ pub enum SubmitError {
     /// As many replies wait as may: try again later.
     #[error("every reply place is taken")]
     RepliesExhausted,
+    /// The disk has no room for what a log will need: try again when somebody has made some.
+    #[error("no space left on the disk")]
+    NoSpace,
     /// The pipeline is shutting down.
     #[error("pipeline closed")]
     Closed,
@@ -154,6 +167,10 @@ impl<S: StateMachine, R> Ingress<S, R> {
         if gate.shared.cursors.depth() >= lane.slots(gate.ring_slots) {
             return Err(self.ring_full());
         }
+        if !lane.fits(gate.shared.room.space()) {
+            gate.shared.counters.ingress.no_space.add_shared(1);
+            return Err(SubmitError::NoSpace);
+        }
         let place = match reply {
             None => NO_REPLY,
             Some(reply) => gate.replies.insert(reply).ok_or_else(|| {
@@ -221,5 +238,13 @@ mod tests {
     fn shares_of_the_ring() {
         let shares = [Lane::Order, Lane::Cancel, Lane::Control].map(|lane| lane.slots(64));
         assert_eq!(shares, [51, 60, 64]);
+    }
+
+    #[test]
+    fn what_a_full_disk_leaves() {
+        let fits = |space| [Lane::Order, Lane::Cancel, Lane::Control].map(|lane| lane.fits(space));
+        assert_eq!(fits(Space::Ample), [true, true, true]);
+        assert_eq!(fits(Space::Tight), [false, true, true]);
+        assert_eq!(fits(Space::Last), [false, false, false]);
     }
 }

@@ -46,6 +46,11 @@ pub const EVENT_LOG_SYNC_NS: u64 = 50_000_000;
 /// written in the background.
 pub const WRITE_BACK_BYTES: u64 = 4 << 20;
 
+/// How often space for a segment is looked for after there was none, nanoseconds.
+pub const ROOM_RETRY_NS: u64 = 1_000_000_000;
+/// Pause before a command that was accepted, and for which there is no room, is tried again.
+pub const ROOM_RETRY: Duration = Duration::from_millis(100);
+
 /// Pause after which the journaler stores an idle group under the group policy, nanoseconds.
 pub const IDLE_GROUP_NS: u64 = 1_000_000;
 

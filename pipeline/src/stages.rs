@@ -1,6 +1,6 @@
 //! Owns what the three stages share. Knows nothing of rings and threads: the bodies below are
 //! called slot by slot, by a thread, by a test or by recovery. Invariant: a stage waits for nobody
-//! inside its body.
+//! inside its body, except for room on a full disk.
 
 pub(crate) mod apply;
 pub(crate) mod journaler;
@@ -12,6 +12,7 @@ use crate::bell::{Bells, WaitMode};
 use crate::clock::Clock;
 use crate::counters::Counters;
 use crate::cursor::Cursors;
+use crate::room::Room;
 
 /// What every part of one pipeline sees.
 #[derive(Clone, Debug)]
@@ -19,6 +20,7 @@ pub(crate) struct Shared {
     pub(crate) cursors: Arc<Cursors>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) bells: Arc<Bells>,
+    pub(crate) room: Arc<Room>,
     pub(crate) clock: Arc<dyn Clock>,
 }
 
@@ -29,6 +31,7 @@ impl Shared {
             cursors: Arc::new(Cursors::new(base)),
             counters: Arc::default(),
             bells: Arc::new(Bells::new(wait)),
+            room: Arc::default(),
             clock,
         }
     }

@@ -4,6 +4,7 @@
 mod bystanders;
 mod connections;
 mod damage;
+mod full_disk;
 mod orderly_end;
 mod promise;
 mod refusals;

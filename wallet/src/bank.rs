@@ -67,6 +67,9 @@ pub enum HandOverError {
     /// Nothing was handed over: try again later.
     #[error("overloaded")]
     Overloaded,
+    /// Nothing was handed over: the disk is full.
+    #[error("no space")]
+    NoSpace,
     /// Nothing was handed over: the bank closes.
     #[error("closed")]
     Closed,
@@ -249,6 +252,7 @@ impl Teller {
         let (sender, receiver) = oneshot::channel();
         submit(Waiter(sender)).map_err(|error| match error {
             SubmitError::RingFull | SubmitError::RepliesExhausted => HandOverError::Overloaded,
+            SubmitError::NoSpace => HandOverError::NoSpace,
             SubmitError::Closed => HandOverError::Closed,
         })?;
         Ok(receiver)

@@ -64,7 +64,7 @@ const STAGES: [Stage; 8] = [
     ("acknowledged", Cursors::acked),
 ];
 
-const COUNTED: [Counted; 9] = [
+const COUNTED: [Counted; 10] = [
     ("pipeline_commands", "Commands applied.", |c| &c.core.commands),
     ("pipeline_events", "Events released.", |c| &c.publisher.events),
     ("pipeline_replies", "Replies completed.", |c| &c.publisher.replies),
@@ -76,6 +76,7 @@ const COUNTED: [Counted; 9] = [
     ("pipeline_replies_exhausted", "Commands refused for want of a reply place.", |c| {
         &c.ingress.replies_exhausted
     }),
+    ("pipeline_no_space", "Commands refused because the disk is full.", |c| &c.ingress.no_space),
 ];
 
 /// All pipelines of the process.
@@ -104,6 +105,17 @@ impl Collector for Pipelines {
             "pipeline_input_slots",
             "Commands that there is room for.",
             self.0.iter().map(|pipeline| (pipeline.label(), pipeline.input_slots())),
+        )?;
+        page.gauges(
+            "pipeline_log_room",
+            "Room of a log: 0 ample, 1 none for another segment, 2 next to none.",
+            self.0.iter().flat_map(|pipeline| {
+                let [name] = pipeline.label();
+                let counters = pipeline.counters();
+                let rooms =
+                    [("journal", &counters.journaler.room), ("events", &counters.publisher.room)];
+                rooms.map(|(log, room)| ([name, ("log", log)], room.get()))
+            }),
         )?;
         for (name, help, counter) in COUNTED {
             let counts = self.0.iter().map(|p| (p.label(), counter(p.counters()).get()));

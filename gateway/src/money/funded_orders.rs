@@ -77,7 +77,7 @@ impl FundedOrders {
     /// its money in the exchange.
     ///
     /// # Errors
-    /// `OVERLOADED`, `SERVICE_UNAVAILABLE`: nothing was announced. `OUTCOME_UNKNOWN`: it was, and
+    /// `OVERLOADED`, `NO_SPACE`, `SERVICE_UNAVAILABLE`: nothing was announced. `OUTCOME_UNKNOWN`: it was, and
     /// its outcome will be found in the views.
     pub async fn place(&self, order: NewOrder) -> Result<Answered, ErrorCode> {
         let entered = self.under_way.enter(order.account).ok_or(ErrorCode::Overloaded)?;
@@ -234,7 +234,9 @@ impl Shared {
     /// Submits the end of an announced order until it is taken. If the exchange ends before, the
     /// next start gives the order up.
     async fn end(&self, command: Command) {
-        while let Err(ErrorCode::Overloaded) = self.venue.exchange.see_through(command).await {
+        while let Err(ErrorCode::Overloaded | ErrorCode::NoSpace) =
+            self.venue.exchange.see_through(command).await
+        {
             tokio::time::sleep(ASK_AGAIN).await;
         }
     }

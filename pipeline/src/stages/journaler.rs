@@ -11,6 +11,7 @@ use journal::{JournalWriter, RecordKind, SyncPolicy};
 use crate::abort::or_abort;
 use crate::limits::{IDLE_GROUP_NS, WRITE_BACK_BYTES};
 use crate::options::input_bytes_max;
+use crate::room::{Log, RoomWatch};
 use crate::sequencer::Sequencer;
 use crate::slot::{Input, InputSlot};
 use crate::stages::Shared;
@@ -33,6 +34,7 @@ pub(crate) struct Journaler<C> {
     group_records: u64,
     /// Bytes stored when the last sync in the background began.
     written_back_bytes: u64,
+    room: RoomWatch,
     command: PhantomData<fn(C)>,
 }
 
@@ -49,6 +51,7 @@ impl<C: Codec + Copy + Default> Journaler<C> {
             unproven_since_ns: None,
             group_records: 0,
             written_back_bytes: 0,
+            room: RoomWatch::new(Log::Journal),
             command: PhantomData,
         }
     }
@@ -82,6 +85,7 @@ impl<C: Codec + Copy + Default> Journaler<C> {
         if !self.store() {
             return;
         }
+        self.look_for_room();
         match self.writer.sync_policy() {
             SyncPolicy::Group => self.sync_group(),
             SyncPolicy::Os => {
@@ -106,6 +110,7 @@ impl<C: Codec + Copy + Default> Journaler<C> {
     /// Called when there is nothing to take: keeps the interval of the interval policy, and ends a
     /// busy time under the group policy.
     pub(crate) fn idle(&mut self) {
+        self.look_for_room();
         if self.shared.cursors.synced() < self.shared.cursors.written() {
             self.sync_if_due();
         }
@@ -127,7 +132,7 @@ impl<C: Codec + Copy + Default> Journaler<C> {
         if self.group_records == 0 {
             return false;
         }
-        or_abort(STAGE, self.writer.store());
+        or_abort(STAGE, self.room.store(&mut self.writer, &self.shared.room));
         let counters = &self.shared.counters.journaler;
         counters.groups.add(1);
         counters.records.add(self.group_records);
@@ -194,6 +199,11 @@ impl<C: Codec + Copy + Default> Journaler<C> {
         counters.sync_ns_total.add(taken_ns);
         counters.sync_ns_max.raise(taken_ns);
         self.shared.cursors.move_synced(self.writer.synced_seq());
+    }
+
+    fn look_for_room(&mut self) {
+        let Shared { room, counters, clock, .. } = &self.shared;
+        self.room.look(&mut self.writer, room, &counters.journaler.room, &**clock);
     }
 
     fn release(&self, to: u64) {

@@ -59,13 +59,14 @@ pub(crate) struct Publisher<S: StateMachine, R> {
 impl<S: StateMachine, R: Reply<S>> Publisher<S, R> {
     /// `sequencer` stands at the last frame that was published.
     pub(crate) fn new(
-        event_log: EventLog<S::Event>,
+        mut event_log: EventLog<S::Event>,
         outlets: Vec<Box<dyn Outlet<S>>>,
         replies: Arc<ReplySlab<R>>,
         sequencer: Sequencer,
         batch_max: usize,
         shared: Shared,
     ) -> Self {
+        event_log.wait_for_room(Arc::clone(&shared.room));
         Self {
             sequencer,
             event_log,
@@ -201,6 +202,8 @@ impl<S: StateMachine, R: Reply<S>> Publisher<S, R> {
     }
 
     fn sync_if_due(&mut self) {
+        let Shared { counters, clock, .. } = &self.shared;
+        self.event_log.look_for_room(&counters.publisher.room, &**clock);
         if or_abort(STAGE, self.event_log.sync_if_due(&*self.shared.clock)) {
             self.shared.counters.publisher.syncs.add(1);
         }

@@ -316,7 +316,9 @@ fn user(id: Uuid) -> UserId {
 
 fn error_of_hand_over(error: HandOverError) -> WalletError {
     match error {
-        HandOverError::Overloaded => WalletError::RateLimited { retry_after: None },
+        HandOverError::Overloaded | HandOverError::NoSpace => {
+            WalletError::RateLimited { retry_after: None }
+        }
         HandOverError::Closed => WalletError::WalletServiceDown,
         HandOverError::ReadOnly => WalletError::ReadOnly,
         HandOverError::OutcomeUnknown => WalletError::Timeout,

@@ -88,6 +88,7 @@ error_codes! {
     HeadersTooLarge = 431 "HEADERS_TOO_LARGE" "request headers are too many or too long",
     InternalError = 500 "INTERNAL_ERROR" "internal error",
     Overloaded = 503 "OVERLOADED" "too many requests in flight, try again later",
+    NoSpace = 503 "NO_SPACE" "the disk is full, try again later",
     ServiceUnavailable = 503 "SERVICE_UNAVAILABLE" "the service is not available, try again later",
     ReadOnlyModeActive = 503 "READ_ONLY_MODE_ACTIVE" "only queries are answered at the moment",
     CapacityExhausted = 503 "CAPACITY_EXHAUSTED" "the ledger is full",
@@ -249,6 +250,7 @@ impl From<HandOverError> for ApiError {
     fn from(error: HandOverError) -> Self {
         Self::new(match error {
             HandOverError::Overloaded => ErrorCode::Overloaded,
+            HandOverError::NoSpace => ErrorCode::NoSpace,
             HandOverError::Closed => ErrorCode::ServiceUnavailable,
             HandOverError::ReadOnly => ErrorCode::ReadOnlyModeActive,
             HandOverError::OutcomeUnknown => ErrorCode::OutcomeUnknown,

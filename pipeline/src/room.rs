@@ -1,0 +1,115 @@
+//! Owns what is known of the room that both logs have, and what may still be accepted with it.
+//! Knows nothing of files. Invariant: each log has one stage that writes it and says how it stands;
+//! what was accepted before is never dropped, it waits for room.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::thread;
+
+use journal::{JournalError, JournalWriter, Space};
+
+use crate::clock::Clock;
+use crate::counters::Counter;
+use crate::limits::{ROOM_RETRY, ROOM_RETRY_NS};
+
+/// The room of journal and event log.
+#[derive(Debug, Default)]
+pub struct Room {
+    journal: AtomicU8,
+    events: AtomicU8,
+}
+
+/// One of the two logs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Log {
+    Journal,
+    Events,
+}
+
+impl Room {
+    /// The worse of both.
+    #[must_use]
+    pub fn space(&self) -> Space {
+        let worse = [Log::Journal, Log::Events].map(|log| self.of(log).load(Ordering::Relaxed));
+        match worse.into_iter().max() {
+            None | Some(0) => Space::Ample,
+            Some(1) => Space::Tight,
+            Some(_) => Space::Last,
+        }
+    }
+
+    fn of(&self, log: Log) -> &AtomicU8 {
+        match log {
+            Log::Journal => &self.journal,
+            Log::Events => &self.events,
+        }
+    }
+
+    fn note(&self, log: Log, space: Space) {
+        let place = self.of(log);
+        // Each log has one stage that notes, so nobody comes between.
+        if place.load(Ordering::Relaxed) != space as u8 {
+            place.store(space as u8, Ordering::Relaxed);
+            match space {
+                Space::Ample => tracing::info!(?log, "there is room again"),
+                Space::Tight => tracing::error!(?log, "no space for a segment: no new orders"),
+                Space::Last => tracing::error!(?log, "no space left: only queries are answered"),
+            }
+        }
+    }
+}
+
+/// Looks after the room of one log.
+#[derive(Debug)]
+pub(crate) struct RoomWatch {
+    log: Log,
+    /// When space for a segment was last looked for after there had been none.
+    tried_ns: u64,
+}
+
+impl RoomWatch {
+    pub(crate) const fn new(log: Log) -> Self {
+        Self { log, tried_ns: 0 }
+    }
+
+    /// Says how the log stands. After each command, because a small segment is used up in no time;
+    /// where there is no room, space is looked for again now and then.
+    pub(crate) fn look(
+        &mut self,
+        writer: &mut JournalWriter,
+        room: &Room,
+        shown: &Counter,
+        clock: &dyn Clock,
+    ) {
+        let space = writer.space();
+        room.note(self.log, space);
+        shown.set(space as u64);
+        if space > Space::Ample {
+            let now_ns = clock.monotonic_ns();
+            if now_ns.saturating_sub(self.tried_ns) >= ROOM_RETRY_NS {
+                self.tried_ns = now_ns;
+                writer.spare_ready();
+            }
+        }
+    }
+
+    /// Stores what was accepted, and waits for room where there is none: a full disk is no reason
+    /// to drop it.
+    ///
+    /// # Errors
+    /// As [`JournalWriter::store`], but for the want of space.
+    pub(crate) fn store(
+        &mut self,
+        writer: &mut JournalWriter,
+        room: &Room,
+    ) -> Result<(), JournalError> {
+        loop {
+            match writer.store() {
+                Err(JournalError::Full { .. }) => {
+                    room.note(self.log, Space::Last);
+                    thread::sleep(ROOM_RETRY);
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+}

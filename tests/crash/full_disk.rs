@@ -1,0 +1,133 @@
+//! What belongs here: a disk that is full. Orders are refused by name, cancels go on, and trading
+//! too as soon as somebody makes room, without a restart.
+//!
+//! The disk is an image on a loop device, which only root can mount.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tests::app::{App, Settings};
+use tests::http_client::{Answer, HttpClient, Request};
+
+use crate::desk::{Customer, post_order, text};
+use crate::say;
+
+/// Room for the segments of four logs, in use and spare, and a little more.
+const IMAGE_BYTES: u64 = 40 << 20;
+/// More orders than the segments that lie ready have room for.
+const ORDERS_MAX: u64 = 4_000;
+const PATIENCE: Duration = Duration::from_secs(60);
+const POLL: Duration = Duration::from_millis(50);
+
+/// A small file system of its own at a folder.
+struct Disk {
+    at: PathBuf,
+    image: PathBuf,
+}
+
+impl Disk {
+    /// `None` where the system lets nobody mount; there the caller has nothing to test.
+    fn mounted(at: &Path) -> Option<Self> {
+        let image = at.with_extension("image");
+        File::create_new(&image).and_then(|file| file.set_len(IMAGE_BYTES)).expect("an image");
+        run("mkfs.ext4", &["-q", "-F", "-m", "0", &image.to_string_lossy()]);
+        fs::create_dir(at).expect("a folder");
+        let (from, to) = (image.to_string_lossy(), at.to_string_lossy());
+        let mounted = Command::new("mount").args(["-o", "loop", &from, &to]).status();
+        if mounted.is_ok_and(|status| status.success()) {
+            return Some(Self { at: at.to_owned(), image });
+        }
+        say("skipped: this needs the right to mount");
+        None
+    }
+
+    /// Takes all the space that is left.
+    fn fill(&self) -> PathBuf {
+        let path = self.at.join("filler");
+        let mut file = File::create_new(&path).expect("a file");
+        let block = vec![1; 64 << 10];
+        while file.write_all(&block).is_ok() {}
+        while file.write_all(&[1; 512]).is_ok() {}
+        // What cannot be written back is not written: only the space counts.
+        let _ = file.sync_all();
+        path
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").args(["-l", &self.at.to_string_lossy()]).status();
+        let _ = fs::remove_file(&self.image);
+    }
+}
+
+fn run(program: &str, arguments: &[&str]) {
+    let status = Command::new(program).args(arguments).status();
+    assert!(status.is_ok_and(|status| status.success()), "{program} {arguments:?}");
+}
+
+/// A resting order that nobody meets.
+fn resting() -> String {
+    let body = json!({
+        "symbol": "BTC/USDT", "side": "BUY", "type": "LIMIT", "price": "40000", "quantity": "0.001",
+    });
+    body.to_string()
+}
+
+#[test]
+fn a_full_disk_refuses_orders_takes_cancels_and_heals() {
+    let mut app = App::prepare(&Settings::default());
+    let Some(disk) = Disk::mounted(&app.data_dir()) else { return };
+    app.restart();
+    let customer = Customer::of(&app);
+    let mut public = HttpClient::new(app.public());
+    let rests = resting();
+    let first = public.ask(&customer.signed(post_order(&rests)));
+    assert_eq!(first.status, 201, "{:?}", first.json());
+    let id = text(&first.json(), "id").to_owned();
+    let mut place = |number: u64| -> Answer {
+        let body = Customer::order(&format!("order-{number}"), number);
+        public.ask(&customer.signed(post_order(&body)))
+    };
+
+    let filler = disk.fill();
+    let mut placed = 1;
+    let refused = loop {
+        let answer = place(placed);
+        if answer.status != 201 {
+            break answer;
+        }
+        placed += 1;
+        assert!(placed < ORDERS_MAX, "the disk is never full");
+    };
+    assert_eq!((refused.status, text(&refused.json(), "code")), (503, "NO_SPACE"));
+
+    let path = format!("/api/v1/orders/{id}");
+    let mut other = HttpClient::new(app.public());
+    let cancelled =
+        other.ask(&customer.signed(Request { method: "DELETE", ..Request::get(&path) }));
+    assert_eq!(cancelled.status, 200, "{:?}", cancelled.json());
+    assert_eq!(place(placed).status, 503, "a cancel makes no room");
+
+    fs::remove_file(filler).expect("the filler goes");
+    let freed = Instant::now();
+    while place(placed).status != 201 {
+        assert!(freed.elapsed() < PATIENCE, "room was made, and orders are still refused");
+        thread::sleep(POLL);
+    }
+    assert!(app.is_alive(), "nothing was restarted");
+    let live = customer.live_hash(&app);
+    app.kill();
+    app.restart();
+    let replayed = app.run_json(&["journal", "verify"]);
+    assert!(replayed["records"].as_u64() >= Some(live.sequence), "{replayed} {live:?}");
+    let body = Customer::order(&format!("order-{placed}"), placed);
+    let again = HttpClient::new(app.public()).ask(&customer.signed(post_order(&body)));
+    assert_eq!(again.status, 201, "{:?}", again.json());
+    assert_eq!(again.header("idempotency-replayed"), Some("true"));
+}
