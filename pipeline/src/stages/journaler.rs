@@ -111,6 +111,10 @@ impl<C: Codec + Copy + Default> Journaler<C> {
     /// busy time under the group policy.
     pub(crate) fn idle(&mut self) {
         self.look_for_room();
+        if self.writer.sync_policy() == SyncPolicy::Os {
+            // A sync that failed is heard of, whether or not another command comes.
+            self.write_back();
+        }
         if self.shared.cursors.synced() < self.shared.cursors.written() {
             self.sync_if_due();
         }
@@ -168,8 +172,8 @@ impl<C: Codec + Copy + Default> Journaler<C> {
     /// segment must be synced with everything before it, and all of a segment at once would hold up
     /// every command for as long as the disk takes for it.
     fn write_back(&mut self) {
+        // Nobody waited for it, so it does not count among those that took somebody's time.
         if or_abort(STAGE, self.writer.poll_sync()) {
-            self.shared.counters.journaler.syncs.add(1);
             self.shared.cursors.move_synced(self.writer.synced_seq());
         }
         let stored_bytes = self.writer.stored_bytes();
