@@ -5,6 +5,7 @@ mod determinism;
 mod differential;
 mod examples;
 mod exhaustive;
+mod fixture;
 mod fuzzing;
 mod matching;
 mod readme;
