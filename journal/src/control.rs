@@ -3,9 +3,10 @@
 //! Must not know: what a segment holds. Invariant: a crash during a write leaves the slot before it
 //! whole, and the newest whole slot is the one in force.
 
+use crate::cache::settle_file;
 use crate::error::JournalError;
 use crate::format::{BLOCK, CONTROL_MAGIC, ControlSlot, FORMAT, is_zero};
-use crate::segment::{settle_file, sync_directory};
+use crate::segment::sync_directory;
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};

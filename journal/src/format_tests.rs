@@ -5,7 +5,7 @@
 
 use super::*;
 use crate::record::RecordKind;
-use crate::scan::close_record;
+use crate::record_scan::close_record;
 use zerocopy::FromZeros;
 
 const SEGMENT: &str = "\

@@ -12,6 +12,7 @@ use crate::segment::{SegmentFile, list};
 use crate::survey::{Expect, survey};
 use crate::tail::TailCase;
 use crate::trim;
+use crate::window::View;
 use std::convert::Infallible;
 use std::path::Path;
 use std::time::Duration;
@@ -140,6 +141,7 @@ fn look(dir: &Path) -> Result<VerifyReport, JournalError> {
         schemas: None,
         witness_seq: 0,
         control: &control.slot,
+        view: View::Cache,
     };
     let found = match survey::<Infallible>(dir, &expect, |_| Ok(())) {
         Ok(found) => found,

@@ -4,13 +4,16 @@
 //! of a segment covers exactly its header block and the bytes up to the offset that was asked for,
 //! read back from the file and not from the writer's memory.
 
+use crate::cache::fetch_pages;
 use crate::error::JournalError;
 use crate::format::BLOCK;
 use crate::limits::BODY_OFFSET;
-use crate::segment::{Pace, Spare, Template};
+use crate::prepare::{Pace, Spare, Template};
+use crate::segment::SegmentFile;
 use crate::sink::GroupSink;
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -18,8 +21,11 @@ use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread::JoinHandle;
 
 enum Job {
-    Prepare(u64),
+    /// The number, and what an earlier process has left under it.
+    Prepare(u64, Option<Box<SegmentFile>>),
     BeginHash(File, Vec<u8>),
+    /// Brings a part of a file into the page cache.
+    Fetch(File, Range<u64>),
     HashTo(u64),
     FinishHash(u64),
     /// Unmapping a large file takes a while; it need not happen on the writer's thread.
@@ -80,12 +86,12 @@ impl Keeper {
         assert!(jobs.send(job).is_ok(), "the background thread lives as long as its handle");
     }
 
-    /// Starts the preparation of a segment.
-    pub(crate) fn request(&mut self, id: u64) {
+    /// Starts the preparation of a segment, for which `found` may do, an unused one.
+    pub(crate) fn request(&mut self, id: u64, found: Option<SegmentFile>) {
         assert!(self.ready.is_none(), "one spare at a time");
         (self.wanted, self.under_way) = (id, true);
         self.pace.hurry.store(false, Ordering::Relaxed);
-        self.send(Job::Prepare(id));
+        self.send(Job::Prepare(id, found.map(Box::new)));
     }
 
     /// Looks whether the preparation that was asked for has ended.
@@ -117,7 +123,7 @@ impl Keeper {
     pub(crate) fn is_ready(&mut self) -> bool {
         self.poll();
         if self.ready.is_none() && !self.under_way {
-            self.request(self.wanted);
+            self.request(self.wanted, None);
         }
         matches!(self.ready, Some(Ok(_)))
     }
@@ -138,6 +144,11 @@ impl Keeper {
             self.note(outcome);
         }
         self.ready.take().expect("a preparation has ended")
+    }
+
+    /// Brings a part of a segment in use into the page cache, some time.
+    pub(crate) fn fetch(&self, file: File, part: Range<u64>) {
+        self.send(Job::Fetch(file, part));
     }
 
     /// Starts the hash of a segment that was taken into use.
@@ -203,13 +214,29 @@ impl Hashing {
 }
 
 impl Work {
+    fn prepare(&self, id: u64, found: Option<SegmentFile>) {
+        let spare = self.template.prepare(id, found, &self.pace);
+        let missing = spare.as_ref().ok().and_then(|spare| {
+            let part = spare.fetched..self.template.segment_bytes;
+            Some((spare.file.try_clone().ok()?, part))
+        });
+        let _ = self.spares.send(spare);
+        if let Some((file, part)) = missing {
+            self.fetch(&file, part);
+        }
+    }
+
+    /// Whatever is missing afterwards comes with the first store into it, later.
+    fn fetch(&self, file: &File, part: Range<u64>) {
+        let _ = fetch_pages(file, part.start, part.end, |bytes| self.pace.rest(bytes));
+    }
+
     /// Ends when the handle is dropped. A reply that nobody takes any more is not an error.
     fn run(mut self, jobs: &Receiver<Job>) {
         while let Ok(job) = jobs.recv() {
             match job {
-                Job::Prepare(id) => {
-                    let _ = self.spares.send(self.template.prepare(id, &self.pace));
-                }
+                Job::Prepare(id, found) => self.prepare(id, found.map(|found| *found)),
+                Job::Fetch(file, part) => self.fetch(&file, part),
                 Job::BeginHash(file, block) => {
                     let mut hasher = blake3::Hasher::new();
                     hasher.update(&block);

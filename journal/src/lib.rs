@@ -14,6 +14,8 @@
 //! Invariant: a record handed to a caller was written by this log, at this place, whole. Where that
 //! cannot be shown the log refuses to open and changes nothing. Byte map: `docs/journal-format.md`.
 
+mod arrange;
+mod cache;
 mod control;
 mod error;
 mod file_system;
@@ -24,9 +26,13 @@ pub mod limits;
 mod lock;
 mod mmap;
 mod options;
+mod prepare;
+mod probe;
 mod reader;
 mod record;
+mod record_scan;
 mod recovery;
+mod resume;
 mod scan;
 mod segment;
 mod set_aside;
@@ -36,6 +42,7 @@ mod survey;
 mod syncer;
 mod tail;
 mod trim;
+mod window;
 mod writer;
 
 pub use error::{JournalError, RecoverError};

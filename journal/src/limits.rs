@@ -25,6 +25,18 @@ pub const PAYLOAD_BYTES_MAX: usize = RECORD_BYTES_MAX - 24;
 pub const PADS: [u32; 3] = [64, 512, 4096];
 /// Bytes the background thread writes per second while nobody waits for the segment.
 pub const PREPARE_BYTES_PER_SECOND: u64 = 256 << 20;
+/// Bytes that are asked for at once when a file is brought into the page cache: the kernel takes on
+/// no more than a device reads ahead at most, and passes over the rest.
+pub const FETCH_BYTES: u64 = 1 << 20;
+/// Bytes of the active segment that a start waits for; the background thread fetches the rest.
+pub const FETCH_FIRST_BYTES: u64 = 8 << 20;
+/// Syncs that a start tries, to measure what one writes to the device.
+pub const PROBES: u64 = 4;
+/// Bytes stored before each of them.
+pub const PROBE_BYTES: usize = 256;
+/// What a sync of a few bytes may write to the device: one page, and now and then a block of the
+/// file system's own.
+pub const SYNC_BYTES_MAX: u64 = 8192;
 /// Stored bytes after which the background thread is told to take them into the segment's hash.
 pub const HASH_STEP_BYTES: u64 = 1 << 20;
 

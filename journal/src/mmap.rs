@@ -8,6 +8,7 @@
 use memmap2::{Advice, MmapMut};
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 
 /// A mapped segment, to be stored into.
 #[derive(Debug)]
@@ -16,18 +17,17 @@ pub(crate) struct SegmentMap {
 }
 
 impl SegmentMap {
-    /// Maps the file and takes in its pages from `offset` on, so that no later store there meets a
-    /// missing page.
+    /// Maps the file and takes in the pages of `first`, so that no store there meets a missing one.
     ///
     /// The pages are read, not written: writing them would make all of the segment dirty again. A
     /// hole in the file, which would be a signal on a store, is an error here.
-    pub(crate) fn new(file: &File, offset: usize) -> io::Result<Self> {
+    pub(crate) fn new(file: &File, first: Range<usize>) -> io::Result<Self> {
         // SAFETY: the file was filled to its fixed length and is never truncated by this crate; the
         // directory is private (0700) and locked, so no other process of ours truncates it. No
         // reference into the mapping outlives `store`, and no other mapping of the file exists.
         let map = unsafe { MmapMut::map_mut(file)? };
         map.advise(Advice::Random)?;
-        map.advise_range(Advice::PopulateRead, offset, map.len().saturating_sub(offset))?;
+        map.advise_range(Advice::PopulateRead, first.start, first.len())?;
         Ok(Self { map })
     }
 

@@ -7,8 +7,10 @@
 use crate::error::JournalError;
 use crate::format::{GROUP_HEADER, GROUP_SEAL};
 use crate::record::Record;
-use crate::scan::{Chain, Fault, SegmentScan, Step, Window, record_at, seal_of};
+use crate::record_scan::{record_at, seal_of};
+use crate::scan::{Chain, Fault, SegmentScan, Step};
 use crate::segment::{FIRST_SEGMENT, SegmentFile, check_header, file_name, list};
+use crate::window::Window;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 

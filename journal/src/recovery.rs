@@ -1,31 +1,27 @@
-//! Opens a log: reads all of it, repairs a torn tail, and hands over a writer.
+//! Opens a log: reads all of it, judges it, and hands over a writer.
 //!
 //! Must not know: what records mean. Invariant: nothing in the directory is changed before the
 //! whole log was read and found good or torn in a way that is allowed; a refused log stays as it
 //! was, and after `examine` the owner may still refuse it.
 
+use crate::cache::settle_file;
 use crate::control::ControlFile;
 use crate::error::{JournalError, RecoverError};
 use crate::file_system;
-use crate::format::{BLOCK, CONTROL_CLEAN, CONTROL_PENDING_TRIM, ControlSlot, GROUP_POLICY_GROUP};
-use crate::keeper::Keeper;
-use crate::limits::BODY_OFFSET;
+use crate::format::{CONTROL_CLEAN, ControlSlot, GROUP_POLICY_GROUP};
 use crate::lock::create_directory;
 use crate::options::Options;
+use crate::prepare::draw_random;
 use crate::record::Record;
-use crate::scan::Chain;
-use crate::segment::{
-    FIRST_SEGMENT, SegmentFile, Template, draw_random, list, refresh_rest, remove_unfinished,
-    settle_file, sync_directory, write_header,
-};
-use crate::sink::{GroupSink, Storing, open_sink};
+use crate::resume::{begin_epoch, repair, resume};
+use crate::segment::{SegmentFile, list, sync_directory};
 use crate::survey::{Expect, LastSegment, Survey, survey};
 use crate::tail::TailCase;
 use crate::trim;
-use crate::writer::{ActiveSegment, JournalWriter, Start, begin_segment};
+use crate::window::View;
+use crate::writer::JournalWriter;
 use std::path::{Path, PathBuf};
 use zerocopy::FromZeros;
-use zerocopy::byteorder::little_endian::{U16, U64};
 
 /// What a recovery found and did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +50,10 @@ pub struct RecoveryReport {
     pub clean_shutdown: bool,
     /// Number of this start; one more than that of any before.
     pub epoch: u64,
+    /// Bytes that the device wrote for one sync of a few bytes in the active segment, the smallest
+    /// of a few measurements; `None` where the device does not tell. More than
+    /// `limits::SYNC_BYTES_MAX` means that the page cache keeps the segment in large pieces.
+    pub sync_bytes: Option<u64>,
 }
 
 /// A log that was read to its end and found good, and in which nothing was changed yet. Dropping
@@ -99,6 +99,7 @@ pub fn examine<E>(
         schemas: Some(schemas),
         witness_seq: options.witness_seq,
         control: &slot,
+        view: View::Disk { or_cache: options.allow_fs },
     };
     let survey = survey(dir, &expect, visit)?;
     check_pending(&slot, &survey)?;
@@ -160,7 +161,7 @@ impl Examined {
         };
         repair(&dir, &mut control, &survey, &mut report)?;
         begin_epoch(&mut control, &survey, &mut report)?;
-        let writer = resume(&dir, &options, control, survey, report.epoch)?;
+        let writer = resume(&dir, &options, control, survey, &mut report)?;
         Ok((writer, report))
     }
 }
@@ -193,6 +194,7 @@ fn report_of(survey: &Survey, clean_shutdown: bool) -> RecoveryReport {
         header_copies_damaged: survey.copies_damaged,
         clean_shutdown,
         epoch: 0,
+        sync_bytes: None,
     }
 }
 
@@ -243,156 +245,4 @@ fn check_pending(slot: &ControlSlot, survey: &Survey) -> Result<(), JournalError
     }
     let detail = "the end of the log is not where a tail was being removed";
     Err(JournalError::corrupt("R7", id, offset, detail))
-}
-
-/// Removes a torn tail, or finishes the removal that an earlier start began.
-fn repair(
-    dir: &Path,
-    control: &mut ControlFile,
-    survey: &Survey,
-    report: &mut RecoveryReport,
-) -> Result<(), JournalError> {
-    let last = survey.last.as_ref();
-    if let Some((id, offset, len)) = trim::pending(&control.slot) {
-        let segment = SegmentFile::open(dir, id, true)?;
-        trim::finish(control, &segment, offset, len)?;
-        report.case = TailCase::TrimResumed;
-        report.trimmed_bytes = len;
-    } else if survey.tail.len > 0 {
-        let last = last.expect("a tail stands in a segment");
-        let segment = SegmentFile::open(dir, last.segment.id, true)?;
-        let copy = trim::trim(dir, control, &segment, last.offset, survey.tail.len)?;
-        report.trimmed_bytes = survey.tail.len;
-        report.quarantined = Some(copy);
-    }
-    if let Some(last) = last.filter(|last| last.segment.copy_damaged && last.seal.is_none()) {
-        let segment = SegmentFile::open(dir, last.segment.id, true)?;
-        write_header(&segment.file, &segment.path, last.header())?;
-        settle_file(&segment.file, &segment.path)?;
-    }
-    Ok(())
-}
-
-/// Notes the start in the control file, with a number that no earlier group carries.
-fn begin_epoch(
-    control: &mut ControlFile,
-    survey: &Survey,
-    report: &mut RecoveryReport,
-) -> Result<(), JournalError> {
-    let epoch = control.slot.epoch.get().max(survey.chain.epoch) + 1;
-    report.epoch = epoch;
-    let last = survey.last.as_ref();
-    control.update(|slot| {
-        assert_eq!(slot.flags.get() & CONTROL_PENDING_TRIM, 0, "no start amid a trim");
-        slot.flags = U16::new(0);
-        slot.epoch = U64::new(epoch);
-        slot.boot_count = U64::new(slot.boot_count.get() + 1);
-        slot.durable_seq = U64::new(survey.chain.last_seq);
-        if let Some(last) = last {
-            let id = last.segment.id;
-            slot.active_segment = U64::new(id);
-            slot.last_sealed = U64::new(if last.seal.is_some() { id } else { id - 1 });
-        }
-    })
-}
-
-/// Builds the writer: in the segment that was being written, or in the next one.
-fn resume(
-    dir: &Path,
-    options: &Options,
-    mut control: ControlFile,
-    survey: Survey,
-    epoch: u64,
-) -> Result<JournalWriter, JournalError> {
-    remove_unfinished(dir)?;
-    let template = Template::new(dir, control.slot.exchange_uuid, options);
-    let mut keeper = Keeper::start(template)?;
-    let chain = Chain { epoch, ..survey.chain };
-    let in_use = survey.last.as_ref().map_or(0, |last| last.segment.id);
-    // One prepared by an earlier process would have to be read and written as a new one is.
-    if let Some(spare) = survey.spare {
-        std::fs::remove_file(&spare.path).map_err(JournalError::io("remove", &spare.path))?;
-        sync_directory(dir)?;
-    }
-    keeper.request(in_use + 1);
-    let changed = chain.policy.is_some_and(|bits| bits != options.sync.bits());
-    let open = survey.last.as_ref().filter(|last| last.seal.is_none());
-    let other = open.is_some_and(|last| {
-        last.header().pad.get() != options.pad || last.header().schema_hash != options.schema_hash
-    });
-    let (active, sink, pad) = match open {
-        Some(last) => reopen(dir, options.storing, last, &keeper)?,
-        None => {
-            let previous = survey
-                .last
-                .as_ref()
-                .and_then(|last| last.seal.map(|seal| (last.segment.id, seal.segment_hash)));
-            let (active, sink) = activate(&mut keeper, &mut control, &chain, previous)?;
-            (active, sink, options.pad)
-        }
-    };
-    let is_reopened = open.is_some();
-    let mut writer = JournalWriter::new(Start {
-        dir: dir.to_owned(),
-        policy: options.sync,
-        pad,
-        segment_bytes: options.segment_bytes,
-        chain,
-        active,
-        sink,
-        keeper,
-        control,
-    });
-    // One segment has one alignment, one schema, and (so that a hole can be judged) one policy.
-    if is_reopened && (changed || other) {
-        writer.roll()?;
-    }
-    Ok(writer)
-}
-
-/// Goes on in the segment that was being written.
-fn reopen(
-    dir: &Path,
-    storing: Storing,
-    last: &LastSegment,
-    keeper: &Keeper,
-) -> Result<(ActiveSegment, Box<dyn GroupSink>, u32), JournalError> {
-    let header = last.header();
-    let segment = SegmentFile::open(dir, last.segment.id, true)?;
-    if storing == Storing::Mapped {
-        refresh_rest(&segment, last.offset)?;
-    }
-    let SegmentFile { id, path, file, .. } = segment;
-    let second = file.try_clone().map_err(JournalError::io("duplicate handle of", &path))?;
-    let sink = open_sink(storing, file, last.offset).map_err(JournalError::io("map", &path))?;
-    keeper.begin_hash(second, header.to_block());
-    let active = ActiveSegment {
-        id,
-        salt: header.salt.get(),
-        len: header.segment_len.get(),
-        offset: last.offset,
-        group_count: last.group_count,
-        record_count: last.record_count,
-        hash_told: BODY_OFFSET,
-    };
-    Ok((active, sink, header.pad.get()))
-}
-
-/// Takes the next segment into use, after a sealed one or as the first.
-fn activate(
-    keeper: &mut Keeper,
-    control: &mut ControlFile,
-    chain: &Chain,
-    previous: Option<(u64, [u8; 32])>,
-) -> Result<(ActiveSegment, Box<dyn GroupSink>), JournalError> {
-    let id = previous.map_or(FIRST_SEGMENT, |(id, _)| id + 1);
-    let spare = keeper.take(id)?;
-    let (active, mut spare) = begin_segment(spare, chain, previous);
-    let block = spare.header.to_block();
-    let stored = spare.sink.put(0, &block).and_then(|()| spare.sink.put(BLOCK as u64, &block));
-    stored.and_then(|()| spare.sink.sync()).map_err(JournalError::io("activate", &spare.path))?;
-    keeper.begin_hash(spare.file, block);
-    control.update(|slot| slot.active_segment = U64::new(id))?;
-    keeper.request(id + 1);
-    Ok((active, spare.sink))
 }

@@ -7,15 +7,13 @@
 use crate::error::JournalError;
 use crate::format::{
     BLOCK, GROUP_HEADER, GROUP_IDLE, GROUP_MAGIC, GROUP_POLICY_GROUP, GROUP_POLICY_MASK,
-    GROUP_SEAL, GroupHeader, RECORD_HEADER, RecordHeader, SealPayload, SegmentHeader, crc_seed,
-    group_crc, is_zero, record_room,
+    GROUP_SEAL, GroupHeader, RECORD_HEADER, SegmentHeader, crc_seed, group_crc, is_zero,
 };
-use crate::limits::{GROUP_RECORDS_MAX, RECORD_BYTES_MAX, group_bytes_max};
-use crate::record::{Record, RecordKind};
+use crate::limits::{GROUP_RECORDS_MAX, group_bytes_max};
+use crate::window::Window;
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
-use zerocopy::{FromBytes, IntoBytes};
+use zerocopy::FromBytes;
 
 /// What the next group must continue.
 #[derive(Clone, Debug)]
@@ -68,48 +66,6 @@ pub(crate) enum Fault {
 pub(crate) enum Step {
     Group(GroupHeader),
     End(Fault),
-}
-
-/// A part of a file, read in large pieces.
-#[derive(Debug)]
-pub(crate) struct Window {
-    bytes: Vec<u8>,
-    start: u64,
-    piece: usize,
-}
-
-impl Window {
-    pub(crate) fn new(piece: usize) -> Self {
-        Self { bytes: Vec::new(), start: 0, piece }
-    }
-
-    /// Forgets what was read: the file may have changed.
-    pub(crate) fn discard(&mut self) {
-        self.bytes.clear();
-    }
-
-    /// Bytes `offset..offset + len` of a file of which `limit` bytes may be read.
-    pub(crate) fn load(
-        &mut self,
-        file: &File,
-        offset: u64,
-        len: usize,
-        limit: u64,
-    ) -> io::Result<&[u8]> {
-        assert!(offset + len as u64 <= limit);
-        let end = self.start + self.bytes.len() as u64;
-        if offset < self.start || offset + len as u64 > end {
-            let rest = usize::try_from(limit - offset).unwrap_or(usize::MAX);
-            self.bytes.resize(len.max(self.piece).min(rest), 0);
-            self.start = offset;
-            if let Err(error) = file.read_exact_at(&mut self.bytes, offset) {
-                self.bytes.clear();
-                return Err(error);
-            }
-        }
-        let from = usize::try_from(offset - self.start).map_err(io::Error::other)?;
-        Ok(&self.bytes[from..from + len])
-    }
 }
 
 /// Position in the body of one segment.
@@ -241,60 +197,6 @@ impl SegmentScan {
         }
         self.check_records(header, &group[GROUP_HEADER..used], is_seal, chain)
     }
-
-    fn check_records(
-        &self,
-        header: &GroupHeader,
-        mut bytes: &[u8],
-        is_seal: bool,
-        chain: &mut Chain,
-    ) -> Result<(), JournalError> {
-        let (mut sequenced, mut count) = (0u32, 0u32);
-        let group_no = header.group_no.get();
-        while !bytes.is_empty() {
-            let refuse = |what: &str| {
-                let detail = format!("{what} of record {count} of group {group_no} is wrong");
-                JournalError::corrupt("R4", self.id, self.offset, detail)
-            };
-            let Ok((record, _)) = RecordHeader::read_from_prefix(bytes) else {
-                return Err(refuse("header"));
-            };
-            let len = record.len.get() as usize;
-            if !(RECORD_HEADER..=RECORD_BYTES_MAX).contains(&len) || record_room(len) > bytes.len()
-            {
-                return Err(refuse("length"));
-            }
-            let Some(kind) = RecordKind::from_number(record.kind.get(), self.machine_id) else {
-                return Err(refuse(&format!("kind {:#x}", record.kind.get())));
-            };
-            let expected = chain.last_seq + u64::from(kind.is_sequenced());
-            if record.seq.get() != expected {
-                return Err(refuse("sequence"));
-            }
-            if record.ts_ns.get() < chain.last_ts_ns {
-                return Err(refuse("time"));
-            }
-            if record.flags.get() != 0 || !is_zero(&bytes[len..record_room(len)]) {
-                return Err(refuse("reserved part"));
-            }
-            if (kind == RecordKind::Seal) != is_seal {
-                return Err(refuse("kind in a seal group"));
-            }
-            chain.last_seq = expected;
-            chain.last_ts_ns = record.ts_ns.get();
-            sequenced += u32::from(kind.is_sequenced());
-            count += 1;
-            bytes = &bytes[record_room(len)..];
-        }
-        let counts_right = sequenced == header.seq_count.get()
-            && count == header.record_count.get()
-            && (!is_seal || count == 1);
-        if counts_right {
-            return Ok(());
-        }
-        let detail = format!("counts of group {group_no} are wrong");
-        Err(JournalError::corrupt("R4", self.id, self.offset, detail))
-    }
 }
 
 /// A group whose last sector was never written was torn; otherwise its bytes were changed.
@@ -325,50 +227,4 @@ impl ScanError {
             Self::Rule(error) => error,
         }
     }
-}
-
-/// The record at an offset of a verified group, and the offset of the next one.
-pub(crate) fn record_at(group: &[u8], offset: usize, machine_id: u32) -> (Record<'_>, usize) {
-    let (header, rest) = RecordHeader::read_from_prefix(&group[offset..]).expect("verified");
-    let len = header.len.get() as usize;
-    let kind = RecordKind::from_number(header.kind.get(), machine_id).expect("verified");
-    let record = Record {
-        kind,
-        flags: header.flags.get(),
-        seq: header.seq.get(),
-        ts_ns: header.ts_ns.get(),
-        payload: &rest[..len - RECORD_HEADER],
-    };
-    (record, offset + record_room(len))
-}
-
-/// The payload of a verified seal group.
-pub(crate) fn seal_of(group: &[u8], machine_id: u32) -> Option<SealPayload> {
-    let (record, _) = record_at(group, GROUP_HEADER, machine_id);
-    assert_eq!(record.kind, RecordKind::Seal);
-    SealPayload::read_from_bytes(record.payload).ok()
-}
-
-/// Writes a record's header in front of its payload, and zeros behind it; returns the next offset.
-pub(crate) fn close_record(
-    group: &mut [u8],
-    offset: usize,
-    kind: RecordKind,
-    seq: u64,
-    ts_ns: u64,
-    payload_len: usize,
-) -> usize {
-    let len = RECORD_HEADER + payload_len;
-    assert!(len <= RECORD_BYTES_MAX);
-    let header = RecordHeader {
-        len: u32::try_from(len).expect("bounded above").into(),
-        kind: (kind as u16).into(),
-        flags: 0.into(),
-        seq: seq.into(),
-        ts_ns: ts_ns.into(),
-    };
-    group[offset..offset + RECORD_HEADER].copy_from_slice(header.as_bytes());
-    let end = offset + record_room(len);
-    group[offset + len..end].fill(0);
-    end
 }

@@ -1,30 +1,22 @@
-//! Segment files: names, headers, preparation and activation.
+//! Segment files: names, headers, what stands behind the last group.
 //!
-//! Must not know: groups and records. Invariant: a file has its final name only when its whole
-//! length was written and synced, so a rotation needs no directory operation and no allocation.
+//! Must not know: groups and records, or how a file is made. Invariant: a header is believed only
+//! where its checksum is right, and taken only where it belongs to this file.
 
 use crate::error::JournalError;
-use crate::format::{
-    BLOCK, FORMAT, SEGMENT_MAGIC, STATE_ACTIVE, STATE_PREPARED, SegmentHeader, is_zero,
-};
-use crate::limits::{BODY_OFFSET, PADS, PREPARE_BYTES_PER_SECOND};
-use crate::options::Options;
-use crate::sink::{GroupSink, Storing, open_sink};
-use rustix::fs::{Advice, FallocateFlags};
+use crate::format::{BLOCK, FORMAT, STATE_ACTIVE, STATE_PREPARED, SegmentHeader, is_zero};
+use crate::limits::{BODY_OFFSET, PADS};
+use crate::window::{AlignedBuffer, View, open_direct};
 use std::fs::{File, OpenOptions};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
-use zerocopy::FromZeros;
-use zerocopy::byteorder::little_endian::{U16, U32, U64};
 
 /// Number of the first segment of a log; 0 means none.
 pub(crate) const FIRST_SEGMENT: u64 = 1;
 /// Ending of a file that has not been finished.
-const UNFINISHED: &str = ".tmp";
-/// Bytes per write while a segment is filled.
-const FILL_BYTES: usize = 1 << 20;
+pub(crate) const UNFINISHED: &str = ".tmp";
+/// Bytes read at once while zeros are looked through.
+pub(crate) const LOOK_BYTES: usize = 1 << 20;
 
 /// File name of a segment.
 pub(crate) fn file_name(id: u64) -> String {
@@ -37,6 +29,8 @@ pub(crate) struct SegmentFile {
     pub(crate) id: u64,
     pub(crate) path: PathBuf,
     pub(crate) file: File,
+    /// A handle for reads that bypass the page cache.
+    direct: Option<File>,
     pub(crate) file_len: u64,
     pub(crate) header: Option<SegmentHeader>,
     /// One of the two header copies is damaged, or older than the other one.
@@ -53,9 +47,22 @@ impl SegmentFile {
             .open(&path)
             .map_err(JournalError::io("open", &path))?;
         let file_len = file.metadata().map_err(JournalError::io("stat", &path))?.len();
-        let mut segment = Self { id, path, file, file_len, header: None, copy_damaged: false };
+        let (direct, header, copy_damaged) = (None, None, false);
+        let mut segment = Self { id, path, file, direct, file_len, header, copy_damaged };
         segment.read_header()?;
         Ok(segment)
+    }
+
+    /// From here on the body is read as `view` says.
+    pub(crate) fn set_view(&mut self, view: View) -> Result<(), JournalError> {
+        self.direct =
+            open_direct(&self.path, view).map_err(JournalError::io("open", &self.path))?;
+        Ok(())
+    }
+
+    /// The handle to read the body through, by whole blocks.
+    pub(crate) fn reading(&self) -> &File {
+        self.direct.as_ref().unwrap_or(&self.file)
     }
 
     /// Reads the header: the first copy, or the second one where the first is damaged. Copies that
@@ -82,25 +89,37 @@ impl SegmentFile {
         self.header.as_ref().is_some_and(|header| header.state.get() == STATE_ACTIVE)
     }
 
-    /// Offset of the first byte from `offset` on that is not zero, and the end of the last one.
-    pub(crate) fn find_non_zero(&self, offset: u64) -> Result<Option<(u64, u64)>, JournalError> {
-        let mut chunk = vec![0; FILL_BYTES];
-        let mut at = offset;
+    /// Offset of the first byte from `offset` on that is not zero, and the end of the last one. It
+    /// looks as far as `end`, rounded up to what is read at once, or to the end of the file.
+    pub(crate) fn find_non_zero(
+        &self,
+        offset: u64,
+        end: u64,
+    ) -> Result<Option<(u64, u64)>, JournalError> {
+        let is_set = |byte: &u8| *byte != 0;
+        let mut chunk = AlignedBuffer::default();
+        let mut at = offset - offset % BLOCK as u64;
+        let mut skip = usize::try_from(offset - at).expect("less than a block");
         let mut found: Option<(u64, u64)> = None;
-        while at < self.file_len {
-            let len = usize::try_from(self.file_len - at).unwrap_or(FILL_BYTES).min(FILL_BYTES);
-            let part = &mut chunk[..len];
-            self.file.read_exact_at(part, at).map_err(JournalError::io("read", &self.path))?;
-            for (block, start) in part.chunks(BLOCK).zip((at..).step_by(BLOCK)) {
-                if !is_zero(block) {
-                    let is_set = |byte: &u8| *byte != 0;
-                    let first = block.iter().position(is_set).expect("a byte that is set") as u64;
-                    let last = block.iter().rposition(is_set).expect("a byte that is set") as u64;
+        while at < end.min(self.file_len) {
+            chunk.resize(LOOK_BYTES);
+            chunk.fill_from(self.reading(), at).map_err(JournalError::io("read", &self.path))?;
+            let bytes = chunk.as_slice();
+            if bytes.is_empty() {
+                let ended = std::io::ErrorKind::UnexpectedEof.into();
+                return Err(JournalError::io("read", &self.path)(ended));
+            }
+            for (block, start) in bytes.chunks(BLOCK).zip((at..).step_by(BLOCK)) {
+                let part = &block[std::mem::take(&mut skip).min(block.len())..];
+                if !is_zero(part) {
+                    let start = start + (block.len() - part.len()) as u64;
+                    let first = part.iter().position(is_set).expect("a byte that is set") as u64;
+                    let last = part.iter().rposition(is_set).expect("a byte that is set") as u64;
                     let from = found.map_or(start + first, |(from, _)| from);
                     found = Some((from, start + last + 1));
                 }
             }
-            at += len as u64;
+            at += bytes.len() as u64;
         }
         Ok(found)
     }
@@ -149,178 +168,12 @@ pub(crate) fn sync_directory(dir: &Path) -> Result<(), JournalError> {
         .map_err(JournalError::io("sync directory", dir))
 }
 
-/// Writes back what an earlier process left in the page cache and drops the cache, so that what is
-/// read next comes from the disk: after a failed sync the cache shows bytes that never got there.
-pub(crate) fn settle_file(file: &File, path: &Path) -> Result<(), JournalError> {
-    file.sync_all().map_err(JournalError::io("sync", path))?;
-    drop_cache(file, path)
-}
-
-/// Random bytes for an identity or a salt.
-pub(crate) fn draw_random<const N: usize>(dir: &Path) -> Result<[u8; N], JournalError> {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(|error| {
-        JournalError::io("draw random bytes for", dir)(std::io::Error::other(error.to_string()))
-    })?;
-    Ok(bytes)
-}
-
-fn drop_cache(file: &File, path: &Path) -> Result<(), JournalError> {
-    rustix::fs::fadvise(file, 0, None, Advice::DontNeed)
-        .map_err(|errno| JournalError::io("drop cache of", path)(errno.into()))
-}
-
-/// Writes zeros over whole pages, one page at a time. The cache keeps what it is given in one call
-/// together and later writes all of it back for one changed byte: with large writes here every sync
-/// of a small group would write a MiB.
-fn write_zero_pages(file: &File, from: u64, to: u64) -> std::io::Result<()> {
-    assert!(from.is_multiple_of(BLOCK as u64) && to.is_multiple_of(BLOCK as u64));
-    for offset in (from..to).step_by(BLOCK) {
-        file.write_all_at(&[0; BLOCK], offset)?;
-    }
-    Ok(())
-}
-
-/// Makes the unused rest of a segment fit to be mapped again after it was read: reading has left it
-/// in the cache in large pieces, so it leaves the cache and comes back page by page, zeros as
-/// before.
-pub(crate) fn refresh_rest(segment: &SegmentFile, offset: u64) -> Result<(), JournalError> {
-    settle_file(&segment.file, &segment.path)?;
-    write_zero_pages(&segment.file, offset.next_multiple_of(BLOCK as u64), segment.file_len)
-        .and_then(|()| segment.file.sync_data())
-        .map_err(JournalError::io("refresh", &segment.path))
-}
-
-/// What all segments of a log that this process makes have in common.
-#[derive(Clone, Debug)]
-pub(crate) struct Template {
-    pub(crate) dir: PathBuf,
-    pub(crate) exchange_uuid: [u8; 16],
-    pub(crate) segment_bytes: u64,
-    pub(crate) pad: u32,
-    pub(crate) machine_id: u32,
-    pub(crate) schema_hash: [u8; 32],
-    storing: Storing,
-    build_id: [u8; 20],
-    wall_ns: u64,
-}
-
-/// Why and how fast a preparation goes on.
-#[derive(Debug, Default)]
-pub(crate) struct Pace {
-    /// Somebody waits for the segment: write as fast as the disk takes it.
-    pub(crate) hurry: AtomicBool,
-    /// Nobody will ask for the segment: give up.
-    pub(crate) stop: AtomicBool,
-}
-
-/// A prepared segment: all zeros, not yet taken into use.
-pub(crate) struct Spare {
-    pub(crate) header: SegmentHeader,
-    pub(crate) sink: Box<dyn GroupSink>,
-    /// A second handle on the same file, for reading it back.
-    pub(crate) file: File,
-    pub(crate) path: PathBuf,
-}
-
-impl Template {
-    pub(crate) fn new(dir: &Path, exchange_uuid: [u8; 16], options: &Options) -> Self {
-        Self {
-            dir: dir.to_owned(),
-            exchange_uuid,
-            segment_bytes: options.segment_bytes,
-            pad: options.pad,
-            machine_id: options.machine_id,
-            schema_hash: options.schema_hash,
-            storing: options.storing,
-            build_id: options.build_id,
-            wall_ns: options.wall_ns,
-        }
-    }
-
-    fn header(&self, id: u64) -> Result<SegmentHeader, JournalError> {
-        let salt = draw_random(&self.dir)?;
-        let mut header = SegmentHeader::new_zeroed();
-        header.magic = SEGMENT_MAGIC;
-        header.format = U16::new(FORMAT);
-        header.header_len = U16::new(4096);
-        header.pad = U32::new(self.pad);
-        header.exchange_uuid = self.exchange_uuid;
-        header.segment_id = U64::new(id);
-        header.segment_len = U64::new(self.segment_bytes);
-        header.salt = U64::from_bytes(salt);
-        header.schema_hash = self.schema_hash;
-        header.build_id = self.build_id;
-        header.machine_id = U32::new(self.machine_id);
-        header.created_wall_ns = U64::new(self.wall_ns);
-        header.state = U16::new(STATE_PREPARED);
-        Ok(header)
-    }
-
-    /// Makes a segment file ready for use: the space is reserved, and for a mapping really written,
-    /// under a temporary name, and only a complete file gets its final one.
-    pub(crate) fn prepare(&self, id: u64, pace: &Pace) -> Result<Spare, JournalError> {
-        let path = self.dir.join(file_name(id));
-        let temporary = self.dir.join(format!("{}{UNFINISHED}", file_name(id)));
-        let header = self.header(id)?;
-        let filled = self.fill(&temporary, &header, pace);
-        let file = match filled {
-            Ok(file) => file,
-            Err(error) => {
-                // What was reserved goes back at once; the error that matters is the first one.
-                let _ = std::fs::remove_file(&temporary);
-                return Err(error);
-            }
-        };
-        std::fs::rename(&temporary, &path).map_err(JournalError::io("rename", &temporary))?;
-        sync_directory(&self.dir)?;
-        Spare::open(self.storing, file, path, header)
-    }
-
-    fn fill(&self, path: &Path, header: &SegmentHeader, pace: &Pace) -> Result<File, JournalError> {
-        let failed = |doing| move |error| space_or_io(doing, path, error);
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(path)
-            .map_err(failed("create"))?;
-        rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, self.segment_bytes)
-            .map_err(|errno| space_or_io("reserve", path, errno.into()))?;
-        assert!(self.segment_bytes.is_multiple_of(BLOCK as u64), "segments are whole blocks");
-        if self.storing == Storing::Mapped {
-            self.fill_with_zeros(&file, path, pace)?;
-        }
-        write_header(&file, path, header)?;
-        file.sync_all().map_err(failed("sync"))?;
-        Ok(file)
-    }
-
-    fn fill_with_zeros(&self, file: &File, path: &Path, pace: &Pace) -> Result<(), JournalError> {
-        let failed = |doing| move |error| space_or_io(doing, path, error);
-        let mut offset = 0;
-        while offset < self.segment_bytes {
-            let end = self.segment_bytes.min(offset + FILL_BYTES as u64);
-            write_zero_pages(file, offset, end).map_err(failed("fill"))?;
-            if pace.stop.load(Ordering::Relaxed) {
-                return Err(failed("fill")(std::io::ErrorKind::Interrupted.into()));
-            }
-            if !pace.hurry.load(Ordering::Relaxed) {
-                // Writing back as we go keeps the journaler's own syncs from queueing behind this.
-                file.sync_data().map_err(failed("sync"))?;
-                let nanoseconds = (end - offset) * 1_000_000_000 / PREPARE_BYTES_PER_SECOND;
-                std::thread::sleep(Duration::from_nanos(nanoseconds));
-            }
-            offset = end;
-        }
-        Ok(())
-    }
-}
-
 /// No room and quota are told apart from other failures: they heal.
-fn space_or_io(doing: &'static str, path: &Path, source: std::io::Error) -> JournalError {
+pub(crate) fn space_or_io(
+    doing: &'static str,
+    path: &Path,
+    source: std::io::Error,
+) -> JournalError {
     use std::io::ErrorKind::{QuotaExceeded, StorageFull};
     if matches!(source.kind(), StorageFull | QuotaExceeded) {
         return JournalError::Full { path: path.to_owned(), source };
@@ -339,27 +192,6 @@ pub(crate) fn write_header(
         file.write_all_at(&block, offset).map_err(|error| space_or_io("write", path, error))?;
     }
     Ok(())
-}
-
-impl std::fmt::Debug for Spare {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Spare").field("path", &self.path).finish_non_exhaustive()
-    }
-}
-
-impl Spare {
-    /// Takes a segment file that is complete and not in use.
-    pub(crate) fn open(
-        storing: Storing,
-        file: File,
-        path: PathBuf,
-        header: SegmentHeader,
-    ) -> Result<Self, JournalError> {
-        assert_eq!(header.state.get(), STATE_PREPARED);
-        let second = file.try_clone().map_err(JournalError::io("duplicate handle of", &path))?;
-        let sink = open_sink(storing, file, 0).map_err(JournalError::io("map", &path))?;
-        Ok(Self { header, sink, file: second, path })
-    }
 }
 
 /// Refuses a header that is whole but does not belong here, or is of a version unknown here.

@@ -7,6 +7,7 @@ use crate::mmap::SegmentMap;
 use std::fmt;
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
 /// Receiver of the bytes of one segment.
@@ -83,10 +84,11 @@ pub struct MapSink {
 }
 
 impl MapSink {
-    /// Maps a prepared segment file that will be stored into from `offset` on.
-    pub(crate) fn new(file: File, offset: u64) -> io::Result<Self> {
-        let offset = usize::try_from(offset).map_err(io::Error::other)?;
-        Ok(Self { map: SegmentMap::new(&file, offset)?, file })
+    /// Maps a prepared segment file, with the pages of `first` at hand for the next stores.
+    pub(crate) fn new(file: File, first: Range<u64>) -> io::Result<Self> {
+        let place = |offset| usize::try_from(offset).map_err(io::Error::other);
+        let first = place(first.start)?..place(first.end)?;
+        Ok(Self { map: SegmentMap::new(&file, first)?, file })
     }
 }
 
@@ -105,14 +107,14 @@ impl GroupSink for MapSink {
     }
 }
 
-/// The sink of a segment file that will be stored into from `offset` on.
+/// The sink of a segment file, where it is mapped with the pages of `first` at hand.
 pub(crate) fn open_sink(
     storing: Storing,
     file: File,
-    offset: u64,
+    first: Range<u64>,
 ) -> io::Result<Box<dyn GroupSink>> {
     Ok(match storing {
-        Storing::Mapped => Box::new(MapSink::new(file, offset)?),
+        Storing::Mapped => Box::new(MapSink::new(file, first)?),
         Storing::Written => Box::new(FileSink(file)),
     })
 }

@@ -3,13 +3,15 @@
 //! Must not know: how a tail is repaired. Invariant: it ends either at a place where the log may be
 //! continued, with every record before it visited once and in order, or with an error.
 
+use crate::arrange::arrange;
 use crate::error::{JournalError, RecoverError};
 use crate::format::{ControlSlot, GROUP_HEADER, GROUP_SEAL, SealPayload, SegmentHeader};
-use crate::limits::BODY_OFFSET;
 use crate::record::{Record, RecordKind};
-use crate::scan::{Chain, Fault, SegmentScan, Step, Window, record_at, seal_of};
-use crate::segment::{FIRST_SEGMENT, SegmentFile, check_header, list};
+use crate::record_scan::{record_at, seal_of};
+use crate::scan::{Chain, Fault, SegmentScan, Step};
+use crate::segment::SegmentFile;
 use crate::tail::{Tail, TailCase, classify};
+use crate::window::{View, Window};
 use std::path::Path;
 
 /// Bytes read at once.
@@ -24,6 +26,7 @@ pub(crate) struct Expect<'a> {
     /// Highest sequence known to have been durable.
     pub(crate) witness_seq: u64,
     pub(crate) control: &'a ControlSlot,
+    pub(crate) view: View,
 }
 
 /// The last segment in use.
@@ -78,7 +81,8 @@ pub(crate) fn survey<E>(
     let copies_damaged = active.iter().filter(|segment| segment.copy_damaged).count() as u64;
     let mut last = None;
     let mut tail = Tail::clean(TailCase::Fresh);
-    for (index, segment) in active.into_iter().enumerate() {
+    for (index, mut segment) in active.into_iter().enumerate() {
+        segment.set_view(expect.view)?;
         walk.enter(&segment, expect)?;
         let (found, fault) = walk.segment(segment, expect, &mut visit)?;
         let is_last = index as u64 + 1 == segments;
@@ -99,47 +103,6 @@ pub(crate) fn survey<E>(
     }
     let Walk { chain, groups, records, sealed_bytes, .. } = walk;
     Ok(Survey { last, spare, chain, tail, segments, groups, records, sealed_bytes, copies_damaged })
-}
-
-/// Opens all segments and tells those in use from the spare; every gap is an error.
-fn arrange(
-    dir: &Path,
-    expect: &Expect<'_>,
-) -> Result<(Vec<SegmentFile>, Option<SegmentFile>), JournalError> {
-    let used_up_to = expect.control.active_segment.get();
-    let ids = list(dir)?;
-    let mut active: Vec<SegmentFile> = Vec::with_capacity(ids.len());
-    let mut spare = None;
-    for (wanted, id) in (FIRST_SEGMENT..).zip(&ids) {
-        if *id != wanted {
-            let detail = format!("segment {wanted} is missing, the next one is {id}");
-            return Err(JournalError::corrupt("R3", wanted, 0, detail));
-        }
-        let segment = SegmentFile::open(dir, *id, false)?;
-        if segment.header.is_some() {
-            check_header(&segment, expect.machine_id)?;
-        }
-        if segment.is_active() && spare.is_none() {
-            active.push(segment);
-            continue;
-        }
-        if *id <= used_up_to || spare.is_some() {
-            let detail = "a segment that was in use has no header of one in use";
-            return Err(JournalError::corrupt("R3", *id, 0, detail));
-        }
-        // Unused segments are all zero behind their headers, however torn those are.
-        if let Some((at, _)) = segment.find_non_zero(BODY_OFFSET)? {
-            let detail = "a segment that is not in use has bytes in its body";
-            return Err(JournalError::corrupt("R3", *id, at, detail));
-        }
-        spare = Some(segment);
-    }
-    let last = active.last().map_or(0, |segment| segment.id);
-    if last < used_up_to {
-        let detail = format!("the segment is missing, it was in use: found up to {last}");
-        return Err(JournalError::corrupt("R3", used_up_to, 0, detail));
-    }
-    Ok((active, spare))
 }
 
 /// State while walking.
@@ -207,7 +170,7 @@ impl Walk {
         loop {
             let at = scan.offset;
             let step = scan
-                .step(&found.segment.file, &mut self.window, &mut self.chain)
+                .step(found.segment.reading(), &mut self.window, &mut self.chain)
                 .map_err(|error| error.at(&found.segment.path))?;
             let group_header = match step {
                 Step::End(fault) => return Ok((found, fault)),
@@ -217,7 +180,7 @@ impl Walk {
             let group_len = group_header.group_len.get() as usize;
             let group = self
                 .window
-                .load(&found.segment.file, at, group_len, scan.segment_len)
+                .load(found.segment.reading(), at, group_len, scan.segment_len)
                 .map_err(JournalError::io("read", &found.segment.path))?;
             found.offset = scan.offset;
             if group_header.flags.get() & GROUP_SEAL != 0 {
@@ -261,7 +224,7 @@ impl Walk {
             let detail = "the seal does not agree with its segment";
             return Err(JournalError::corrupt("R8", id, body_end, detail));
         }
-        if let Some((at, _)) = found.segment.find_non_zero(found.offset)? {
+        if let Some((at, _)) = found.segment.find_non_zero(found.offset, found.segment.file_len)? {
             return Err(JournalError::corrupt("R8", id, at, "bytes behind the seal"));
         }
         self.sealed_bytes += found.segment.file_len;

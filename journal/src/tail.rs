@@ -5,8 +5,9 @@
 
 use crate::error::JournalError;
 use crate::format::{GROUP_POLICY_GROUP, GROUP_POLICY_MASK, GroupHeader};
-use crate::scan::{Chain, Fault, SegmentScan, Window};
+use crate::scan::{Chain, Fault, SegmentScan};
 use crate::segment::SegmentFile;
+use crate::window::Window;
 use std::fmt;
 
 /// What was found behind the last good group.
@@ -74,7 +75,7 @@ pub(crate) fn classify(
     fault: Fault,
     witness_seq: u64,
 ) -> Result<Tail, JournalError> {
-    let Some((_, end)) = segment.find_non_zero(offset)? else {
+    let Some((_, end)) = segment.find_non_zero(offset, segment.file_len)? else {
         return Ok(Tail::clean(TailCase::Clean));
     };
     let refuse = |at, detail: String| JournalError::corrupt("R6", segment.id, at, detail);
@@ -131,7 +132,7 @@ fn later_groups(
     let mut at = offset;
     while at < end {
         let framed = scan
-            .frame_at(&segment.file, &mut window, at)
+            .frame_at(segment.reading(), &mut window, at)
             .map_err(JournalError::io("read", &segment.path))?;
         let mut step = u64::from(scan.pad);
         if let Ok((group_header, group)) = framed

@@ -207,8 +207,13 @@ pub(crate) fn look(
     machine_id: u32,
 ) -> Result<(Vec<Owned>, crate::survey::Survey), JournalError> {
     let control = ControlFile::open(dir, false)?.expect("a control file");
-    let expect =
-        crate::survey::Expect { machine_id, schemas: None, witness_seq: 0, control: &control.slot };
+    let expect = crate::survey::Expect {
+        machine_id,
+        schemas: None,
+        witness_seq: 0,
+        control: &control.slot,
+        view: crate::window::View::Cache,
+    };
     let mut records = Vec::new();
     let found = crate::survey::survey::<Infallible>(dir, &expect, |record| {
         records.push(Owned::from(record));

@@ -4,10 +4,11 @@
 //! segment, or a synced copy of it lies in quarantine and the control file says that it is being
 //! removed; a start that finds that mark removes it again.
 
+use crate::cache::settle_file;
 use crate::control::ControlFile;
 use crate::error::JournalError;
 use crate::format::{CONTROL_PENDING_TRIM, ControlSlot};
-use crate::segment::{SegmentFile, settle_file, sync_directory};
+use crate::segment::{SegmentFile, sync_directory};
 use std::fs::OpenOptions;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};

@@ -9,25 +9,24 @@
 //! `group` policy a group is stored only when the one before it is synced; after the first failure
 //! nothing is accepted any more.
 
+mod group;
+mod roll;
+
 use crate::control::ControlFile;
 use crate::error::JournalError;
-use crate::format::{
-    BLOCK, CONTROL_CLEAN, GROUP_HEADER, GROUP_IDLE, GROUP_MAGIC, GROUP_SEAL, GroupHeader,
-    RECORD_HEADER, STATE_ACTIVE, SealPayload, SegmentHeader, close_group, crc_seed, record_room,
-};
+use crate::format::{BLOCK, CONTROL_CLEAN, GROUP_HEADER, GROUP_IDLE, RECORD_HEADER, record_room};
 use crate::keeper::Keeper;
-use crate::limits::{
-    BODY_OFFSET, GROUP_RECORDS_MAX, HASH_STEP_BYTES, LAST_SHARE, PAYLOAD_BYTES_MAX, group_bytes_max,
-};
+use crate::limits::{GROUP_RECORDS_MAX, LAST_SHARE, PAYLOAD_BYTES_MAX, group_bytes_max};
 use crate::options::SyncPolicy;
 use crate::record::RecordKind;
-use crate::scan::{Chain, close_record};
-use crate::segment::{Spare, file_name};
+use crate::record_scan::close_record;
+use crate::scan::Chain;
 use crate::sink::{GroupSink, Sinks};
 use crate::syncer::Syncer;
 use std::path::PathBuf;
-use zerocopy::IntoBytes;
-use zerocopy::byteorder::little_endian::{U16, U32, U64};
+use zerocopy::byteorder::little_endian::{U16, U64};
+
+pub(crate) use roll::begin_segment;
 
 /// The segment that is being written.
 #[derive(Debug)]
@@ -405,176 +404,6 @@ impl JournalWriter {
         let outcome = self.put_group(group_len, flags);
         self.poison_on_error(outcome)
     }
-
-    fn put_group(&mut self, group_len: u64, flags: u16) -> Result<(), JournalError> {
-        self.sync_predecessor()?;
-        let len = usize::try_from(group_len).expect("a group is at most one MiB");
-        let header = self.group_header(len, self.used, self.seq_count, self.record_count, flags);
-        let seed = self.seed();
-        let crc = close_group(&mut self.buffer[..len], &header, seed);
-        self.sinks
-            .current
-            .put(self.active.offset, &self.buffer[..len])
-            .map_err(JournalError::io("store group in", &self.dir))?;
-        self.active.record_count += u64::from(self.record_count);
-        self.active.group_count += 1;
-        self.chain.last_seq = self.last_seq;
-        self.chain.last_ts_ns = self.last_ts_ns;
-        self.used = GROUP_HEADER;
-        self.seq_count = 0;
-        self.record_count = 0;
-        self.link(crc, group_len);
-        if self.active.offset - self.active.hash_told >= HASH_STEP_BYTES {
-            self.keeper.hash_to(self.active.offset);
-            self.active.hash_told = self.active.offset;
-        }
-        Ok(())
-    }
-
-    /// Under `group` the next group goes out only when the one before it is known to be on disk.
-    fn sync_predecessor(&mut self) -> Result<(), JournalError> {
-        if self.unsynced && self.policy == SyncPolicy::Group { self.sync_segment() } else { Ok(()) }
-    }
-
-    fn seed(&self) -> u32 {
-        let prev = self.chain.prev_crc.expect("a writer knows its chain from the beginning");
-        crc_seed(self.active.salt, self.active.id, prev)
-    }
-
-    fn group_header(
-        &self,
-        group_len: usize,
-        used_len: usize,
-        seq_count: u32,
-        record_count: u32,
-        flags: u16,
-    ) -> GroupHeader {
-        let bounded = |len| U32::new(u32::try_from(len).expect("a group is at most one MiB"));
-        GroupHeader {
-            magic: GROUP_MAGIC,
-            group_len: bounded(group_len),
-            group_no: U64::new(self.chain.next_group_no),
-            first_seq: U64::new(self.chain.last_seq + 1),
-            seq_count: U32::new(seq_count),
-            record_count: U32::new(record_count),
-            durable_seq: U64::new(self.synced_seq),
-            epoch: U64::new(self.chain.epoch),
-            used_len: bounded(used_len),
-            flags: U16::new(flags | self.policy.bits()),
-            reserved: U16::new(0),
-            prev_crc: U32::new(self.chain.prev_crc.expect("as in seed")),
-            crc: U32::new(0),
-        }
-    }
-
-    /// Moves the chain behind a group that was stored.
-    fn link(&mut self, crc: u32, group_len: u64) {
-        self.chain.prev_crc = Some(crc);
-        self.chain.next_group_no += 1;
-        self.chain.durable_seq = self.synced_seq;
-        self.active.offset += group_len;
-        self.unsynced = true;
-        self.groups += 1;
-        self.stored_bytes += group_len;
-    }
-
-    /// Ends the active segment and goes on in the next one: seal, sync, header, sync. A crash
-    /// between any two steps is told apart at the next start.
-    pub(crate) fn roll(&mut self) -> Result<(), JournalError> {
-        // First of all, because it is the only step that may fail and be repeated.
-        let spare = self.keeper.take(self.active.id + 1)?;
-        self.sync_predecessor()?;
-        let hash = self.seal()?;
-        self.sync_segment()?;
-        let previous = Some((self.active.id, hash));
-        let (active, spare) = begin_segment(spare, &self.chain, previous);
-        let file = spare.file;
-        let block = spare.header.to_block();
-        // The first segment after a start may have had the alignment of an earlier configuration.
-        self.pad = u64::from(spare.header.pad.get());
-        let retired = self.sinks.replace(active.id, spare.sink);
-        self.keeper.retire(retired);
-        self.active = active;
-        for offset in [0, BLOCK as u64] {
-            self.sinks
-                .current
-                .put(offset, &block)
-                .map_err(JournalError::io("activate", &spare.path))?;
-        }
-        self.sync_segment()?;
-        self.keeper.begin_hash(file, block);
-        let (id, synced_seq) = (self.active.id, self.synced_seq);
-        self.control.update(|slot| {
-            slot.active_segment = U64::new(id);
-            slot.last_sealed = U64::new(id - 1);
-            slot.durable_seq = U64::new(synced_seq);
-        })?;
-        self.keeper.request(id + 1);
-        Ok(())
-    }
-
-    /// Stores the seal; returns the hash of the segment.
-    fn seal(&mut self) -> Result<[u8; 32], JournalError> {
-        let path = self.dir.join(file_name(self.active.id));
-        let body_end = self.active.offset;
-        let hash = self
-            .keeper
-            .finish_hash(body_end)
-            .map_err(JournalError::io("read back for the seal", &path))?;
-        let seal = SealPayload {
-            last_seq: U64::new(self.chain.last_seq),
-            group_count: U64::new(self.active.group_count),
-            record_count: U64::new(self.active.record_count),
-            body_end: U64::new(body_end),
-            segment_hash: hash,
-        };
-        let mut group = [0; BLOCK];
-        let start = GROUP_HEADER + RECORD_HEADER;
-        group[start..start + size_of::<SealPayload>()].copy_from_slice(seal.as_bytes());
-        let used = close_record(
-            &mut group,
-            GROUP_HEADER,
-            RecordKind::Seal,
-            self.chain.last_seq,
-            self.chain.last_ts_ns,
-            size_of::<SealPayload>(),
-        );
-        let pad = usize::try_from(self.pad).expect("at most one block");
-        let group = &mut group[..used.next_multiple_of(pad)];
-        let header = self.group_header(group.len(), used, 0, 1, GROUP_SEAL);
-        let crc = close_group(group, &header, self.seed());
-        self.sinks.current.put(body_end, group).map_err(JournalError::io("seal", &path))?;
-        self.link(crc, group.len() as u64);
-        Ok(hash)
-    }
-}
-
-/// Fills in the header with which a spare is taken into use after `previous` (number and hash). The
-/// header is not stored yet.
-pub(crate) fn begin_segment(
-    mut spare: Spare,
-    chain: &Chain,
-    previous: Option<(u64, [u8; 32])>,
-) -> (ActiveSegment, Spare) {
-    let header: &mut SegmentHeader = &mut spare.header;
-    let (previous_id, previous_hash) = previous.unwrap_or((0, [0; 32]));
-    assert_eq!(header.segment_id.get(), previous_id + 1, "segments follow each other");
-    header.state = U16::new(STATE_ACTIVE);
-    header.first_seq = U64::new(chain.last_seq + 1);
-    header.first_group_no = U64::new(chain.next_group_no);
-    header.epoch = U64::new(chain.epoch);
-    header.prev_segment_id = U64::new(previous_id);
-    header.prev_segment_hash = previous_hash;
-    let active = ActiveSegment {
-        id: header.segment_id.get(),
-        salt: header.salt.get(),
-        len: header.segment_len.get(),
-        offset: BODY_OFFSET,
-        group_count: 0,
-        record_count: 0,
-        hash_told: BODY_OFFSET,
-    };
-    (active, spare)
 }
 
 #[cfg(test)]

@@ -3,7 +3,8 @@
 //! Must not know: other failures, which are final. Invariant: this one heals.
 
 use super::*;
-use crate::segment::{SegmentFile, Template};
+use crate::prepare::Template;
+use crate::segment::{SegmentFile, file_name};
 use crate::{Options, recover};
 use std::convert::Infallible;
 
@@ -18,7 +19,7 @@ fn with_keeper(writer: &mut JournalWriter, options: &Options, segment_bytes: u64
     writer.keeper = Keeper::start(template).unwrap();
     let leftover = writer.dir.join(format!("{}.tmp", file_name(2)));
     assert!(!leftover.exists(), "what had been reserved was given back");
-    writer.keeper.request(writer.active.id + 1);
+    writer.keeper.request(writer.active.id + 1, None);
     let segment = SegmentFile::open(&writer.dir, writer.active.id, false).unwrap();
     writer.keeper.begin_hash(segment.file, segment.header.unwrap().to_block());
 }

@@ -130,8 +130,10 @@ pub fn recover<S: StateMachine>(
         event_log: event_log_report,
         event_log_set_aside: set_aside,
     };
-    warn_of_loss("journal", &report.journal);
-    warn_of_loss("event log", &report.event_log);
+    for (log, found) in [("journal", &report.journal), ("event log", &report.event_log)] {
+        warn_of_loss(log, found);
+        tell_sync_bytes(log, found);
+    }
     tracing::info!(
         last_sequence,
         events,
@@ -157,6 +159,21 @@ fn warn_of_loss(log: &'static str, report: &RecoveryReport) {
         header_copies_damaged = report.header_copies_damaged,
         "a log was repaired"
     );
+}
+
+/// Tells people what one sync of a few bytes costs the device. Too much wears it out and makes the
+/// exchange slow, but nothing is wrong; other writers on the device may have been counted, too.
+fn tell_sync_bytes(log: &'static str, report: &RecoveryReport) {
+    let Some(bytes) = report.sync_bytes else {
+        tracing::info!(log, "the device does not tell what a sync writes");
+        return;
+    };
+    if bytes > journal::limits::SYNC_BYTES_MAX {
+        let expected = journal::limits::SYNC_BYTES_MAX;
+        tracing::warn!(log, bytes, expected, "a sync of a few bytes writes a lot to the device");
+    } else {
+        tracing::info!(log, bytes, "a sync of a few bytes writes this to the device");
+    }
 }
 
 /// Replays the journal into `machine` (a fresh one) and touches nothing: no lock, no repair, no

@@ -1,9 +1,9 @@
 //! The test harness of the exchange: a slow reference exchange, the notation that scenarios are
 //! written in, random commands, and the comparison of the fast engine with all of these; beside
-//! them `app` and `http_client`, which run and ask the real binary, `proxy`, which stands
-//! between two of them, and `trading`, which loads them. Nothing but those knows of HTTP, processes
-//! or disks. Invariant: everything else is a function of its input: the same seed
-//! or text gives the same commands, events and verdict.
+//! them `app` and `http_client`, which run and ask the real binary, `proxy`, which stands between
+//! two of them, `trading`, which loads them, and `loop_disk`, a disk that nobody else writes to.
+//! Nothing but those knows of HTTP, processes or disks. Invariant: everything else is a function of
+//! its input: the same seed or text gives the same commands, events and verdict.
 
 pub mod alloc;
 pub mod app;
@@ -13,6 +13,7 @@ pub mod dsl;
 pub mod exchange;
 pub mod fuzzing;
 pub mod http_client;
+pub mod loop_disk;
 pub mod model;
 pub mod projection;
 pub mod proxy;

@@ -1,6 +1,6 @@
 //! Logs that are refused: wrong files, wrong identity, wrong version, rules broken by whole groups.
 
-use super::{Log, command, peek, plant, store_group, store_large};
+use super::{Log, append, command, peek, plant, store_group, store_large};
 use crate::format::{GroupHeader, SegmentHeader, close_group, crc_seed};
 use crate::{JournalError, JournalReader, Options, SyncPolicy, recover};
 use std::convert::Infallible;
@@ -156,6 +156,37 @@ fn spare_with_content_and_active_segment_without_header() {
     let log = three_segments();
     rewrite_header(&log.segment(3), |header| header.state = U16::new(1));
     log.refused("R3: segment 3");
+}
+
+/// A start looks at the beginning of the spare's body, where groups would stand; what prepares it
+/// looks at all of it. Only an unreadable header makes the start look at all of it.
+#[test]
+fn spare_with_content_far_behind_its_beginning_is_not_rolled_into() {
+    let mut log = Log::new(SyncPolicy::Os);
+    log.options.segment_bytes = 4 << 20;
+    let mut writer = log.writer();
+    while !writer.spare_ready() {
+        std::thread::yield_now();
+    }
+    drop(writer);
+    plant(&log.segment(2), 3_000_000, &[1]);
+    let mut writer = log.writer();
+    let error = loop {
+        let next = command(writer.last_seq() + 1);
+        append(&mut writer, &next);
+        if writer.group_is_full(1_000)
+            && let Err(error) = writer.store()
+        {
+            break error;
+        }
+    };
+    assert_eq!(error.exit_code(), 70);
+    assert!(error.to_string().contains("R3: segment 2 offset 3000000"), "{error}");
+    assert!(matches!(writer.store(), Err(JournalError::Poisoned)));
+    drop(writer);
+    assert_eq!(log.open().unwrap().1.segments, 1);
+    plant(&log.segment(2), 0, &[0; 8192]);
+    log.refused("R3: segment 2 offset 3000000");
 }
 
 /// Changes the second group of a log and gives it a right checksum again.

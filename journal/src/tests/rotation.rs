@@ -1,8 +1,10 @@
 //! Rolling from segment to segment, and a process that dies at any step of it.
 
 use super::{Log, command, open, peek, plant, store_group, store_large};
+use crate::format::SegmentHeader;
 use crate::{GroupSink, SyncHandle, SyncPolicy, TailCase, verify};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -70,31 +72,86 @@ fn other_alignment_or_policy_starts_another_segment() {
     assert_eq!((writer.segment_id(), report.segments, records.len()), (3, 3, 5));
 }
 
+/// Opens the log, waits for the spare and gives up; returns the number of the spare's file.
+fn ready_spare(log: &Log) -> u64 {
+    let mut writer = log.writer();
+    while !writer.spare_ready() {
+        std::thread::yield_now();
+    }
+    let metadata = std::fs::metadata(log.segment(2)).unwrap();
+    assert_eq!(metadata.len(), log.options.segment_bytes);
+    assert!(metadata.blocks() * 512 >= metadata.len(), "every block is there");
+    metadata.ino()
+}
+
 #[test]
-fn spare_is_made_again_at_every_start() {
+fn spare_of_an_earlier_start_is_used_again() {
+    let log = Log::new(SyncPolicy::Os);
+    let first = ready_spare(&log);
+    let prepared = peek(&log.segment(2), 72, 8);
+    assert_eq!(ready_spare(&log), first);
+    let mut writer = log.writer();
+    while writer.segment_id() == 1 {
+        store_large(&mut writer, 30_000);
+    }
+    drop(writer);
+    assert_eq!(std::fs::metadata(log.segment(2)).unwrap().ino(), first);
+    assert!(
+        peek(&log.segment(2), 72, 8) != prepared,
+        "the salt is drawn when it is taken into use"
+    );
+    assert_eq!(log.open().unwrap().1.segments, 2);
+}
+
+#[test]
+fn spare_that_will_not_do_is_made_again() {
     let mut log = Log::new(SyncPolicy::Os);
-    let ready = |log: &Log| {
-        let mut writer = log.writer();
-        while !writer.spare_ready() {
-            std::thread::yield_now();
-        }
-        drop(writer);
-        std::fs::read(log.segment(2)).unwrap()
+    ready_spare(&log);
+    // A second name keeps the number of the file from being given to another one.
+    let damaged = |log: &Log, what: &str, damage: &dyn Fn(&Path)| {
+        let (spare, kept) = (log.segment(2), log.dir().join("kept"));
+        let before = ready_spare(log);
+        std::fs::hard_link(&spare, &kept).unwrap();
+        damage(&spare);
+        assert!(ready_spare(log) != before, "{what}");
+        std::fs::remove_file(kept).unwrap();
     };
-    let first = ready(&log);
-    let second = ready(&log);
-    assert!(first != second, "another salt");
-    plant(&log.segment(2), 30, &[0xFF]);
-    assert_eq!(ready(&log).len(), 1 << 20, "one damaged copy");
-    plant(&log.segment(2), 0, &[0; 8192]);
-    assert_eq!(ready(&log).len(), 1 << 20, "no header");
-    std::fs::write(log.segment(2), [0; 100]).unwrap();
-    assert_eq!(ready(&log).len(), 1 << 20, "short");
+    damaged(&log, "one damaged copy", &|spare| plant(spare, 30, &[0xFF]));
+    damaged(&log, "no header", &|spare| plant(spare, 0, &[0; 8192]));
+    damaged(&log, "short", &|spare| std::fs::write(spare, [0; 100]).unwrap());
+    damaged(&log, "holes", &|spare| {
+        let headers = peek(spare, 0, 8192);
+        std::fs::write(spare, headers).unwrap();
+        let file = std::fs::OpenOptions::new().write(true).open(spare).unwrap();
+        file.set_len(1 << 20).unwrap();
+    });
+    damaged(&log, "of another exchange", &|spare| {
+        let mut header = SegmentHeader::from_block(&peek(spare, 0, 4096)).unwrap();
+        header.exchange_uuid = [8; 16];
+        let block = header.to_block();
+        plant(spare, 0, &[block.clone(), block].concat());
+    });
     log.options.segment_bytes = 2 << 20;
-    assert_eq!(ready(&log).len(), 2 << 20);
+    ready_spare(&log);
     std::fs::write(log.dir().join("jrnl-0000000000000003.seg.tmp"), [1; 100]).unwrap();
     drop(log.writer());
     assert!(!log.dir().join("jrnl-0000000000000003.seg.tmp").exists());
+}
+
+#[test]
+fn holes_of_a_copied_segment_are_filled_before_it_is_written_again() {
+    let log = Log::new(SyncPolicy::Group);
+    store_group(&mut log.writer(), 3);
+    let path = log.segment(1);
+    let used = peek(&path, 0, 3 * 4096);
+    std::fs::write(&path, used).unwrap();
+    std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(1 << 20).unwrap();
+    assert!(std::fs::metadata(&path).unwrap().blocks() * 512 < 1 << 20, "there are holes");
+    let mut writer = log.writer();
+    assert!(std::fs::metadata(&path).unwrap().blocks() * 512 >= 1 << 20);
+    store_group(&mut writer, 1);
+    drop(writer);
+    assert_eq!(log.open().unwrap().2, (1..=4).map(command).collect::<Vec<_>>());
 }
 
 /// Copies the files of a directory as they are at this moment; one may vanish meanwhile.

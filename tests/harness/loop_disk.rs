@@ -1,0 +1,106 @@
+//! Owns a file system in a file: a disk that nobody else writes to.
+//! Knows nothing of logs. Invariant: what was mounted is unmounted, and its device given back, when
+//! it is dropped; only what was made here is touched.
+
+use std::fs::{self, File};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use crate::report::say;
+
+/// Unit in which a device counts what it wrote.
+const SECTOR_BYTES: u64 = 512;
+/// Sectors written, among the numbers of a block device's `stat`.
+const SECTORS_WRITTEN: usize = 6;
+
+/// An ext4 file system, mounted.
+#[derive(Debug)]
+pub struct LoopDisk {
+    device: String,
+    stat: PathBuf,
+    mount: PathBuf,
+    _root: TempDir,
+}
+
+impl LoopDisk {
+    /// Makes a disk of so many bytes. `None`, said aloud, where this user or machine cannot.
+    ///
+    /// # Panics
+    /// Where `CI` is set and there is none: a gate does not skip.
+    #[must_use]
+    pub fn mount(bytes: u64) -> Option<Self> {
+        match Self::try_mount(bytes) {
+            Ok(disk) => Some(disk),
+            Err(why) if std::env::var_os("CI").is_some_and(|ci| ci == "true") => {
+                panic!("no loop disk: {why}")
+            }
+            Err(why) => {
+                say(&format!("SKIPPED, no loop disk: {why}"));
+                None
+            }
+        }
+    }
+
+    fn try_mount(bytes: u64) -> Result<Self, String> {
+        let root = tempfile::tempdir().map_err(|error| error.to_string())?;
+        let (image, mount) = (root.path().join("image"), root.path().join("mount"));
+        File::create(&image)
+            .and_then(|file| file.set_len(bytes))
+            .and_then(|()| fs::create_dir(&mount))
+            .map_err(|error| error.to_string())?;
+        let (image, place) = (image.to_string_lossy(), mount.to_string_lossy());
+        run("mkfs.ext4", &["-q", "-F", &image])?;
+        let device = run("losetup", &["--find", "--show", &image])?;
+        if let Err(why) = run("mount", &["-t", "ext4", &device, &place]) {
+            let _ = run("losetup", &["--detach", &device]);
+            return Err(why);
+        }
+        let number = fs::metadata(&mount).map_err(|error| error.to_string())?.dev();
+        let (major, minor) = (rustix::fs::major(number), rustix::fs::minor(number));
+        let stat = PathBuf::from(format!("/sys/dev/block/{major}:{minor}/stat"));
+        Ok(Self { device, stat, mount, _root: root })
+    }
+
+    /// The root of the file system.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.mount
+    }
+
+    /// Bytes written to the device so far.
+    ///
+    /// # Panics
+    /// If the system does not count them.
+    #[must_use]
+    pub fn written_bytes(&self) -> u64 {
+        let text = fs::read_to_string(&self.stat).expect("the numbers of a device");
+        let sectors = text.split_whitespace().nth(SECTORS_WRITTEN).expect("sectors written");
+        SECTOR_BYTES * sectors.parse::<u64>().expect("a number")
+    }
+}
+
+impl Drop for LoopDisk {
+    fn drop(&mut self) {
+        // Whoever failed before has said so; a disk that stays mounted is said here.
+        let unmounted = run("umount", &[&self.mount.to_string_lossy()]);
+        let detached = run("losetup", &["--detach", &self.device]);
+        for why in [unmounted, detached].into_iter().filter_map(Result::err) {
+            say(&why);
+        }
+    }
+}
+
+/// What a program prints, if it succeeds.
+fn run(program: &str, arguments: &[&str]) -> Result<String, String> {
+    let done = Command::new(program)
+        .args(arguments)
+        .output()
+        .map_err(|error| format!("{program}: {error}"))?;
+    if done.status.success() {
+        return Ok(String::from_utf8_lossy(&done.stdout).trim().to_owned());
+    }
+    Err(format!("{program} {arguments:?}: {}", String::from_utf8_lossy(&done.stderr).trim()))
+}
