@@ -45,8 +45,8 @@ impl Exchange {
     /// Hands a command over and waits until it is matched and durable.
     ///
     /// # Errors
-    /// `OVERLOADED`, `NO_SPACE`, `SERVICE_UNAVAILABLE`: nothing was handed over. `OUTCOME_UNKNOWN`: it was, and
-    /// its outcome will be found in the views.
+    /// `OVERLOADED`, `NO_SPACE`, `SERVICE_UNAVAILABLE`: nothing was handed over. `OUTCOME_UNKNOWN`:
+    /// it was, and its outcome will be found in the views.
     pub async fn submit(&self, command: Command) -> Result<Answered, ErrorCode> {
         self.within_timeout(self.see_through(command)).await
     }

@@ -1,5 +1,5 @@
-//! Makes segment files fit to be stored into: space for all of them, and for a mapping zeros, in the
-//! page cache page by page.
+//! Makes segment files fit to be stored into: space for all of them, and for a mapping zeros, in
+//! the page cache page by page.
 //!
 //! Must not know: groups and records. Invariant: a file has its final name only when its whole
 //! length was written and synced, so a rotation needs no directory operation and no allocation.
@@ -185,8 +185,8 @@ impl Template {
         Ok(None)
     }
 
-    /// Makes the file of a segment: the space is reserved, and for a mapping really written, under a
-    /// temporary name, and only a complete file gets its final one.
+    /// Makes the file of a segment: the space is reserved, and for a mapping really written, under
+    /// a temporary name, and only a complete file gets its final one.
     fn make(&self, path: &Path, header: &SegmentHeader, pace: &Pace) -> Result<File, JournalError> {
         let mut temporary = path.as_os_str().to_owned();
         temporary.push(UNFINISHED);

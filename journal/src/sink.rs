@@ -52,9 +52,9 @@ pub enum Storing {
     /// Into a mapping of a file that was filled with zeros beforehand: a store costs a copy, a sync
     /// one write. For a log whose records wait for their sync.
     Mapped,
-    /// By writes into reserved space: a group costs a system call, but nothing is written twice, and
-    /// a sync neither takes pages out of the mapping nor interrupts other cores for it. For a log
-    /// that is synced now and then.
+    /// By writes into reserved space: a group costs a system call, but nothing is written twice,
+    /// and a sync neither takes pages out of the mapping nor interrupts other cores for it. For a
+    /// log that is synced now and then.
     Written,
 }
 

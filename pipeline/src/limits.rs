@@ -42,8 +42,8 @@ pub const BATCH_EVENTS_MAX: usize = EVENTS_RESERVED;
 /// Longest time between syncs of an event log that has unsynced records, nanoseconds.
 pub const EVENT_LOG_SYNC_NS: u64 = 50_000_000;
 
-/// Bytes that the journaler stores under the policy that never waits for the disk before it has them
-/// written in the background.
+/// Bytes that the journaler stores under the policy that never waits for the disk before it has
+/// them written in the background.
 pub const WRITE_BACK_BYTES: u64 = 4 << 20;
 
 /// How often space for a segment is looked for after there was none, nanoseconds.

@@ -1,74 +1,37 @@
 //! What belongs here: a disk that is full. Orders are refused by name, cancels go on, and trading
 //! too as soon as somebody makes room, without a restart.
-//!
-//! The disk is an image on a loop device, which only root can mount.
 
 use std::fs::{self, File};
 use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tests::app::{App, Settings};
 use tests::http_client::{Answer, HttpClient, Request};
+use tests::loop_disk::LoopDisk;
 
 use crate::desk::{Customer, post_order, text};
-use crate::say;
 
 /// Room for the segments of four logs, in use and spare, and a little more.
-const IMAGE_BYTES: u64 = 40 << 20;
+const DISK_BYTES: u64 = 40 << 20;
 /// More orders than the segments that lie ready have room for.
 const ORDERS_MAX: u64 = 4_000;
 const PATIENCE: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(50);
 
-/// A small file system of its own at a folder.
-struct Disk {
-    at: PathBuf,
-    image: PathBuf,
-}
-
-impl Disk {
-    /// `None` where the system lets nobody mount; there the caller has nothing to test.
-    fn mounted(at: &Path) -> Option<Self> {
-        let image = at.with_extension("image");
-        File::create_new(&image).and_then(|file| file.set_len(IMAGE_BYTES)).expect("an image");
-        run("mkfs.ext4", &["-q", "-F", "-m", "0", &image.to_string_lossy()]);
-        fs::create_dir(at).expect("a folder");
-        let (from, to) = (image.to_string_lossy(), at.to_string_lossy());
-        let mounted = Command::new("mount").args(["-o", "loop", &from, &to]).status();
-        if mounted.is_ok_and(|status| status.success()) {
-            return Some(Self { at: at.to_owned(), image });
-        }
-        say("skipped: this needs the right to mount");
-        None
-    }
-
-    /// Takes all the space that is left.
-    fn fill(&self) -> PathBuf {
-        let path = self.at.join("filler");
-        let mut file = File::create_new(&path).expect("a file");
-        let block = vec![1; 64 << 10];
+/// Takes all the space that is left.
+fn fill(disk: &LoopDisk) -> PathBuf {
+    let path = disk.path().join("filler");
+    let mut file = File::create_new(&path).expect("a file");
+    for piece in [64 << 10, 512] {
+        let block = vec![1; piece];
         while file.write_all(&block).is_ok() {}
-        while file.write_all(&[1; 512]).is_ok() {}
-        // What cannot be written back is not written: only the space counts.
-        let _ = file.sync_all();
-        path
     }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").args(["-l", &self.at.to_string_lossy()]).status();
-        let _ = fs::remove_file(&self.image);
-    }
-}
-
-fn run(program: &str, arguments: &[&str]) {
-    let status = Command::new(program).args(arguments).status();
-    assert!(status.is_ok_and(|status| status.success()), "{program} {arguments:?}");
+    // What cannot be written back is not written: only the space counts.
+    let _ = file.sync_all();
+    path
 }
 
 /// A resting order that nobody meets.
@@ -81,8 +44,8 @@ fn resting() -> String {
 
 #[test]
 fn a_full_disk_refuses_orders_takes_cancels_and_heals() {
-    let mut app = App::prepare(&Settings::default());
-    let Some(disk) = Disk::mounted(&app.data_dir()) else { return };
+    let Some(disk) = LoopDisk::mount(DISK_BYTES) else { return };
+    let mut app = App::prepare_below(disk.path(), &Settings::default());
     app.restart();
     let customer = Customer::of(&app);
     let mut public = HttpClient::new(app.public());
@@ -95,7 +58,7 @@ fn a_full_disk_refuses_orders_takes_cancels_and_heals() {
         public.ask(&customer.signed(post_order(&body)))
     };
 
-    let filler = disk.fill();
+    let filler = fill(&disk);
     let mut placed = 1;
     let refused = loop {
         let answer = place(placed);

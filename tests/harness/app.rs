@@ -97,7 +97,17 @@ impl App {
     /// If the system refuses files.
     #[must_use]
     pub fn prepare(settings: &Settings) -> Self {
-        let root = tempfile::Builder::new().prefix("matchring-").tempdir().expect("a directory");
+        Self::prepare_below(&std::env::temp_dir(), settings)
+    }
+
+    /// The same with all files below a folder, which outlives it.
+    ///
+    /// # Panics
+    /// If the system refuses files.
+    #[must_use]
+    pub fn prepare_below(folder: &Path, settings: &Settings) -> Self {
+        let root = tempfile::Builder::new().prefix("matchring-").tempdir_in(folder);
+        let root = root.expect("a directory");
         let app = Self { root, process: None, addresses: None };
         app.configure(settings);
         app

@@ -1,6 +1,7 @@
 //! Owns the yardsticks of `bench pipeline`: three stages that do nothing, and one write with its
-//! sync. Knows nothing of the pipeline. Invariant: they run on the same machine in the same minutes,
-//! at the same rate, with slots of the same size and waiting in the same way as its source.
+//! sync. Knows nothing of the pipeline. Invariant: they run on the same machine in the same
+//! minutes, at the same rate, with slots of the same size and waiting in the same way as its
+//! source.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -65,8 +66,8 @@ enum Found {
     End,
 }
 
-/// A look at the ring by one stage. The ring crate keeps its barrier types to itself, so no function
-/// can take a stage's end of the ring.
+/// A look at the ring by one stage. The ring crate keeps its barrier types to itself, so no
+/// function can take a stage's end of the ring.
 macro_rules! look {
     ($source:ident) => {
         move |body: &mut dyn FnMut(&Slot)| match $source.poll() {

@@ -281,8 +281,8 @@ fn a_journal_that_lost_what_was_synced_stops_the_start() {
     }
 }
 
-/// Under a policy by which the journal may lose its end, only a witness can tell that too much of it
-/// is gone; it is asked before anything is cut off.
+/// Under a policy by which the journal may lose its end, only a witness can tell that too much of
+/// it is gone; it is asked before anything is cut off.
 #[test]
 fn a_journal_that_ends_before_its_witness_stops_the_start() {
     let dir = tempfile::tempdir().unwrap();

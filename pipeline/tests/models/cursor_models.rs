@@ -1,5 +1,5 @@
-//! The cursors: who sees a position sees all that was done before it was moved there, and nothing is
-//! releasable before it is both applied and durable.
+//! The cursors: who sees a position sees all that was done before it was moved there, and nothing
+//! is releasable before it is both applied and durable.
 
 use loom::cell::Cell;
 use loom::sync::Arc;

@@ -1,7 +1,7 @@
 //! Owns the models of this crate's own concurrency: doorbell, cursors, reply places, compiled from
 //! their sources against Loom, which runs every order of events that the memory model allows.
-//! Knows nothing of the ring, whose atomics it could not see. Invariant: a model sleeps without end,
-//! so a wake-up that is lost in any order is a deadlock, which is reported with that order.
+//! Knows nothing of the ring, whose atomics it could not see. Invariant: a model sleeps without
+//! end, so a wake-up that is lost in any order is a deadlock, which is reported with that order.
 
 #![allow(
     dead_code,
