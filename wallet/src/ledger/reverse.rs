@@ -55,8 +55,11 @@ impl Ledger {
                 return Err(RejectReason::NotReversible);
             }
             let mut back = leg.reversed();
-            if let Account::Reserved(wallet) = back.credit {
-                back.credit = Account::Available(wallet);
+            // A rebate goes back, too: what is reserved now is for other orders.
+            for account in [&mut back.debit, &mut back.credit] {
+                if let Account::Reserved(wallet) = *account {
+                    *account = Account::Available(wallet);
+                }
             }
             legs.push(back);
         }

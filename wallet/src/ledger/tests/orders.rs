@@ -102,6 +102,27 @@ fn a_rebate_comes_out_of_the_fees() {
 }
 
 #[test]
+fn a_rebate_that_is_reversed_leaves_other_orders_alone() {
+    let mut bank = Bank::new();
+    let alice = bank.funded(ALICE, USDT, 80_000 * ONE, false);
+    bank.funded(BOB, BTC, 2 * ONE, false);
+    let (fee, rebate) = (cents(5_000).cast_signed(), cents(10_000).cast_signed());
+    let pays = 74_850 * ONE + cents(5_000);
+    for order in [reserve(ALICE, USDT, pays, 11), reserve(BOB, BTC, ONE * 3 / 2, 12)] {
+        committed(&bank.apply(Command::Reserve(order)));
+    }
+    committed(&bank.apply(Command::Reserve(reserve(ALICE, USDT, 60 * ONE, 13))));
+    let settle = Settle { buyer_fee: fee, seller_fee: -rebate, ..trade(1, CreditTo::Available) };
+    let settled = committed(&bank.apply(Command::Settle(settle)));
+    assert_eq!(bank.balance(Account::Fees(USDT)), fee - rebate);
+    committed(&bank.apply(Command::Reverse { transaction: settled.transaction }));
+    assert_eq!(bank.balance(Account::Fees(USDT)), 0);
+    assert_eq!(bank.funds(alice), ((80_000 - 60) * ONE, 60 * ONE));
+    let all = committed(&bank.apply(Command::Release(release(13, Some(0)))));
+    assert_eq!((all.amount, bank.funds(alice)), (60 * ONE, (80_000 * ONE, 0)));
+}
+
+#[test]
 fn a_refused_reserve_burns_its_key_without_a_wallet_too() {
     let mut bank = Bank::new();
     bank.funded(ALICE, BTC, ONE, false);
