@@ -98,9 +98,17 @@ impl Asset {
     /// Whether all the money there is can be accounted for.
     #[must_use]
     pub fn is_conserved(&self) -> bool {
-        let owned: Amount = self.balances.iter().map(|b| b.available + b.held).sum();
-        i128::try_from(owned).ok().and_then(|owned| owned.checked_add(self.fees))
-            == Some(self.supply)
+        let mut parts = self.balances.iter().flat_map(|b| [b.available, b.held]);
+        let owned = parts.try_fold(0, Amount::checked_add);
+        let owned = owned.and_then(|owned| SignedAmount::try_from(owned).ok());
+        owned.and_then(|owned| owned.checked_add(self.fees)) == Some(self.supply)
+    }
+
+    /// Whether the held part of every balance is what `held` says, by account as in `balances`.
+    pub(crate) fn holds(&self, held: &[Amount]) -> bool {
+        let expected = held.iter().copied().chain(std::iter::repeat(0));
+        held.len() <= self.balances.len()
+            && self.balances.iter().zip(expected).all(|(balance, held)| balance.held == held)
     }
 }
 
@@ -154,7 +162,8 @@ impl Assets {
         self.slot_by_id[place] = u32::try_from(self.assets.len()).unwrap_or(u32::MAX);
     }
 
-    /// Assets in the order in which they were added.
+    /// Assets in the order in which they were added; those that were restored come first, by
+    /// ascending id.
     pub fn iter(&self) -> impl Iterator<Item = &Asset> {
         self.assets.iter()
     }

@@ -114,6 +114,18 @@ pub fn append<T: Encode>(value: &T, out: &mut Vec<u8>) {
     }
 }
 
+/// Reads one value that [`append`] wrote from the front of `bytes`; gives it and its length, bytes.
+///
+/// Only for types of bounded length: nothing else bounds what a decoder reserves.
+///
+/// # Errors
+/// [`CodecError`] if the bytes do not begin with a value.
+#[inline]
+pub fn read_front<T: Decode<()>>(bytes: &[u8]) -> Result<(T, usize), CodecError> {
+    bincode::decode_from_slice(bytes, bincode::config::legacy())
+        .map_err(|error| CodecError::Malformed(error.to_string()))
+}
+
 /// Reads what [`append`] wrote, from bytes that a checksum has vouched for.
 ///
 /// # Errors

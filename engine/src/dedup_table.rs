@@ -239,6 +239,20 @@ impl DedupTable {
         at
     }
 
+    /// Remembers a key of an earlier time, however many there may be now; `None` if it is known.
+    pub(crate) fn restore(
+        &mut self,
+        (owner, text): (u32, &ClientOrderId),
+        order_id: OrderId,
+        reason: Option<RejectReason>,
+        fingerprint: u64,
+    ) -> Option<u32> {
+        const ANY: Capacity = Capacity { table: u32::MAX, owner: u32::MAX };
+        let key = self.key(owner, text);
+        let is_new = self.find(&key).is_none();
+        is_new.then(|| self.insert(&key, order_id, reason, fingerprint, ANY))
+    }
+
     /// Where the next entry will stand.
     fn next_free(&self) -> usize {
         if self.free == NO_ENTRY { self.entries.len() } else { self.free as usize }

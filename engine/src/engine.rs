@@ -20,11 +20,12 @@ use crate::order_book::OrderBook;
 use crate::order_index::OrderIndex;
 use crate::order_slab::OrderSlab;
 use crate::reject::RejectReason;
+use crate::snapshot_reader::RestoreError;
 use crate::state_machine::{Frame, StateMachine, clamp_timestamp};
 use crate::stop_orders::{Elected, StopOrders};
 use crate::triggers::Started;
 use crate::types::{AccountId, Amount, AssetId, InstrumentId, OrderId, Price, Side, TradeId};
-use crate::{codec, snapshot};
+use crate::{codec, restore, snapshot};
 
 /// What an engine is built with; none of it changes an answer.
 #[derive(Clone, Copy, Debug, Default)]
@@ -204,7 +205,8 @@ impl Engine {
         &self.accounts
     }
 
-    /// Instruments in the order in which they were listed.
+    /// Instruments in the order in which they were listed, those that were restored by ascending id
+    /// before them. Nothing that an engine says depends on it.
     #[must_use]
     pub fn instruments(&self) -> &[Instrument] {
         &self.instruments
@@ -284,6 +286,10 @@ impl StateMachine for Engine {
 
     fn snapshot(&self, out: &mut Vec<u8>) {
         snapshot::append(self, out);
+    }
+
+    fn restore(self, bytes: &[u8]) -> Result<Self, RestoreError> {
+        restore::restored(self, bytes)
     }
 }
 

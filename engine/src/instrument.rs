@@ -120,8 +120,7 @@ impl InstrumentSpec {
     }
 
     fn rates_are_valid(&self) -> bool {
-        (0..=FEE_PPM_MAX).contains(&self.taker_fee_ppm)
-            && (-self.taker_fee_ppm..=FEE_PPM_MAX).contains(&self.maker_fee_ppm)
+        fees_are_valid(self.maker_fee_ppm, self.taker_fee_ppm)
             && self.price_band_bps <= PRICE_BAND_BPS_MAX
             && (1..=MARKET_COLLAR_BPS_MAX).contains(&self.market_collar_bps)
     }
@@ -178,6 +177,11 @@ impl InstrumentSpec {
             Side::Sell => scale_up(best, BPS - bps).max(Price(1)),
         }
     }
+}
+
+/// Whether an instrument, and so an order in it, may have these rates, parts per million.
+pub(crate) fn fees_are_valid(maker_ppm: i32, taker_ppm: i32) -> bool {
+    (0..=FEE_PPM_MAX).contains(&taker_ppm) && (-taker_ppm..=FEE_PPM_MAX).contains(&maker_ppm)
 }
 
 impl Price {

@@ -57,10 +57,12 @@ mod queries;
 mod reference_data;
 pub mod reject;
 mod resting;
+mod restore;
 mod risk;
 mod self_trade;
 mod shape;
 mod snapshot;
+pub mod snapshot_reader;
 pub mod state_machine;
 mod stop_orders;
 mod trailing_range;
@@ -80,6 +82,7 @@ pub use instrument::{InstrumentSpec, TradingStatus};
 pub use intents::Intent;
 pub use queries::{DormantOrder, RestingOrder};
 pub use reject::RejectReason;
+pub use snapshot_reader::{RestoreError, RestoreFault, SnapshotReader};
 pub use state_machine::{Frame, StateMachine, clamp_timestamp};
 pub use types::{
     AccountId, AccountStatus, Amount, AssetCode, AssetId, ClientOrderId, InstrumentId,

@@ -229,7 +229,7 @@ impl Engine {
 
 impl NewOrder {
     /// Whether it has what few orders have.
-    fn has_details(&self) -> bool {
+    pub(crate) fn has_details(&self) -> bool {
         self.order_type.is_stop() || self.display > Quantity(0) || self.expire_at_ns > 0
     }
 }

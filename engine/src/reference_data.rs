@@ -12,16 +12,21 @@ use crate::reject::RejectReason;
 use crate::stop_orders::StopOrders;
 use crate::types::{AccountId, AccountStatus, AssetCode, AssetId, InstrumentId, Price};
 
+impl EngineConfig {
+    pub(crate) fn is_legal(&self) -> bool {
+        let capacities =
+            [self.client_id_capacity, self.client_ids_per_account, self.transfer_capacity];
+        let bounds = [self.max_triggers_per_command, self.max_steps_per_order];
+        let windows = [self.dedup_window_ns, self.transfer_window_ns];
+        capacities.iter().all(|c| (1..=IDEMPOTENCY_CAPACITY_MAX).contains(c))
+            && bounds.iter().all(|bound| *bound > 0)
+            && windows.iter().all(|window| *window > 0)
+    }
+}
+
 impl Engine {
     pub(crate) fn configure(&mut self, config: &EngineConfig, events: &mut Events) -> Checked<()> {
-        let capacities =
-            [config.client_id_capacity, config.client_ids_per_account, config.transfer_capacity];
-        let bounds = [config.max_triggers_per_command, config.max_steps_per_order];
-        let windows = [config.dedup_window_ns, config.transfer_window_ns];
-        let legal = capacities.iter().all(|c| (1..=IDEMPOTENCY_CAPACITY_MAX).contains(c))
-            && bounds.iter().all(|bound| *bound > 0)
-            && windows.iter().all(|window| *window > 0);
-        if !legal {
+        if !config.is_legal() {
             return Err(RejectReason::InvalidField);
         }
         self.config = *config;
@@ -36,11 +41,7 @@ impl Engine {
         scale: u8,
         events: &mut Events,
     ) -> Checked<()> {
-        let legal = (1..=REFERENCE_ID_MAX).contains(&asset.0)
-            && code.is_valid()
-            && scale <= ASSET_SCALE_MAX
-            && !self.assets.is_full();
-        if !legal {
+        if !is_asset(asset, code, scale) || self.assets.is_full() {
             return Err(RejectReason::InvalidField);
         }
         if self.assets.get(asset).is_some() || self.assets.find(code).is_some() {
@@ -63,6 +64,13 @@ impl Engine {
         if self.slot_of(spec.instrument).is_some() {
             return Err(RejectReason::AlreadyExists);
         }
+        self.list(spec, base_slot, quote_slot);
+        events.push(Event::InstrumentAdded(*spec));
+        Ok(())
+    }
+
+    /// Lists an instrument that has passed the checks; it is halted.
+    pub(crate) fn list(&mut self, spec: &InstrumentSpec, base_slot: usize, quote_slot: usize) {
         let place = spec.instrument.0 as usize;
         if place >= self.instrument_slots.len() {
             self.instrument_slots.resize(place + 1, 0);
@@ -83,8 +91,6 @@ impl Engine {
         self.instrument_slots[place] = u16::try_from(self.instruments.len()).unwrap_or(u16::MAX);
         // Room to list every instrument, so that a drain never allocates.
         self.with_triggered.reserve(self.instruments.len());
-        events.push(Event::InstrumentAdded(*spec));
-        Ok(())
     }
 
     pub(crate) fn update_instrument(
@@ -167,11 +173,17 @@ impl Engine {
     }
 }
 
-fn asset_slots(assets: &Assets, spec: &InstrumentSpec) -> Checked<(usize, usize)> {
+/// Whether an asset may be called so.
+pub(crate) fn is_asset(id: AssetId, code: AssetCode, scale: u8) -> bool {
+    (1..=REFERENCE_ID_MAX).contains(&id.0) && code.is_valid() && scale <= ASSET_SCALE_MAX
+}
+
+/// Places of base and quote asset.
+pub(crate) fn asset_slots(assets: &Assets, spec: &InstrumentSpec) -> Checked<(usize, usize)> {
     let slot = |asset| assets.slot(asset).ok_or(RejectReason::UnknownAsset);
     Ok((slot(spec.base_asset)?, slot(spec.quote_asset)?))
 }
 
-fn is_acceptable(spec: &InstrumentSpec) -> bool {
+pub(crate) fn is_acceptable(spec: &InstrumentSpec) -> bool {
     spec.is_valid() && spec.instrument.0 <= REFERENCE_ID_MAX
 }

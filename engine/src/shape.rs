@@ -4,7 +4,7 @@
 
 use crate::command::NewOrder;
 use crate::engine::{Checked, Instrument};
-use crate::limits::TRAIL_BPS_MAX;
+use crate::limits::{ORDER_VALUE_MAX, PRICE_TICKS_MAX, QUANTITY_LOTS_MAX, TRAIL_BPS_MAX};
 use crate::reject::RejectReason;
 use crate::risk::Funds;
 use crate::types::{OrderType, Price, Quantity, SelfTradePolicy, Side, TimeInForce, TransferId};
@@ -19,7 +19,7 @@ impl NewOrder {
     }
 
     /// Whether its time in force lets it stay after it was matched.
-    fn stays(&self) -> bool {
+    pub(crate) fn stays(&self) -> bool {
         !matches!(self.time_in_force, TimeInForce::Ioc | TimeInForce::Fok)
     }
 
@@ -123,6 +123,26 @@ fn time_in_force_is_legal(order: &NewOrder) -> bool {
         }
         OrderType::Stop | OrderType::TakeProfit | OrderType::TrailingStop => order.stays(),
     }
+}
+
+/// Whether an order that was let in, and may have been amended, can look like this: all that holds
+/// whatever the spec of its instrument was then.
+pub(crate) fn may_have_entered(order: &NewOrder) -> bool {
+    let is_price = |price: Price| (1..=PRICE_TICKS_MAX).contains(&price.0);
+    let has_quantity = (1..=QUANTITY_LOTS_MAX).contains(&order.quantity.0);
+    let trigger_is_legal = if order.is_trailing() {
+        offset_is_legal(order)
+    } else {
+        !order.order_type.is_stop() || is_price(order.trigger)
+    };
+    fields_are_legal(order, Funds::Announced)
+        && time_in_force_is_legal(order)
+        && (has_quantity || order.is_by_budget())
+        && order.quote_budget <= ORDER_VALUE_MAX
+        && order.display <= order.quantity
+        && (!order.order_type.has_price() || is_price(order.price))
+        && trigger_is_legal
+        && (order.time_in_force != TimeInForce::Gtd || order.expire_at_ns > 0)
 }
 
 /// Exactly one offset, and that above zero.

@@ -13,7 +13,7 @@ use crate::order_details::OrderState;
 use crate::types::{AccountId, InstrumentId, OrderId, Quantity, Side};
 
 /// Version of this encoding.
-const FORMAT: u16 = 1;
+pub(crate) const FORMAT: u16 = 1;
 
 pub(crate) fn append(engine: &Engine, out: &mut Vec<u8>) {
     put(&(FORMAT, engine.last_sequence, engine.now_ns, engine.next_trade_id), out);

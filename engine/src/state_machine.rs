@@ -5,6 +5,7 @@ use std::fmt::Debug;
 
 use crate::codec::Codec;
 use crate::event_buffer::EventBuffer;
+use crate::snapshot_reader::RestoreError;
 
 /// One sequenced input: what the journal stores and what replay feeds back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,11 +47,11 @@ pub trait StateMachine: Send + Sized + 'static {
     /// stop.
     fn apply(&mut self, frame: &Frame<Self::Command>, events: &mut EventBuffer<Self::Event>);
 
-    /// Sequence of the last frame applied, 0 before the first.
     /// Asks for the memory that a command will need, which is about to be applied: a hint, without
     /// any effect on what `apply` does.
     fn prefetch(&self, _command: &Self::Command) {}
 
+    /// Sequence of the last frame applied, 0 before the first.
     fn last_sequence(&self) -> u64;
 
     /// Engine time of the last frame applied, nanoseconds since the Unix epoch.
@@ -58,6 +59,19 @@ pub trait StateMachine: Send + Sized + 'static {
 
     /// Appends the canonical encoding of the whole state: sorted keys, fixed widths, no padding.
     fn snapshot(&self, out: &mut Vec<u8>);
+
+    /// Gives a machine that has applied nothing the state whose [`Self::snapshot`] these bytes are.
+    /// From there on it says and becomes what the other machine does.
+    ///
+    /// The bytes may come from a disk: nothing in them is believed.
+    ///
+    /// # Errors
+    /// [`RestoreError`] if the bytes are no snapshot, or one that a sound machine of these options
+    /// cannot have written. The machine is gone then, so that nobody goes on with half a state.
+    ///
+    /// # Panics
+    /// If the machine has applied a frame.
+    fn restore(self, bytes: &[u8]) -> Result<Self, RestoreError>;
 
     /// BLAKE3 of the canonical encoding. Costs a walk over the state: not for the hot path.
     fn state_hash(&self) -> [u8; 32] {

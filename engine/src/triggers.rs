@@ -62,7 +62,8 @@ impl Engine {
         }
     }
 
-    fn queue_triggered(&mut self, handle: OrderHandle) {
+    /// Puts an order at the end of its book's queue of elected ones.
+    pub(crate) fn queue_triggered(&mut self, handle: OrderHandle) {
         let instrument =
             &mut self.instruments[usize::from(self.orders.get(handle).instrument_slot)];
         instrument.stops.add_triggered(&mut self.orders, handle);

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use engine::{Amount, EventBuffer, Frame, StateMachine, clamp_timestamp};
+use engine::{Amount, EventBuffer, Frame, RestoreError, StateMachine, clamp_timestamp};
 
 pub mod books;
 pub mod chain;
@@ -19,6 +19,7 @@ mod post;
 pub mod reject;
 mod reservations;
 mod reserve;
+mod restore;
 mod reverse;
 mod segmented_list;
 mod settle;
@@ -341,6 +342,10 @@ impl StateMachine for Ledger {
 
     fn snapshot(&self, out: &mut Vec<u8>) {
         snapshot::append(self, out);
+    }
+
+    fn restore(self, bytes: &[u8]) -> Result<Self, RestoreError> {
+        restore::restored(self, bytes)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Owns a state machine small enough to predict: a running sum.
 //! Invariant: its events tell the sequence and the time of their frame, so tests can check both.
 
-use engine::{Codec, CodecError, EventBuffer, Frame, StateMachine};
+use engine::{Codec, CodecError, EventBuffer, Frame, RestoreError, SnapshotReader, StateMachine};
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Command {
@@ -134,5 +134,13 @@ impl StateMachine for Sum {
         for value in [self.total, self.last_sequence, self.last_timestamp_ns] {
             out.extend_from_slice(&value.to_le_bytes());
         }
+    }
+
+    fn restore(self, bytes: &[u8]) -> Result<Self, RestoreError> {
+        assert_eq!(self, Self::default(), "not a fresh one");
+        let mut from = SnapshotReader::new(bytes);
+        let (total, last_sequence, last_timestamp_ns) = from.read("sum")?;
+        from.finish()?;
+        Ok(Self { total, last_sequence, last_timestamp_ns })
     }
 }

@@ -9,8 +9,8 @@ use std::path::Path;
 use engine::fees::signed;
 use engine::{
     AccountId, AssetId, ClientOrderId, CloseReason, Command, Engine, EngineOptions, Event,
-    EventBuffer, Frame, NewOrder, OrderId, Price, Quantity, RejectReason, SelfTradePolicy, Side,
-    SignedAmount, StateMachine, Trade, TradeId,
+    EventBuffer, Frame, NewOrder, OrderId, Price, Quantity, RejectReason, RestoreError,
+    RestoreFault, SelfTradePolicy, Side, SignedAmount, StateMachine, Trade, TradeId,
 };
 use pipeline::{EventLogReader, ReplaySummary};
 
@@ -306,5 +306,10 @@ impl StateMachine for Truth {
 
     fn snapshot(&self, out: &mut Vec<u8>) {
         self.engine.snapshot(out);
+    }
+
+    /// What it has noted is in no snapshot: it reads every log from the first command on.
+    fn restore(self, _bytes: &[u8]) -> Result<Self, RestoreError> {
+        Err(RestoreError { field: "truth", offset: 0, fault: RestoreFault::Illegal })
     }
 }

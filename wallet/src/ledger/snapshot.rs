@@ -11,7 +11,7 @@ use super::reservations::Reservation;
 use super::transactions::Transaction;
 
 /// Version of this encoding.
-const FORMAT: u16 = 1;
+pub(super) const FORMAT: u16 = 1;
 
 pub(super) fn append(ledger: &Ledger, out: &mut Vec<u8>) {
     put(&(FORMAT, ledger.last_sequence, ledger.now_ns, ledger.chain), out);

@@ -163,10 +163,14 @@ impl Transactions {
     pub(super) fn add(&mut self, key: Option<Key>, transaction: Transaction) -> TransactionId {
         let id = TransactionId(self.list.push(transaction) as u64 + 1);
         if let Some(key) = key {
-            let previous = self.keys.insert(key, id);
-            assert!(previous.is_none(), "a key is used once");
+            self.add_key(key, id);
         }
         id
+    }
+
+    pub(super) fn add_key(&mut self, key: Key, id: TransactionId) {
+        let previous = self.keys.insert(key, id);
+        assert!(previous.is_none(), "a key is used once");
     }
 
     /// All transactions in ascending id.
