@@ -122,7 +122,13 @@ impl FastExchange {
     /// An empty engine.
     #[must_use]
     pub fn new(options: EngineOptions) -> Self {
-        Self { engine: Engine::new(options), events: EventBuffer::default() }
+        Self::with(Engine::new(options))
+    }
+
+    /// An engine that exists.
+    #[must_use]
+    pub fn with(engine: Engine) -> Self {
+        Self { engine, events: EventBuffer::default() }
     }
 }
 

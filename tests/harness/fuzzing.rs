@@ -21,7 +21,8 @@ const INSTRUMENTS: u8 = 2;
 /// Applies what the bytes say to a fresh engine; returns the number of commands.
 ///
 /// # Panics
-/// If the engine breaks an invariant, or leaves a command without an answer.
+/// If the engine breaks an invariant, leaves a command without an answer, or does not come back
+/// from its snapshot at the end.
 pub fn run(bytes: &[u8]) -> usize {
     let mut venue = Venue::open();
     let mut bytes = Bytes(bytes);
@@ -33,6 +34,7 @@ pub fn run(bytes: &[u8]) -> usize {
         venue.engine.assert_invariants();
         count += 1;
     }
+    venue.comes_back();
     count
 }
 
@@ -79,6 +81,18 @@ impl Venue {
             }
         }
         venue
+    }
+
+    /// Whatever state it is in, an engine can be restored from its snapshot.
+    fn comes_back(&self) {
+        let (mut bytes, mut again) = (Vec::new(), Vec::new());
+        self.engine.snapshot(&mut bytes);
+        let options = EngineOptions { direct_order_ids: 16, ..EngineOptions::default() };
+        let restored = Engine::new(options).restore(&bytes);
+        let restored = restored.unwrap_or_else(|error| panic!("refused: {error}"));
+        restored.assert_invariants();
+        restored.snapshot(&mut again);
+        assert!(again == bytes, "the snapshot of the restored engine is another one");
     }
 
     fn apply(&mut self, command: Command, elapsed_ns: u64) {

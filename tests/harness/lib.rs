@@ -19,5 +19,6 @@ pub mod projection;
 pub mod proxy;
 pub mod random;
 pub mod report;
+pub mod snapshot_fuzzing;
 pub mod trading;
 pub mod workload;

@@ -9,6 +9,7 @@ mod fixture;
 mod fuzzing;
 mod matching;
 mod readme;
+mod snapshots;
 mod sync_bytes;
 mod tidy;
 mod trailing;

@@ -157,7 +157,8 @@ impl Swings {
     }
 }
 
-fn steps(seed: u64) -> Vec<Step> {
+/// The commands of one seed.
+pub(crate) fn steps(seed: u64) -> Vec<Step> {
     let mut swings = Swings::new(seed);
     while swings.steps.len() < COMMANDS {
         swings.advance();
