@@ -237,8 +237,8 @@ async fn connect_wallet(
     Ok(connect(&options, assets, crate::config::environment_is_production())?)
 }
 
-/// Highest sequence whose trades were settled, by what settlement has kept of it. Under `os` it acts
-/// on what may still be lost, and so bears no witness.
+/// Highest sequence whose trades were settled, by what settlement has kept of it. Under `os` it
+/// acts on what may still be lost, and so bears no witness.
 ///
 /// # Errors
 /// The file of settlement is damaged.
