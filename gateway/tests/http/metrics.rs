@@ -172,7 +172,7 @@ async fn a_scrape_names_no_user_and_stays_on_its_listener() {
     }
     let keys: BTreeSet<_> = values.iter().map(|(key, _)| *key).collect();
     let known = [
-        "asset", "code", "le", "listener", "method", "pipeline", "reason", "route", "stage",
+        "asset", "code", "le", "listener", "log", "method", "pipeline", "reason", "route", "stage",
         "status", "symbol", "version",
     ];
     assert!(keys.iter().all(|key| known.contains(key)), "{keys:?}");
