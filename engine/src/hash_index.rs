@@ -77,7 +77,8 @@ impl HashIndex {
     pub(crate) fn find(&self, hash: u64, mut is_match: impl FnMut(u32) -> bool) -> Option<u32> {
         let tag = tag(hash);
         let mut at = self.home(tag);
-        loop {
+        // Removals may leave every bucket passed by somebody: then a search ends where it began.
+        for _ in 0..self.buckets.len() {
             let bucket = &self.buckets[at];
             let mut places = bucket.places_of(&bucket.tags, tag);
             while places != 0 {
@@ -88,10 +89,11 @@ impl HashIndex {
                 places &= places - 1;
             }
             if bucket.passed == 0 {
-                return None;
+                break;
             }
             at = self.next(at);
         }
+        None
     }
 
     /// Asks for the line that a search for `hash` begins in.
@@ -192,6 +194,22 @@ mod tests {
         filed.into_iter().for_each(|(hash, entry)| index.remove(hash, entry));
         let left = |bucket: &Bucket| bucket.passed > 0 || bucket.used > 0;
         assert!(!index.buckets.iter().any(left), "a removal left something behind");
+    }
+
+    /// Each bucket is passed by an entry that has gone on to the other one.
+    #[test]
+    fn a_search_ends_although_every_bucket_was_passed() {
+        let mut index = HashIndex::with_capacity(0);
+        assert_eq!(index.buckets.len(), 2);
+        let (first, second) = (0, u64::MAX);
+        (0..8).for_each(|entry| index.insert(first, entry));
+        (0..7).for_each(|entry| index.remove(first, entry));
+        (10..17).for_each(|entry| index.insert(second, entry));
+        let passed: Vec<u32> = index.buckets.iter().map(|bucket| bucket.passed).collect();
+        assert_eq!(passed, [1, 1]);
+        assert_eq!(index.find(first, |_| false), None);
+        assert_eq!(index.find(first, |entry| entry == 7), Some(7));
+        assert_eq!(index.find(second, |entry| entry == 16), Some(16));
     }
 
     #[test]
