@@ -79,7 +79,7 @@ pub const RATE_MAX: u32 = 1_000_000;
 /// How long a request waits for the outcome of its command.
 pub const REQUEST_TIMEOUT_DEFAULT: Duration = Duration::from_secs(5);
 /// How long a connection may take to send the head of a request.
-pub const HEADER_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
+pub const HEADER_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
 /// How long a connection may take none of its answer before it is closed.
 pub const WRITE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
 /// How long requests in flight may take once the server drains.
