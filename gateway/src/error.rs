@@ -123,7 +123,7 @@ error_codes! {
     HeadersTooLarge = 431 "HEADERS_TOO_LARGE" "request headers are too many or too long",
     InternalError = 500 "INTERNAL_ERROR" "internal error",
     Overloaded = 503 "OVERLOADED" "too many requests in flight, try again later",
-    NoSpace = 503 "NO_SPACE" "the disk is full: only cancels are taken until there is room again",
+    NoSpace = 503 "NO_SPACE" "the disk is full: new orders are refused until there is room again",
     ServiceUnavailable = 503 "SERVICE_UNAVAILABLE" "the service is not available, try again later",
     ServiceDegraded = 503 "SERVICE_DEGRADED"
         "the wallet has not answered lately, try again later",

@@ -122,7 +122,7 @@ impl Keeper {
     /// another.
     pub(crate) fn is_ready(&mut self) -> bool {
         self.poll();
-        if self.ready.is_none() && !self.under_way {
+        if self.starved && !self.under_way {
             self.request(self.wanted, None);
         }
         matches!(self.ready, Some(Ok(_)))

@@ -199,7 +199,10 @@ impl Template {
                 return Err(error);
             }
         };
-        std::fs::rename(&temporary, path).map_err(JournalError::io("rename", &temporary))?;
+        std::fs::rename(&temporary, path).map_err(|error| {
+            let _ = std::fs::remove_file(&temporary);
+            space_or_io("rename", &temporary, error)
+        })?;
         sync_directory(&self.dir)?;
         Ok(file)
     }
@@ -233,7 +236,13 @@ impl Template {
 }
 
 /// Reserves the space of `from..to` of a file, so that nothing that is put there later lacks it.
+/// Asks first: a call that cannot have all would take what there is, and give it back, while others
+/// need it.
 fn reserve(file: &File, from: u64, to: u64) -> io::Result<()> {
+    let system = rustix::fs::fstatvfs(file)?;
+    if system.f_bavail.saturating_mul(system.f_frsize) < to - from {
+        return Err(io::ErrorKind::StorageFull.into());
+    }
     Ok(rustix::fs::fallocate(file, FallocateFlags::empty(), from, to - from)?)
 }
 

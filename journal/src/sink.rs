@@ -9,6 +9,7 @@ use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
+use std::sync::Arc;
 
 /// Receiver of the bytes of one segment.
 pub trait GroupSink: Send {
@@ -24,10 +25,10 @@ pub trait GroupSink: Send {
     /// Any error is final for the writer; the call is never repeated.
     fn sync(&mut self) -> io::Result<()>;
 
-    /// What another thread needs to do the same.
+    /// What another thread needs to do the same. Takes no descriptor: there may be none left.
     ///
     /// # Errors
-    /// No further handle can be had.
+    /// A sink that cannot be synced.
     fn sync_handle(&self) -> io::Result<Box<dyn SyncHandle>>;
 }
 
@@ -40,7 +41,7 @@ pub trait SyncHandle: Send {
     fn sync(&mut self) -> io::Result<()>;
 }
 
-impl SyncHandle for File {
+impl SyncHandle for Arc<File> {
     fn sync(&mut self) -> io::Result<()> {
         self.sync_data()
     }
@@ -60,7 +61,7 @@ pub enum Storing {
 
 /// Writes to the segment file and syncs it.
 #[derive(Debug)]
-pub(crate) struct FileSink(pub(crate) File);
+pub(crate) struct FileSink(Arc<File>);
 
 impl GroupSink for FileSink {
     fn put(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
@@ -72,7 +73,7 @@ impl GroupSink for FileSink {
     }
 
     fn sync_handle(&self) -> io::Result<Box<dyn SyncHandle>> {
-        Ok(Box::new(self.0.try_clone()?))
+        Ok(Box::new(Arc::clone(&self.0)))
     }
 }
 
@@ -80,7 +81,7 @@ impl GroupSink for FileSink {
 #[derive(Debug)]
 pub struct MapSink {
     map: SegmentMap,
-    file: File,
+    file: Arc<File>,
 }
 
 impl MapSink {
@@ -88,7 +89,7 @@ impl MapSink {
     pub(crate) fn new(file: File, first: Range<u64>) -> io::Result<Self> {
         let place = |offset| usize::try_from(offset).map_err(io::Error::other);
         let first = place(first.start)?..place(first.end)?;
-        Ok(Self { map: SegmentMap::new(&file, first)?, file })
+        Ok(Self { map: SegmentMap::new(&file, first)?, file: Arc::new(file) })
     }
 }
 
@@ -103,7 +104,7 @@ impl GroupSink for MapSink {
     }
 
     fn sync_handle(&self) -> io::Result<Box<dyn SyncHandle>> {
-        Ok(Box::new(self.file.try_clone()?))
+        Ok(Box::new(Arc::clone(&self.file)))
     }
 }
 
@@ -115,7 +116,7 @@ pub(crate) fn open_sink(
 ) -> io::Result<Box<dyn GroupSink>> {
     Ok(match storing {
         Storing::Mapped => Box::new(MapSink::new(file, first)?),
-        Storing::Written => Box::new(FileSink(file)),
+        Storing::Written => Box::new(FileSink(Arc::new(file))),
     })
 }
 

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::JournalError;
 use crate::limits::STATE_BYTES_MAX;
-use crate::segment::sync_directory;
+use crate::segment::{space_or_io, sync_directory};
 
 const MAGIC: &[u8; 8] = b"MRSTAT01";
 const FORMAT: u16 = 1;
@@ -92,11 +92,15 @@ impl StateFile {
         let draft = self.path.with_extension(format!("draft-{}", self.epoch));
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(true).mode(0o600);
-        let mut file = options.open(&draft).map_err(JournalError::io("create", &draft))?;
-        file.write_all(&head).map_err(JournalError::io("write", &draft))?;
-        file.write_all(body).map_err(JournalError::io("write", &draft))?;
-        file.sync_all().map_err(JournalError::io("sync", &draft))?;
-        fs::rename(&draft, &self.path).map_err(JournalError::io("rename", &draft))?;
+        let failed = {
+            let draft = draft.as_path();
+            move |doing| move |error| space_or_io(doing, draft, error)
+        };
+        let mut file = options.open(&draft).map_err(failed("create"))?;
+        file.write_all(&head).map_err(failed("write"))?;
+        file.write_all(body).map_err(failed("write"))?;
+        file.sync_all().map_err(failed("sync"))?;
+        fs::rename(&draft, &self.path).map_err(failed("rename"))?;
         sync_directory(self.path.parent().unwrap_or(Path::new(".")))
     }
 }

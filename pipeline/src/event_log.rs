@@ -12,7 +12,7 @@ use engine::{Codec, Frame, StateMachine};
 use journal::{JournalError, JournalReader, JournalWriter, Record, RecordKind};
 
 use crate::clock::Clock;
-use crate::counters::Counter;
+use crate::counters::Counters;
 use crate::error::PipelineError;
 use crate::limits::EVENT_LOG_SYNC_NS;
 use crate::options::{event_log_id, events_dir};
@@ -55,7 +55,7 @@ pub(crate) struct EventLog<E> {
     synced_ns: u64,
     unsynced: bool,
     /// Once the log belongs to a running pipeline: what it says about its room.
-    room: Option<(RoomWatch, Arc<Room>)>,
+    room: Option<(RoomWatch, Arc<Room>, Arc<Counters>)>,
     event: PhantomData<fn(E)>,
 }
 
@@ -113,20 +113,22 @@ impl<E: Codec> EventLog<E> {
     }
 
     /// From here on, waits for room instead of failing for the want of it, and says so.
-    pub(crate) fn wait_for_room(&mut self, room: Arc<Room>) {
-        self.room = Some((RoomWatch::new(Log::Events), room));
+    pub(crate) fn wait_for_room(&mut self, room: Arc<Room>, counters: Arc<Counters>) {
+        self.room = Some((RoomWatch::new(Log::Events), room, counters));
     }
 
     /// Says how the log stands.
-    pub(crate) fn look_for_room(&mut self, shown: &Counter, clock: &dyn Clock) {
-        if let Some((watch, room)) = &mut self.room {
-            watch.look(&mut self.writer, room, shown, clock);
+    pub(crate) fn look_for_room(&mut self, clock: &dyn Clock) {
+        if let Some((watch, room, counters)) = &mut self.room {
+            watch.look(&mut self.writer, room, &counters.publisher.room, clock);
         }
     }
 
     pub(crate) fn store(&mut self) -> Result<(), JournalError> {
         match &mut self.room {
-            Some((watch, room)) => watch.store(&mut self.writer, room),
+            Some((watch, room, counters)) => {
+                watch.store(&mut self.writer, room, &counters.publisher.room)
+            }
             None => self.writer.store(),
         }
     }

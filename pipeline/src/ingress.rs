@@ -167,10 +167,6 @@ impl<S: StateMachine, R> Ingress<S, R> {
         if gate.shared.cursors.depth() >= lane.slots(gate.ring_slots) {
             return Err(self.ring_full());
         }
-        if !lane.fits(gate.shared.room.space()) {
-            gate.shared.counters.ingress.no_space.add_shared(1);
-            return Err(SubmitError::NoSpace);
-        }
         let place = match reply {
             None => NO_REPLY,
             Some(reply) => gate.replies.insert(reply).ok_or_else(|| {
@@ -178,7 +174,7 @@ impl<S: StateMachine, R> Ingress<S, R> {
                 SubmitError::RepliesExhausted
             })?,
         };
-        let outcome = self.hand_over(input, place);
+        let outcome = self.hand_over(input, place, lane);
         match outcome {
             Ok(_) => {
                 gate.shared.bells.journaler.ring();
@@ -190,10 +186,20 @@ impl<S: StateMachine, R> Ingress<S, R> {
         outcome
     }
 
-    fn hand_over(&self, input: Input<S::Command>, reply: u32) -> Result<u64, SubmitError> {
+    fn hand_over(
+        &self,
+        input: Input<S::Command>,
+        reply: u32,
+        lane: Lane,
+    ) -> Result<u64, SubmitError> {
         let gate = &*self.gate;
         let mut cell = self.any_producer();
+        // First of all: whoever tries again for want of space must hear of the end.
         let producer = cell.as_mut().ok_or(SubmitError::Closed)?;
+        if !lane.fits(gate.shared.room.space()) {
+            gate.shared.counters.ingress.no_space.add_shared(1);
+            return Err(SubmitError::NoSpace);
+        }
         // The slot is ready before the ring claims a place for it: whatever happens between claim
         // and publish would hold up every stage.
         let slot = InputSlot { stamped_ns: gate.shared.clock.wall_ns(), reply, input };

@@ -132,8 +132,8 @@ pub fn recover<S: StateMachine>(
     };
     for (log, found) in [("journal", &report.journal), ("event log", &report.event_log)] {
         warn_of_loss(log, found);
-        tell_sync_bytes(log, found);
     }
+    tell_sync_bytes(&report.journal);
     tracing::info!(
         last_sequence,
         events,
@@ -163,16 +163,16 @@ fn warn_of_loss(log: &'static str, report: &RecoveryReport) {
 
 /// Tells people what one sync of a few bytes costs the device. Too much wears it out and makes the
 /// exchange slow, but nothing is wrong; other writers on the device may have been counted, too.
-fn tell_sync_bytes(log: &'static str, report: &RecoveryReport) {
-    let Some(bytes) = report.sync_bytes else {
-        tracing::info!(log, "the device does not tell what a sync writes");
+fn tell_sync_bytes(journal: &RecoveryReport) {
+    let Some(bytes) = journal.sync_bytes else {
+        tracing::info!("what a sync writes to the device could not be measured");
         return;
     };
     if bytes > journal::limits::SYNC_BYTES_MAX {
         let expected = journal::limits::SYNC_BYTES_MAX;
-        tracing::warn!(log, bytes, expected, "a sync of a few bytes writes a lot to the device");
+        tracing::warn!(bytes, expected, "a sync of a few bytes writes a lot to the device");
     } else {
-        tracing::info!(log, bytes, "a sync of a few bytes writes this to the device");
+        tracing::info!(bytes, "a sync of a few bytes writes this to the device");
     }
 }
 

@@ -101,11 +101,13 @@ impl RoomWatch {
         &mut self,
         writer: &mut JournalWriter,
         room: &Room,
+        shown: &Counter,
     ) -> Result<(), JournalError> {
         loop {
             match writer.store() {
                 Err(JournalError::Full { .. }) => {
                     room.note(self.log, Space::Last);
+                    shown.set(Space::Last as u64);
                     thread::sleep(ROOM_RETRY);
                 }
                 outcome => return outcome,

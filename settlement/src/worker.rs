@@ -74,6 +74,8 @@ pub(crate) struct Worker {
     file: Option<ProgressFile>,
     saving: Option<Saving>,
     saved_at: Instant,
+    /// The last save found no space: the next one waits its time, whoever waits for it.
+    lacks_space: bool,
     /// The state in the file is older than what is known, and who waits for it.
     unsaved: bool,
     owed: Vec<Owed>,
@@ -107,6 +109,7 @@ impl Worker {
             file: Some(file),
             saving: None,
             saved_at: Instant::now(),
+            lacks_space: false,
             unsaved: false,
             owed: Vec::new(),
             options,

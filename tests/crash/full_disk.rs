@@ -84,6 +84,10 @@ fn a_full_disk_refuses_orders_takes_cancels_and_heals() {
         thread::sleep(POLL);
     }
     assert!(app.is_alive(), "nothing was restarted");
+    let metrics = HttpClient::new(app.admin()).ask(&Request::get("/metrics"));
+    let metrics = String::from_utf8_lossy(&metrics.body).into_owned();
+    let goes_on = metrics.lines().any(|line| line == "settlement_halted 0");
+    assert!(goes_on, "settlement has given up");
     let live = customer.live_hash(&app);
     app.kill();
     app.restart();

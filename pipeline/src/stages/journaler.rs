@@ -6,7 +6,7 @@
 use std::marker::PhantomData;
 
 use engine::Codec;
-use journal::{JournalWriter, RecordKind, SyncPolicy};
+use journal::{JournalError, JournalWriter, RecordKind, SyncPolicy};
 
 use crate::abort::or_abort;
 use crate::limits::{IDLE_GROUP_NS, WRITE_BACK_BYTES};
@@ -136,7 +136,8 @@ impl<C: Codec + Copy + Default> Journaler<C> {
         if self.group_records == 0 {
             return false;
         }
-        or_abort(STAGE, self.room.store(&mut self.writer, &self.shared.room));
+        let shown = &self.shared.counters.journaler.room;
+        or_abort(STAGE, self.room.store(&mut self.writer, &self.shared.room, shown));
         let counters = &self.shared.counters.journaler;
         counters.groups.add(1);
         counters.records.add(self.group_records);
@@ -150,8 +151,15 @@ impl<C: Codec + Copy + Default> Journaler<C> {
     /// Stores and syncs one idle group. Damage to the last group with records, which has been
     /// acknowledged, could otherwise be taken for a torn write.
     fn prove_last_group(&mut self) {
+        match self.writer.store_idle() {
+            Err(JournalError::Full { .. }) => {
+                // It proves nothing that anybody waits for: the next pause will do.
+                self.unproven_since_ns = Some(self.shared.clock.monotonic_ns());
+                return;
+            }
+            outcome => or_abort(STAGE, outcome),
+        }
         self.unproven_since_ns = None;
-        or_abort(STAGE, self.writer.store_idle());
         let counters = &self.shared.counters.journaler;
         counters.groups.add(1);
         counters.idle_groups.add(1);

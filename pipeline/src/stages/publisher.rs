@@ -66,7 +66,7 @@ impl<S: StateMachine, R: Reply<S>> Publisher<S, R> {
         batch_max: usize,
         shared: Shared,
     ) -> Self {
-        event_log.wait_for_room(Arc::clone(&shared.room));
+        event_log.wait_for_room(Arc::clone(&shared.room), Arc::clone(&shared.counters));
         Self {
             sequencer,
             event_log,
@@ -202,8 +202,7 @@ impl<S: StateMachine, R: Reply<S>> Publisher<S, R> {
     }
 
     fn sync_if_due(&mut self) {
-        let Shared { counters, clock, .. } = &self.shared;
-        self.event_log.look_for_room(&counters.publisher.room, &**clock);
+        self.event_log.look_for_room(&*self.shared.clock);
         if or_abort(STAGE, self.event_log.sync_if_due(&*self.shared.clock)) {
             self.shared.counters.publisher.syncs.add(1);
         }

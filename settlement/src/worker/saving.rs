@@ -2,6 +2,7 @@
 //! Knows nothing of trades. Invariant: one save is under way at a time, work goes on meanwhile, and
 //! whoever waits for the file is told after a save that began later than the change.
 
+use journal::JournalError;
 use tokio::sync::oneshot;
 use tokio::task::{JoinError, JoinHandle};
 
@@ -14,7 +15,7 @@ use crate::progress::ProgressFile;
 /// Who waits for a change to be in the file.
 pub(super) type Owed = oneshot::Sender<Result<(), DeskError>>;
 
-type Saved = (ProgressFile, Result<(), journal::JournalError>);
+type Saved = (ProgressFile, Result<(), JournalError>);
 
 /// A save under way.
 pub(super) struct Saving {
@@ -33,7 +34,8 @@ pub(super) async fn ended(saving: &mut Option<Saving>) -> Result<Saved, JoinErro
 impl Worker {
     /// Begins a save if something has changed, and it is time or somebody waits for it.
     pub(super) fn save_if_due(&mut self) {
-        let is_due = !self.owed.is_empty() || self.saved_at.elapsed() >= SAVE_EVERY;
+        let is_urgent = !self.owed.is_empty() && !self.lacks_space;
+        let is_due = is_urgent || self.saved_at.elapsed() >= SAVE_EVERY;
         if self.unsaved && is_due {
             self.begin_save();
         }
@@ -55,6 +57,14 @@ impl Worker {
         self.saved_at = tokio::time::Instant::now();
         let (file, saved) = ended.map_err(|error| Halt(error.to_string()))?;
         self.file = Some(file);
+        self.lacks_space = matches!(saved, Err(JournalError::Full { .. }));
+        if self.lacks_space {
+            // That heals. What is not in the file is done again after a start, and does nothing.
+            tracing::error!("no space for the progress of settlement");
+            self.unsaved = true;
+            self.owed.splice(..0, owed);
+            return Ok(());
+        }
         // Nobody who waits is answered: that the change is lost is what a stop means.
         saved.map_err(|error| Halt(bounded(&error.to_string(), REASON_BYTES_MAX)))?;
         for reply in owed {
