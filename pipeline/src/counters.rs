@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crossbeam::utils::CachePadded;
 
+use crate::room::Room;
+
 /// A number that only grows. Readers may see it a moment late.
 #[derive(Debug, Default)]
 pub struct Counter(AtomicU64);
@@ -55,8 +57,6 @@ pub struct JournalerCounters {
     pub syncs: Counter,
     pub sync_ns_total: Counter,
     pub sync_ns_max: Counter,
-    /// Room of the journal: 0 ample, 1 none for another segment, 2 next to none.
-    pub room: Counter,
 }
 
 /// Written by the core.
@@ -80,8 +80,6 @@ pub struct PublisherCounters {
     pub batch_max: Counter,
     /// Syncs of the event log.
     pub syncs: Counter,
-    /// Room of the event log, as that of the journal.
-    pub room: Counter,
 }
 
 /// Written by the threads that submit.
@@ -102,6 +100,8 @@ pub struct Counters {
     pub core: CachePadded<CoreCounters>,
     pub publisher: CachePadded<PublisherCounters>,
     pub ingress: CachePadded<IngressCounters>,
+    /// Read with every submission and hardly ever written.
+    pub room: CachePadded<Room>,
 }
 
 #[cfg(test)]

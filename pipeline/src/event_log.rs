@@ -16,7 +16,7 @@ use crate::counters::Counters;
 use crate::error::PipelineError;
 use crate::limits::EVENT_LOG_SYNC_NS;
 use crate::options::{event_log_id, events_dir};
-use crate::room::{Log, Room, RoomWatch};
+use crate::room::{Log, RoomWatch};
 
 /// Bytes in front of the event.
 const PREFIX_BYTES: usize = 12;
@@ -55,7 +55,7 @@ pub(crate) struct EventLog<E> {
     synced_ns: u64,
     unsynced: bool,
     /// Once the log belongs to a running pipeline: what it says about its room.
-    room: Option<(RoomWatch, Arc<Room>, Arc<Counters>)>,
+    room: Option<(RoomWatch, Arc<Counters>)>,
     event: PhantomData<fn(E)>,
 }
 
@@ -113,22 +113,20 @@ impl<E: Codec> EventLog<E> {
     }
 
     /// From here on, waits for room instead of failing for the want of it, and says so.
-    pub(crate) fn wait_for_room(&mut self, room: Arc<Room>, counters: Arc<Counters>) {
-        self.room = Some((RoomWatch::new(Log::Events), room, counters));
+    pub(crate) fn wait_for_room(&mut self, counters: Arc<Counters>) {
+        self.room = Some((RoomWatch::new(Log::Events), counters));
     }
 
     /// Says how the log stands.
     pub(crate) fn look_for_room(&mut self, clock: &dyn Clock) {
-        if let Some((watch, room, counters)) = &mut self.room {
-            watch.look(&mut self.writer, room, &counters.publisher.room, clock);
+        if let Some((watch, counters)) = &mut self.room {
+            watch.look(&mut self.writer, &counters.room, clock);
         }
     }
 
     pub(crate) fn store(&mut self) -> Result<(), JournalError> {
         match &mut self.room {
-            Some((watch, room, counters)) => {
-                watch.store(&mut self.writer, room, &counters.publisher.room)
-            }
+            Some((watch, counters)) => watch.store(&mut self.writer, &counters.room),
             None => self.writer.store(),
         }
     }

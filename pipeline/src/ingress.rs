@@ -196,7 +196,7 @@ impl<S: StateMachine, R> Ingress<S, R> {
         let mut cell = self.any_producer();
         // First of all: whoever tries again for want of space must hear of the end.
         let producer = cell.as_mut().ok_or(SubmitError::Closed)?;
-        if !lane.fits(gate.shared.room.space()) {
+        if !lane.fits(gate.shared.counters.room.space()) {
             gate.shared.counters.ingress.no_space.add_shared(1);
             return Err(SubmitError::NoSpace);
         }

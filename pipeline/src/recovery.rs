@@ -130,9 +130,8 @@ pub fn recover<S: StateMachine>(
         event_log: event_log_report,
         event_log_set_aside: set_aside,
     };
-    for (log, found) in [("journal", &report.journal), ("event log", &report.event_log)] {
-        warn_of_loss(log, found);
-    }
+    warn_of_loss("journal", &report.journal);
+    warn_of_loss("event log", &report.event_log);
     tell_sync_bytes(&report.journal);
     tracing::info!(
         last_sequence,

@@ -2,7 +2,6 @@
 //! Knows nothing of files. Invariant: each log has one stage that writes it and says how it stands;
 //! what was accepted before is never dropped, it waits for room.
 
-use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread;
 
 use journal::{JournalError, JournalWriter, Space};
@@ -11,11 +10,11 @@ use crate::clock::Clock;
 use crate::counters::Counter;
 use crate::limits::{ROOM_RETRY, ROOM_RETRY_NS};
 
-/// The room of journal and event log.
+/// The room of each log: 0 ample, 1 none for another segment, 2 next to none.
 #[derive(Debug, Default)]
 pub struct Room {
-    journal: AtomicU8,
-    events: AtomicU8,
+    pub journal: Counter,
+    pub events: Counter,
 }
 
 /// One of the two logs.
@@ -29,15 +28,14 @@ impl Room {
     /// The worse of both.
     #[must_use]
     pub fn space(&self) -> Space {
-        let worse = [Log::Journal, Log::Events].map(|log| self.of(log).load(Ordering::Relaxed));
-        match worse.into_iter().max() {
-            None | Some(0) => Space::Ample,
-            Some(1) => Space::Tight,
-            Some(_) => Space::Last,
+        match self.journal.get().max(self.events.get()) {
+            0 => Space::Ample,
+            1 => Space::Tight,
+            _ => Space::Last,
         }
     }
 
-    fn of(&self, log: Log) -> &AtomicU8 {
+    fn of(&self, log: Log) -> &Counter {
         match log {
             Log::Journal => &self.journal,
             Log::Events => &self.events,
@@ -46,9 +44,8 @@ impl Room {
 
     fn note(&self, log: Log, space: Space) {
         let place = self.of(log);
-        // Each log has one stage that notes, so nobody comes between.
-        if place.load(Ordering::Relaxed) != space as u8 {
-            place.store(space as u8, Ordering::Relaxed);
+        if place.get() != space as u64 {
+            place.set(space as u64);
             match space {
                 Space::Ample => tracing::info!(?log, "there is room again"),
                 Space::Tight => tracing::error!(?log, "no space for a segment: no new orders"),
@@ -73,16 +70,9 @@ impl RoomWatch {
 
     /// Says how the log stands. After each command, because a small segment is used up in no time;
     /// where there is no room, space is looked for again now and then.
-    pub(crate) fn look(
-        &mut self,
-        writer: &mut JournalWriter,
-        room: &Room,
-        shown: &Counter,
-        clock: &dyn Clock,
-    ) {
+    pub(crate) fn look(&mut self, writer: &mut JournalWriter, room: &Room, clock: &dyn Clock) {
         let space = writer.space();
         room.note(self.log, space);
-        shown.set(space as u64);
         if space > Space::Ample {
             let now_ns = clock.monotonic_ns();
             if now_ns.saturating_sub(self.tried_ns) >= ROOM_RETRY_NS {
@@ -101,13 +91,11 @@ impl RoomWatch {
         &mut self,
         writer: &mut JournalWriter,
         room: &Room,
-        shown: &Counter,
     ) -> Result<(), JournalError> {
         loop {
             match writer.store() {
                 Err(JournalError::Full { .. }) => {
                     room.note(self.log, Space::Last);
-                    shown.set(Space::Last as u64);
                     thread::sleep(ROOM_RETRY);
                 }
                 outcome => return outcome,

@@ -12,7 +12,6 @@ use crate::bell::{Bells, WaitMode};
 use crate::clock::Clock;
 use crate::counters::Counters;
 use crate::cursor::Cursors;
-use crate::room::Room;
 
 /// What every part of one pipeline sees.
 #[derive(Clone, Debug)]
@@ -20,7 +19,6 @@ pub(crate) struct Shared {
     pub(crate) cursors: Arc<Cursors>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) bells: Arc<Bells>,
-    pub(crate) room: Arc<Room>,
     pub(crate) clock: Arc<dyn Clock>,
 }
 
@@ -31,7 +29,6 @@ impl Shared {
             cursors: Arc::new(Cursors::new(base)),
             counters: Arc::default(),
             bells: Arc::new(Bells::new(wait)),
-            room: Arc::default(),
             clock,
         }
     }

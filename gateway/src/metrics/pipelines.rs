@@ -113,7 +113,7 @@ impl Collector for Pipelines {
                 let [name] = pipeline.label();
                 let counters = pipeline.counters();
                 let rooms =
-                    [("journal", &counters.journaler.room), ("events", &counters.publisher.room)];
+                    [("journal", &counters.room.journal), ("events", &counters.room.events)];
                 rooms.map(|(log, room)| ([name, ("log", log)], room.get()))
             }),
         )?;

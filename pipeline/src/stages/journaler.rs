@@ -136,8 +136,7 @@ impl<C: Codec + Copy + Default> Journaler<C> {
         if self.group_records == 0 {
             return false;
         }
-        let shown = &self.shared.counters.journaler.room;
-        or_abort(STAGE, self.room.store(&mut self.writer, &self.shared.room, shown));
+        or_abort(STAGE, self.room.store(&mut self.writer, &self.shared.counters.room));
         let counters = &self.shared.counters.journaler;
         counters.groups.add(1);
         counters.records.add(self.group_records);
@@ -214,8 +213,8 @@ impl<C: Codec + Copy + Default> Journaler<C> {
     }
 
     fn look_for_room(&mut self) {
-        let Shared { room, counters, clock, .. } = &self.shared;
-        self.room.look(&mut self.writer, room, &counters.journaler.room, &**clock);
+        let Shared { counters, clock, .. } = &self.shared;
+        self.room.look(&mut self.writer, &counters.room, &**clock);
     }
 
     fn release(&self, to: u64) {

@@ -66,7 +66,7 @@ impl<S: StateMachine, R: Reply<S>> Publisher<S, R> {
         batch_max: usize,
         shared: Shared,
     ) -> Self {
-        event_log.wait_for_room(Arc::clone(&shared.room), Arc::clone(&shared.counters));
+        event_log.wait_for_room(Arc::clone(&shared.counters));
         Self {
             sequencer,
             event_log,
