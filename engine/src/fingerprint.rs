@@ -11,6 +11,7 @@
 //! and their owners are compared whole elsewhere and are left out.
 
 use crate::command::NewOrder;
+use crate::order::Halves;
 use crate::transfers::Transfer;
 
 const LANES: usize = 4;
@@ -37,12 +38,6 @@ fn of_words(turns: &[[u64; LANES]]) -> u64 {
 #[inline]
 fn both(low: u32, high: u32) -> u64 {
     u64::from(low) | u64::from(high) << u32::BITS
-}
-
-#[inline]
-#[expect(clippy::cast_possible_truncation, reason = "that is what a half is")]
-fn halves(number: u128) -> [u64; 2] {
-    [number as u64, (number >> u64::BITS) as u64]
 }
 
 /// Of an order: all but its account and its client order id, which are its key.
@@ -75,9 +70,9 @@ pub(crate) fn of_order(order: &NewOrder) -> u64 {
         self_trade_policy.code(),
     ]);
     let flags = both(trail_bps, u32::from(post_only));
-    let ([budget, budget_high], [credit, credit_high]) =
-        (halves(quote_budget), halves(credit_amount));
-    let [credited, credited_high] = halves(credit_id.0);
+    let [budget, budget_high] = Halves::of(quote_budget).words();
+    let [credit, credit_high] = Halves::of(credit_amount).words();
+    let [credited, credited_high] = Halves::of(credit_id.0).words();
     of_words(&[
         [both(instrument.0, kind), price.0.cast_unsigned(), quantity.0, flags],
         [trigger.0.cast_unsigned(), trail_ticks.cast_unsigned(), display.0, expire_at_ns],
@@ -89,7 +84,7 @@ pub(crate) fn of_order(order: &NewOrder) -> u64 {
 /// Of money that comes in or leaves: all but its id, which is its key.
 pub(crate) fn of_transfer(transfer: &Transfer) -> u64 {
     let Transfer { id: _, kind, account, asset, amount } = *transfer;
-    let [low, high] = halves(amount);
+    let [low, high] = Halves::of(amount).words();
     of_words(&[[kind.code().into(), both(account.0, asset.0), low, high]])
 }
 

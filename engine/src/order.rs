@@ -128,8 +128,13 @@ pub(crate) struct Halves([u64; 2]);
 
 impl Halves {
     #[expect(clippy::cast_possible_truncation, reason = "that is what a half is")]
-    const fn of(number: u128) -> Self {
+    pub(crate) const fn of(number: u128) -> Self {
         Self([number as u64, (number >> u64::BITS) as u64])
+    }
+
+    /// The lower half first.
+    pub(crate) const fn words(self) -> [u64; 2] {
+        self.0
     }
 
     const fn whole(self) -> u128 {
