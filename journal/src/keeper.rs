@@ -100,16 +100,22 @@ impl Keeper {
             return;
         }
         match self.spares.try_recv() {
-            Ok(outcome) => self.note(outcome),
+            // Who asks for the segment hears of the want of space, after another attempt.
+            Ok(outcome) => drop(self.note(outcome)),
             Err(TryRecvError::Empty) => {}
             Err(TryRecvError::Disconnected) => panic!("the background thread has ended"),
         }
     }
 
-    fn note(&mut self, outcome: Result<Spare, JournalError>) {
+    /// Keeps what a preparation came to; an error only where it found no space.
+    fn note(&mut self, outcome: Result<Spare, JournalError>) -> Result<(), JournalError> {
         self.under_way = false;
         self.starved = matches!(outcome, Err(JournalError::Full { .. }));
-        self.ready = (!self.starved).then_some(outcome);
+        if self.starved {
+            return outcome.map(drop);
+        }
+        self.ready = Some(outcome);
+        Ok(())
     }
 
     /// Whether there was no space for the next segment when that was last tried.
@@ -137,11 +143,7 @@ impl Keeper {
             self.pace.hurry.store(true, Ordering::Relaxed);
             let outcome =
                 self.spares.recv().expect("the background thread lives as long as its handle");
-            if let Err(JournalError::Full { path, source }) = outcome {
-                (self.under_way, self.starved) = (false, true);
-                return Err(JournalError::Full { path, source });
-            }
-            self.note(outcome);
+            self.note(outcome)?;
         }
         self.ready.take().expect("a preparation has ended")
     }
