@@ -6,9 +6,9 @@
 use crate::cache::settle_file;
 use crate::error::JournalError;
 use crate::format::{BLOCK, CONTROL_MAGIC, ControlSlot, FORMAT, is_zero};
-use crate::segment::sync_directory;
+use crate::segment::{create_file, sync_directory};
 use std::fs::{File, OpenOptions};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use zerocopy::FromZeros;
 use zerocopy::byteorder::little_endian::{U16, U32, U64};
@@ -90,14 +90,7 @@ impl ControlFile {
         slot.generation = U64::new(2);
         let mut bytes = slot.to_block();
         bytes.resize(2 * BLOCK, 0);
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&temporary)
-            .map_err(JournalError::io("create", &temporary))?;
+        let file = create_file(&temporary).map_err(JournalError::io("create", &temporary))?;
         file.write_all_at(&bytes, 0).map_err(JournalError::io("write", &temporary))?;
         file.sync_all().map_err(JournalError::io("sync", &temporary))?;
         std::fs::rename(&temporary, &path).map_err(JournalError::io("rename", &temporary))?;

@@ -10,13 +10,13 @@ use crate::format::{BLOCK, FORMAT, SEGMENT_MAGIC, STATE_PREPARED, SegmentHeader}
 use crate::limits::{BODY_OFFSET, FETCH_FIRST_BYTES, PREPARE_BYTES_PER_SECOND};
 use crate::options::Options;
 use crate::segment::{
-    SegmentFile, UNFINISHED, file_name, space_or_io, sync_directory, write_header,
+    SegmentFile, UNFINISHED, create_file, file_name, space_or_io, sync_directory, write_header,
 };
 use crate::sink::{GroupSink, Storing, open_sink};
 use rustix::fs::FallocateFlags;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -209,14 +209,7 @@ impl Template {
 
     fn fill(&self, path: &Path, header: &SegmentHeader, pace: &Pace) -> Result<File, JournalError> {
         let failed = |doing| move |error| space_or_io(doing, path, error);
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(path)
-            .map_err(failed("create"))?;
+        let file = create_file(path).map_err(failed("create"))?;
         assert!(self.segment_bytes.is_multiple_of(BLOCK as u64), "segments are whole blocks");
         reserve(&file, 0, self.segment_bytes).map_err(failed("reserve"))?;
         if self.storing == Storing::Mapped {

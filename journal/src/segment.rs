@@ -8,7 +8,7 @@ use crate::format::{BLOCK, FORMAT, STATE_ACTIVE, STATE_PREPARED, SegmentHeader, 
 use crate::limits::{BODY_OFFSET, PADS};
 use crate::window::{AlignedBuffer, View, open_direct};
 use std::fs::{File, OpenOptions};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// Number of the first segment of a log; 0 means none.
@@ -166,6 +166,11 @@ pub(crate) fn sync_directory(dir: &Path) -> Result<(), JournalError> {
     File::open(dir)
         .and_then(|handle| handle.sync_all())
         .map_err(JournalError::io("sync directory", dir))
+}
+
+/// Makes an empty file for its owner alone, or empties the one that is there.
+pub(crate) fn create_file(path: &Path) -> std::io::Result<File> {
+    OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(0o600).open(path)
 }
 
 /// No room and quota are told apart from other failures: they heal.

@@ -7,14 +7,13 @@
 //! 16 epoch u64   24 generation u64   32 crc32c of bytes 0..32 and of the body   36 body
 //! ```
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::error::JournalError;
 use crate::limits::STATE_BYTES_MAX;
-use crate::segment::{space_or_io, sync_directory};
+use crate::segment::{create_file, space_or_io, sync_directory};
 
 const MAGIC: &[u8; 8] = b"MRSTAT01";
 const FORMAT: u16 = 1;
@@ -90,13 +89,11 @@ impl StateFile {
         head[CRC_AT..].copy_from_slice(&crc.to_le_bytes());
         // The epoch makes the name of each owner's draft its own.
         let draft = self.path.with_extension(format!("draft-{}", self.epoch));
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true).mode(0o600);
         let failed = {
             let draft = draft.as_path();
             move |doing| move |error| space_or_io(doing, draft, error)
         };
-        let mut file = options.open(&draft).map_err(failed("create"))?;
+        let mut file = create_file(&draft).map_err(failed("create"))?;
         file.write_all(&head).map_err(failed("write"))?;
         file.write_all(body).map_err(failed("write"))?;
         file.sync_all().map_err(failed("sync"))?;

@@ -8,9 +8,8 @@ use crate::cache::settle_file;
 use crate::control::ControlFile;
 use crate::error::JournalError;
 use crate::format::{CONTROL_PENDING_TRIM, ControlSlot};
-use crate::segment::{SegmentFile, sync_directory};
-use std::fs::OpenOptions;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use crate::segment::{SegmentFile, create_file, sync_directory};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use zerocopy::byteorder::little_endian::{U16, U64};
 
@@ -77,13 +76,7 @@ fn quarantine(
     crate::lock::create_directory(&folder)?;
     let id = segment.id;
     let path = folder.join(format!("tail-{id:016x}-{offset:010}-{generation}.bin"));
-    let copy = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&path)
-        .map_err(JournalError::io("create", &path))?;
+    let copy = create_file(&path).map_err(JournalError::io("create", &path))?;
     let mut bytes = Vec::new();
     for (at, part) in pieces(offset, len) {
         bytes.resize(part, 0);
