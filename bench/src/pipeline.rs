@@ -100,6 +100,10 @@ struct Report {
 struct Tally(Arc<Mutex<Totals>>);
 
 impl Outlet<Engine> for Tally {
+    fn section(&self) -> Option<&'static str> {
+        None
+    }
+
     fn publish(&mut self, _: &Frame<Command>, events: &[Event]) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).add(events);
     }

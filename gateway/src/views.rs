@@ -244,6 +244,10 @@ impl Views {
 pub struct ViewFeed(pub Arc<Views>);
 
 impl Outlet<Engine> for ViewFeed {
+    fn section(&self) -> Option<&'static str> {
+        None
+    }
+
     fn publish(&mut self, frame: &Frame<Command>, events: &[Event]) {
         self.0.apply(frame, events);
     }

@@ -187,6 +187,10 @@ impl Views {
 pub struct ViewFeed(pub Arc<Views>);
 
 impl Outlet<Ledger> for ViewFeed {
+    fn section(&self) -> Option<&'static str> {
+        None
+    }
+
     fn publish(&mut self, frame: &Frame<Command>, events: &[Event]) {
         if !events.is_empty() {
             self.0.model.write().apply(frame, events);

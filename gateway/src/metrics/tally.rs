@@ -83,6 +83,10 @@ impl Tally {
 pub struct TallyFeed(pub Arc<Tally>);
 
 impl Outlet<Engine> for TallyFeed {
+    fn section(&self) -> Option<&'static str> {
+        None
+    }
+
     fn publish(&mut self, _: &Frame<Command>, events: &[Event]) {
         self.0.0.lock().apply(events);
     }

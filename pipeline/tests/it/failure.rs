@@ -64,6 +64,10 @@ fn child_core() {
 struct Bomb;
 
 impl Outlet<Sum> for Bomb {
+    fn section(&self) -> Option<&'static str> {
+        None
+    }
+
     fn publish(&mut self, _frame: &Frame<Command>, events: &[Event]) {
         assert!(events.is_empty(), "bomb");
     }

@@ -315,6 +315,10 @@ struct Seen {
 }
 
 impl Outlet<Sum> for Witness {
+    fn section(&self) -> Option<&'static str> {
+        None
+    }
+
     fn publish(&mut self, frame: &Frame<Command>, events: &[Event]) {
         self.0.lock().unwrap().frames.push((*frame, events.to_vec()));
     }
