@@ -196,7 +196,7 @@ pub(crate) fn block_is_whole(block: &[u8]) -> bool {
 }
 
 /// Closes a block with its checksum.
-fn close_block(block: &mut [u8]) {
+pub(crate) fn close_block(block: &mut [u8]) {
     assert_eq!(block.len(), BLOCK);
     let crc = crc32c::crc32c(&block[..CRC_AT]);
     block[CRC_AT..].copy_from_slice(&crc.to_le_bytes());

@@ -9,7 +9,7 @@ use crate::format::CONTROL_CLEAN;
 use crate::reader::JournalReader;
 use crate::record::Record;
 use crate::segment::{SegmentFile, list};
-use crate::survey::{Expect, survey};
+use crate::survey::{Begin, Expect, survey};
 use crate::tail::TailCase;
 use crate::trim;
 use crate::window::View;
@@ -140,6 +140,7 @@ fn look(dir: &Path) -> Result<VerifyReport, JournalError> {
         machine_id: control.slot.machine_id.get(),
         schemas: None,
         witness_seq: 0,
+        begin: Begin::Oldest,
         control: &control.slot,
         view: View::Cache,
     };

@@ -44,6 +44,20 @@ pub const HASH_STEP_BYTES: u64 = 1 << 20;
 /// segment: one so-manieth.
 pub const LAST_SHARE: u64 = 8;
 
+/// Parts of one snapshot.
+pub const SNAPSHOT_PARTS_MAX: u32 = 16;
+/// Longest name of a part, bytes.
+pub const SNAPSHOT_NAME_BYTES: usize = 16;
+/// Largest snapshot, bytes: more than a state within its own bounds can need.
+pub const SNAPSHOT_BYTES_MAX: u64 = 64 << 30;
+/// Bytes of a snapshot after which the disk is waited for: what is written at once stands in the
+/// way of the journal's next sync.
+pub const SNAPSHOT_STEP_BYTES: usize = 4 << 20;
+/// Snapshots that are kept at least: one may turn out to be damaged.
+pub const SNAPSHOTS_KEPT_MIN: usize = 2;
+/// Snapshots that are kept at most.
+pub const SNAPSHOTS_KEPT_MAX: usize = 64;
+
 /// Longest body of a state file, bytes.
 pub const STATE_BYTES_MAX: usize = 16 * 1024 * 1024;
 

@@ -98,6 +98,10 @@ pub struct Options {
     /// Highest sequence that somebody else has seen as durable (a snapshot, a consumer's cursor). A
     /// log that ends before it has lost durable records and is refused. 0: nobody.
     pub witness_seq: u64,
+    /// Last sequence of which the caller has no need: what a snapshot holds. Segments that end
+    /// before it are not read, and need not be there; a log that ends before it is refused. 0: all
+    /// of the log is read, from its first segment on.
+    pub read_after: u64,
     /// Wall clock at start, ns since 1970, kept in headers for people. 0: not known.
     pub wall_ns: u64,
 }
@@ -118,6 +122,7 @@ impl Options {
             build_id: [0; 20],
             exchange_uuid: None,
             witness_seq: 0,
+            read_after: 0,
             wall_ns: 0,
         }
     }

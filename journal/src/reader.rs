@@ -69,7 +69,8 @@ impl JournalReader {
     /// the beginning).
     ///
     /// # Errors
-    /// `Io` when the directory cannot be read; `Corrupt` when it holds another machine's log.
+    /// `Io` when the directory cannot be read; `Corrupt` when it holds another machine's log, or
+    /// does not hold that record any more.
     pub fn open(dir: &Path, machine_id: u32, from_seq: u64) -> Result<Self, JournalError> {
         let mut reader = Self {
             dir: dir.to_owned(),
@@ -83,6 +84,7 @@ impl JournalReader {
             group: Group::default(),
             passed_seq: 0,
         };
+        let mut oldest = None;
         for id in list(dir)?.into_iter().rev() {
             let segment = SegmentFile::open(dir, id, false)?;
             if !segment.is_active() {
@@ -92,10 +94,13 @@ impl JournalReader {
             let header = segment.header.as_ref().expect("an active segment has a header");
             if header.first_seq.get() <= from_seq.max(1) {
                 reader.next_segment = id;
-                break;
+                return Ok(reader);
             }
+            oldest = Some((id, header.first_seq.get()));
         }
-        Ok(reader)
+        let Some((id, first)) = oldest else { return Ok(reader) };
+        let detail = format!("the log is kept from {first} on, {from_seq} is asked for");
+        Err(JournalError::corrupt("R3", id, 0, detail))
     }
 
     /// The next record, or `None` at the end of what was stored so far. Seals are not delivered.
@@ -226,13 +231,8 @@ impl JournalReader {
         let header = segment.header.as_ref().expect("an active segment has a header");
         let begins = self.chain.policy.is_none();
         if begins {
-            self.chain = Chain {
-                next_group_no: header.first_group_no.get(),
-                prev_crc: (segment.id == FIRST_SEGMENT).then_some(0),
-                last_seq: header.first_seq.get().saturating_sub(1),
-                epoch: header.epoch.get(),
-                ..Chain::start()
-            };
+            let prev_crc = (segment.id == FIRST_SEGMENT).then_some(0);
+            self.chain = Chain { prev_crc, ..Chain::before(header) };
         } else if header.first_seq.get() != self.chain.last_seq + 1
             || header.first_group_no.get() != self.chain.next_group_no
         {

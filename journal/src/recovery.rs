@@ -4,7 +4,6 @@
 //! whole log was read and found good or torn in a way that is allowed; a refused log stays as it
 //! was, and after `examine` the owner may still refuse it.
 
-use crate::cache::settle_file;
 use crate::control::ControlFile;
 use crate::error::{JournalError, RecoverError};
 use crate::file_system;
@@ -14,8 +13,10 @@ use crate::options::Options;
 use crate::prepare::draw_random;
 use crate::record::Record;
 use crate::resume::{begin_epoch, repair, resume};
-use crate::segment::{SegmentFile, list, sync_directory};
-use crate::survey::{Expect, LastSegment, Survey, survey};
+use crate::segment::list;
+use crate::settle::settle;
+use crate::snapshot;
+use crate::survey::{Begin, Expect, LastSegment, Survey, survey};
 use crate::tail::TailCase;
 use crate::trim;
 use crate::window::View;
@@ -70,7 +71,8 @@ pub struct Examined {
     report: RecoveryReport,
 }
 
-/// Reads all of a log, hands every record but the seals to `visit`, in order, and judges its end.
+/// Reads a log to its end, hands every record that is wanted (see [`Options::read_after`]), but no
+/// seals, to `visit`, in order, and judges the end.
 /// Makes the directory where it is missing; changes nothing else. What an earlier process left in
 /// the page cache is synced and dropped first, so that the disk is what is judged.
 ///
@@ -98,6 +100,7 @@ pub fn examine<E>(
         machine_id: options.machine_id,
         schemas: Some(schemas),
         witness_seq: options.witness_seq,
+        begin: Begin::After(options.read_after),
         control: &slot,
         view: View::Disk { or_cache: options.allow_fs },
     };
@@ -201,9 +204,15 @@ fn report_of(survey: &Survey, clean_shutdown: bool) -> RecoveryReport {
 /// The control file, with its identity checked; `None` where the directory holds no log yet.
 fn open_control(dir: &Path, options: &Options) -> Result<Option<ControlFile>, JournalError> {
     let Some(control) = ControlFile::open(dir, true)? else {
+        let rule = "R1 control file";
         if let Some(first) = list(dir)?.first() {
             let detail = "segments without a control file";
-            return Err(JournalError::corrupt("R1 control file", *first, 0, detail));
+            return Err(JournalError::corrupt(rule, *first, 0, detail));
+        }
+        // Without this one would begin afresh where there was an exchange.
+        if let Some(newest) = snapshot::list(dir)?.first() {
+            let detail = format!("a snapshot at {newest} without a control file");
+            return Err(JournalError::corrupt(rule, 0, 0, detail));
         }
         return Ok(None);
     };
@@ -224,16 +233,6 @@ fn draw_uuid(dir: &Path) -> Result<[u8; 16], JournalError> {
     uuid[6] = uuid[6] & 0x0F | 0x40;
     uuid[8] = uuid[8] & 0x3F | 0x80;
     Ok(uuid)
-}
-
-/// Before anything is believed: what is in the page cache goes to the disk and out of the cache.
-/// The control file has done so by itself.
-fn settle(dir: &Path) -> Result<(), JournalError> {
-    for id in list(dir)? {
-        let segment = SegmentFile::open(dir, id, false)?;
-        settle_file(&segment.file, &segment.path)?;
-    }
-    sync_directory(dir)
 }
 
 /// Refuses a trim that was begun anywhere but at the end that was found.

@@ -30,6 +30,17 @@ pub(crate) struct Chain {
 }
 
 impl Chain {
+    /// The chain as a segment continues it, by its own word.
+    pub(crate) fn before(header: &SegmentHeader) -> Self {
+        Self {
+            next_group_no: header.first_group_no.get(),
+            prev_crc: None,
+            last_seq: header.first_seq.get().saturating_sub(1),
+            epoch: header.epoch.get(),
+            ..Self::start()
+        }
+    }
+
     /// The chain of a log without groups.
     pub(crate) const fn start() -> Self {
         Self {

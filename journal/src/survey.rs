@@ -3,13 +3,13 @@
 //! Must not know: how a tail is repaired. Invariant: it ends either at a place where the log may be
 //! continued, with every record before it visited once and in order, or with an error.
 
-use crate::arrange::arrange;
+use crate::arrange::{Arranged, arrange};
 use crate::error::{JournalError, RecoverError};
 use crate::format::{ControlSlot, GROUP_HEADER, GROUP_SEAL, SealPayload, SegmentHeader};
 use crate::record::{Record, RecordKind};
 use crate::record_scan::{record_at, seal_of};
 use crate::scan::{Chain, Fault, SegmentScan, Step};
-use crate::segment::SegmentFile;
+use crate::segment::{FIRST_SEGMENT, SegmentFile};
 use crate::tail::{Tail, TailCase, classify};
 use crate::window::{View, Window};
 use std::path::Path;
@@ -25,8 +25,35 @@ pub(crate) struct Expect<'a> {
     pub(crate) schemas: Option<Vec<[u8; 32]>>,
     /// Highest sequence known to have been durable.
     pub(crate) witness_seq: u64,
+    pub(crate) begin: Begin,
     pub(crate) control: &'a ControlSlot,
     pub(crate) view: View,
+}
+
+/// Where reading begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Begin {
+    /// At the oldest segment that is there.
+    Oldest,
+    /// At the segment that has the record with this sequence, which is not wanted itself; with 0 at
+    /// the first segment of all.
+    After(u64),
+}
+
+impl Expect<'_> {
+    /// Highest sequence that somebody knows to have been durable.
+    pub(crate) fn witness(&self) -> u64 {
+        let begin = if let Begin::After(seq) = self.begin { seq } else { 0 };
+        self.control.durable_seq.get().max(self.witness_seq).max(begin)
+    }
+
+    /// Whether a record is wanted.
+    const fn wants(&self, seq: u64) -> bool {
+        match self.begin {
+            Begin::Oldest | Begin::After(0) => true,
+            Begin::After(after) => seq > after,
+        }
+    }
 }
 
 /// The last segment in use.
@@ -68,17 +95,9 @@ pub(crate) fn survey<E>(
     expect: &Expect<'_>,
     mut visit: impl FnMut(Record<'_>) -> Result<(), E>,
 ) -> Result<Survey, RecoverError<E>> {
-    let (active, spare) = arrange(dir, expect)?;
-    let mut walk = Walk {
-        chain: Chain::start(),
-        window: Window::new(WINDOW_BYTES),
-        groups: 0,
-        records: 0,
-        sealed_bytes: 0,
-        previous: None,
-    };
+    let Arranged { active, spare, copies_damaged } = arrange(dir, expect)?;
+    let mut walk = Walk::begin(active.first());
     let segments = active.len() as u64;
-    let copies_damaged = active.iter().filter(|segment| segment.copy_damaged).count() as u64;
     let mut last = None;
     let mut tail = Tail::clean(TailCase::Fresh);
     for (index, mut segment) in active.into_iter().enumerate() {
@@ -95,7 +114,7 @@ pub(crate) fn survey<E>(
         }
         last = Some(found);
     }
-    let witness = expect.control.durable_seq.get().max(expect.witness_seq);
+    let witness = expect.witness();
     if walk.chain.last_seq < witness {
         let (id, offset) = last.as_ref().map_or((0, 0), |last| (last.segment.id, last.offset));
         let detail = format!("the log ends at {}, {witness} was durable", walk.chain.last_seq);
@@ -117,6 +136,17 @@ struct Walk {
 }
 
 impl Walk {
+    /// Stands before a segment, the first of all or one whose predecessors are not read: what it
+    /// says of them is believed then.
+    fn begin(first: Option<&SegmentFile>) -> Self {
+        let header = first.and_then(|segment| segment.header.as_ref());
+        let header = header.filter(|header| header.segment_id.get() != FIRST_SEGMENT);
+        let chain = header.map_or_else(Chain::start, Chain::before);
+        let previous = header.map(|header| (header.segment_id.get() - 1, header.prev_segment_hash));
+        let window = Window::new(WINDOW_BYTES);
+        Self { chain, window, groups: 0, records: 0, sealed_bytes: 0, previous }
+    }
+
     /// Checks that a segment continues the one before.
     fn enter(&mut self, segment: &SegmentFile, expect: &Expect<'_>) -> Result<(), JournalError> {
         let header = segment.header.as_ref().expect("a segment in use has a header");
@@ -193,12 +223,14 @@ impl Walk {
             hasher.update(group);
             found.group_count += 1;
             found.record_count += u64::from(group_header.record_count.get());
-            self.records += u64::from(group_header.record_count.get());
             let mut offset = GROUP_HEADER;
             while offset < group_header.used_len.get() as usize {
                 let (record, next) = record_at(group, offset, expect.machine_id);
                 assert_ne!(record.kind, RecordKind::Seal, "seals stand in groups of their own");
-                visit(record).map_err(RecoverError::Visit)?;
+                if expect.wants(record.seq) {
+                    self.records += 1;
+                    visit(record).map_err(RecoverError::Visit)?;
+                }
                 offset = next;
             }
         }
@@ -242,7 +274,6 @@ impl Walk {
         if found.seal.is_some() {
             return Ok(Tail::clean(TailCase::Sealed));
         }
-        let witness = expect.control.durable_seq.get().max(expect.witness_seq);
-        classify(&found.segment, found.offset, &self.chain, fault, witness)
+        classify(&found.segment, found.offset, &self.chain, fault, expect.witness())
     }
 }

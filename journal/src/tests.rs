@@ -9,6 +9,7 @@ mod live_reader;
 mod refusals;
 mod rotation;
 mod round_trip;
+mod snapshots;
 mod torn_tail;
 
 use crate::control::ControlFile;
@@ -211,6 +212,7 @@ pub(crate) fn look(
         machine_id,
         schemas: None,
         witness_seq: 0,
+        begin: crate::survey::Begin::After(0),
         control: &control.slot,
         view: crate::window::View::Cache,
     };
