@@ -16,7 +16,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use engine::{Command, Engine, EngineOptions, Event, Frame, StateMachine};
 use journal::SyncPolicy;
-use pipeline::{Options, Outlet, SystemClock, WaitMode};
+use pipeline::{Instance, Options, Outlet, SystemClock, WaitMode};
 use serde::Serialize;
 
 use self::bare::Bare;
@@ -138,9 +138,10 @@ fn measure(args: &Args, options: &Options, flow: &Flow, bare: Bare) -> Result<Re
     let totals = Arc::new(Mutex::new(Totals::new(tape.instruments)));
     let tally = || -> Box<dyn Outlet<Engine>> { Box::new(Tally(Arc::clone(&totals))) };
     let fresh = || Engine::new(EngineOptions { expected_orders: 4_096, ..Default::default() });
-    let recovered = pipeline::recover(options, fresh(), &mut [tally()])?;
+    let recovered =
+        pipeline::recover(options, || Instance { machine: fresh(), outlets: vec![tally()] })?;
     let clock = Arc::new(SystemClock::new());
-    let running = pipeline::start::<Engine, Timed>(recovered, options, vec![tally()], clock)?;
+    let running = pipeline::start::<Engine, Timed>(recovered, options, clock)?;
 
     let recorder = Arc::new(Mutex::new(Recorder::new()?));
     let first_sequence = running.cursors().published() + 1;

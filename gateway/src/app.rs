@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use engine::{Command, Engine, EngineOptions, HashSecret, RejectReason};
-use pipeline::{Clock, Outlet, PipelineError, Running, Stopped, SystemClock};
+use pipeline::{Clock, Instance, Outlet, PipelineError, Running, Stopped, SystemClock};
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinHandle};
 
@@ -221,19 +221,15 @@ struct Recovered {
 }
 
 fn recover(config: &Config, clock: Arc<dyn Clock>) -> Result<Recovered, AppError> {
-    let views = Arc::new(Views::default());
-    let tally = Arc::new(Tally::default());
-    let mut outlets: Vec<Box<dyn Outlet<Engine>>> =
-        vec![Box::new(ViewFeed(Arc::clone(&views))), Box::new(TallyFeed(Arc::clone(&tally)))];
     let mut options = config.pipeline_options();
     options.witness_sequence = money::witness(config)?;
-    let engine = Engine::new(EngineOptions {
-        hash_secret: secret()?,
-        expected_orders: EXPECTED_ORDERS,
-        expected_client_ids: EXPECTED_CLIENT_IDS,
-        ..EngineOptions::default()
-    });
-    let recovered = pipeline::recover(&options, engine, &mut outlets)?;
+    let hash_secret = secret()?;
+    let (mut views, mut tally) = (Arc::default(), Arc::default());
+    let recovered = pipeline::recover(&options, || {
+        let instance;
+        (instance, views, tally) = watched_engine(hash_secret);
+        instance
+    })?;
     let last_event = recovered.report.last_event_sequence;
     let secret = token_key::load_or_create(&config.data_dir)?;
     let Plan { commands, overruled } = genesis::plan(&config.products, &views.products())?;
@@ -247,8 +243,22 @@ fn recover(config: &Config, clock: Arc<dyn Clock>) -> Result<Recovered, AppError
         }
         WalletBackend::Http => None,
     };
-    let running = pipeline::start(recovered, &options, outlets, clock)?;
+    let running = pipeline::start(recovered, &options, clock)?;
     Ok(Recovered { views, tally, running, bank, secret, commands, last_event })
+}
+
+/// A fresh engine with what is shown what it does.
+fn watched_engine(hash_secret: HashSecret) -> (Instance<Engine>, Arc<Views>, Arc<Tally>) {
+    let machine = Engine::new(EngineOptions {
+        hash_secret,
+        expected_orders: EXPECTED_ORDERS,
+        expected_client_ids: EXPECTED_CLIENT_IDS,
+        ..EngineOptions::default()
+    });
+    let (views, tally) = (Arc::new(Views::default()), Arc::new(Tally::default()));
+    let outlets: Vec<Box<dyn Outlet<Engine>>> =
+        vec![Box::new(ViewFeed(Arc::clone(&views))), Box::new(TallyFeed(Arc::clone(&tally)))];
+    (Instance { machine, outlets }, views, tally)
 }
 
 /// What the exchange shows to a wallet in another process that checks tokens with the same key.

@@ -127,19 +127,20 @@ impl SnapshotStore {
     }
 
     /// Writes a draft and waits until it is on the disk; it has no effect before it is put in
-    /// force.
+    /// force. `leave`: bytes that others will need, for which there must be room besides.
     ///
     /// # Errors
-    /// `Full` when there is no space, `Io` when a system call failed: nothing of it stays then.
+    /// `Full` when there is no space for both, `Io` when a system call failed: nothing of it stays then.
     /// `Configuration` for parts that no snapshot can have.
     pub fn write(
         &self,
         meta: &SnapshotMeta,
         parts: &[(&str, &[u8])],
+        leave: u64,
     ) -> Result<Draft<'_>, JournalError> {
         let path = self.dir.join(file_name(meta.seq) + UNFINISHED);
         let draft = Draft { store: self, meta: meta.clone(), path, ended: false };
-        write_file(&draft.path, self.header(meta), parts)?;
+        write_file(&draft.path, self.header(meta), parts, leave)?;
         Ok(draft)
     }
 

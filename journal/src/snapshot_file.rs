@@ -12,7 +12,7 @@ use crate::snapshot_format::{SNAPSHOT_FORMAT, SnapshotHeader, part_head, parts_o
 use crate::window::{AlignedBuffer, View, open_direct};
 use std::fmt::Display;
 use std::fs::File;
-use std::io::Write;
+use std::io::{self, Write};
 use std::ops::Range;
 use std::path::Path;
 use zerocopy::byteorder::little_endian::{U32, U64};
@@ -31,11 +31,12 @@ pub(crate) struct Contents {
 }
 
 /// Writes header and parts and waits until they are on the disk. Lengths, counts and the hash of
-/// the body are put into the header here.
+/// the body are put into the header here. The disk must have room for it and for `leave` bytes more.
 pub(crate) fn write_file(
     path: &Path,
     mut header: SnapshotHeader,
     parts: &[(&str, &[u8])],
+    leave: u64,
 ) -> Result<(), JournalError> {
     let mut heads = Vec::with_capacity(parts.len());
     for (name, bytes) in parts {
@@ -58,6 +59,7 @@ pub(crate) fn write_file(
     let block = header.to_block();
     let failed = |doing| move |error| space_or_io(doing, path, error);
     let mut file = create_file(path).map_err(failed("create"))?;
+    check_room(&file, body_len.saturating_add(leave)).map_err(failed("make room for"))?;
     let mut unsynced = 0;
     for chunk in std::iter::once(&block[..])
         .chain(pieces())
@@ -71,6 +73,15 @@ pub(crate) fn write_file(
         }
     }
     file.sync_all().map_err(failed("sync"))
+}
+
+/// A snapshot can wait for space, a log cannot.
+fn check_room(file: &File, bytes: u64) -> io::Result<()> {
+    let system = rustix::fs::fstatvfs(file)?;
+    if system.f_bavail.saturating_mul(system.f_frsize) < bytes {
+        return Err(io::ErrorKind::StorageFull.into());
+    }
+    Ok(())
 }
 
 /// Reads a file from the disk and checks everything that can be checked without knowing what it is

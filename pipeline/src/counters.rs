@@ -93,6 +93,19 @@ pub struct IngressCounters {
     pub no_space: Counter,
 }
 
+/// Written by whoever takes snapshots.
+#[derive(Debug, Default)]
+pub struct SnapshotCounters {
+    /// Last command in the newest snapshot; 0 if there is none.
+    pub sequence: Counter,
+    /// Taken since the start, and how many of them came to nothing.
+    pub taken: Counter,
+    pub failures: Counter,
+    /// Length of the newest one, bytes, and what it took, nanoseconds.
+    pub bytes: Counter,
+    pub ns: Counter,
+}
+
 /// Everything that one pipeline counts since its start; each writer has its own cache lines.
 #[derive(Debug, Default)]
 pub struct Counters {
@@ -100,6 +113,7 @@ pub struct Counters {
     pub core: CachePadded<CoreCounters>,
     pub publisher: CachePadded<PublisherCounters>,
     pub ingress: CachePadded<IngressCounters>,
+    pub snapshots: CachePadded<SnapshotCounters>,
     /// Read with every submission and hardly ever written.
     pub room: CachePadded<Room>,
 }

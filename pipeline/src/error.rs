@@ -3,7 +3,7 @@
 
 use std::io;
 
-use engine::CodecError;
+use engine::{CodecError, RestoreError};
 use journal::{JournalError, RecoverError};
 
 use crate::slot::ControlError;
@@ -39,6 +39,18 @@ pub enum PipelineError {
     /// The journal does not begin where the machine stands, or leaves something out.
     #[error("journal: sequence {found} where {expected} was expected")]
     Gap { expected: u64, found: u64 },
+    /// A snapshot without something that this build needs.
+    #[error("snapshot {sequence} has no part {part}")]
+    SnapshotPart { sequence: u64, part: &'static str },
+    /// A whole part of a snapshot that no sound state has.
+    #[error("snapshot {sequence}, part {part}: {source}")]
+    SnapshotRestore { sequence: u64, part: &'static str, source: RestoreError },
+    /// A state that is not where its snapshot says.
+    #[error("snapshot {sequence} holds the state at {found}")]
+    SnapshotElsewhere { sequence: u64, found: u64 },
+    /// A state that was read back and is not the one that was written.
+    #[error("snapshot {sequence} read back is another state")]
+    SnapshotDiffers { sequence: u64 },
     /// A stored event that this build cannot read.
     #[error("event log: event {event_sequence} cannot be decoded")]
     Event { event_sequence: u64, source: CodecError },
@@ -48,6 +60,9 @@ pub enum PipelineError {
          replayed"
     )]
     EventMismatch { sequence: u64, index: u32, event_sequence: u64 },
+    /// The event log ends before an event that it had promised to hold.
+    #[error("event log: event {index} of sequence {sequence} is not there")]
+    EventMissing { sequence: u64, index: u32 },
     /// The event log goes on where the journal has ended, and the journal had promised to keep what
     /// it has lost, or the last command has caused more events than replay produces.
     #[error(
@@ -71,8 +86,13 @@ impl PipelineError {
             | Self::Control { .. }
             | Self::Kind { .. }
             | Self::Gap { .. }
+            | Self::SnapshotPart { .. }
+            | Self::SnapshotRestore { .. }
+            | Self::SnapshotElsewhere { .. }
+            | Self::SnapshotDiffers { .. }
             | Self::Event { .. }
             | Self::EventMismatch { .. }
+            | Self::EventMissing { .. }
             | Self::EventLogAhead { .. } => EXIT_HALT,
         }
     }

@@ -32,12 +32,12 @@ use crate::affinity::{choose, spawn};
 use crate::clock::Clock;
 use crate::error::PipelineError;
 use crate::ingress::Ingress;
+use crate::instance::Instance;
 use crate::options::Options;
-use crate::outlet::Outlet;
 use crate::recovery::Recovered;
 use crate::reply::{Reply, ReplySlab};
 use crate::runner::{CoreRunner, Input, JournalerRunner, PublisherRunner, live};
-use crate::running::{Running, Threads, join};
+use crate::running::{Origin, Running, Threads, join};
 use crate::sequencer::Sequencer;
 use crate::slot::{Control, Input as SlotInput, InputSlot, NO_REPLY, OutputSlot};
 use crate::stages::Shared;
@@ -53,17 +53,20 @@ pub(crate) struct Graph<S: StateMachine, R> {
     pub(crate) publisher: PublisherRunner<S, R>,
     pub(crate) shared: Shared,
     pub(crate) lock: DirectoryLock,
+    /// Number of this start, and the snapshot that it began with.
+    pub(crate) epoch: u64,
+    pub(crate) snapshot: u64,
 }
 
 /// Wires the stages behind what recovery found and opens the epoch.
 pub(crate) fn build<S: StateMachine, R: Reply<S>>(
     recovered: Recovered<S>,
     options: &Options,
-    outlets: Vec<Box<dyn Outlet<S>>>,
     clock: Arc<dyn Clock>,
 ) -> Result<Graph<S, R>, PipelineError> {
     options.check()?;
-    let Recovered { machine, journal, event_log, lock, .. } = recovered;
+    let Recovered { instance, journal, event_log, lock, report } = recovered;
+    let Instance { machine, outlets } = instance;
     let base = machine.last_sequence();
     let sequencer = Sequencer::new(base, machine.last_timestamp_ns());
     let shared = Shared::new(base, options.wait, clock);
@@ -122,6 +125,8 @@ pub(crate) fn build<S: StateMachine, R: Reply<S>>(
         },
         shared,
         lock,
+        epoch,
+        snapshot: report.snapshot,
     })
 }
 
@@ -149,19 +154,16 @@ fn open_epoch<S: StateMachine, R: Reply<S>>(
 
 /// Opens a new epoch and starts the three stage threads.
 ///
-/// `outlets` should be those that [`crate::recover`] has fed.
-///
 /// # Errors
 /// An option is out of bounds, or the system refuses a thread.
 pub fn start<S: StateMachine, R: Reply<S>>(
     recovered: Recovered<S>,
     options: &Options,
-    outlets: Vec<Box<dyn Outlet<S>>>,
     clock: Arc<dyn Clock>,
 ) -> Result<Running<S, R>, PipelineError> {
     let [core_at, journaler_at, publisher_at] = choose(options.pin)?;
-    let graph = build(recovered, options, outlets, clock)?;
-    let Graph { ingress, journaler, core, publisher, shared, lock } = graph;
+    let graph = build(recovered, options, clock)?;
+    let Graph { ingress, journaler, core, publisher, shared, lock, epoch, snapshot } = graph;
     let spawned = |name: &'static str| move |source| PipelineError::Thread { name, source };
 
     let bells = Arc::clone(&shared.bells);
@@ -186,7 +188,7 @@ pub fn start<S: StateMachine, R: Reply<S>>(
 
     let bells = Arc::clone(&shared.bells);
     let publisher = spawn("matchring-publ", publisher_at, move || {
-        live(publisher::STAGE, &bells.publisher, publisher, |runner| runner.stage.close());
+        live(publisher::STAGE, &bells.publisher, publisher, |runner| runner.stage.close())
     });
     let publisher = match publisher.map_err(spawned("matchring-publ")) {
         Ok(publisher) => publisher,
@@ -199,5 +201,7 @@ pub fn start<S: StateMachine, R: Reply<S>>(
     };
 
     tracing::info!(first_sequence = shared.cursors.acked() + 1, "pipeline started");
-    Ok(Running::new(ingress, Threads { journaler, core, publisher }, shared, lock))
+    shared.counters.snapshots.sequence.set(snapshot);
+    let threads = Threads { journaler, core, publisher };
+    Ok(Running::new(ingress, threads, shared, lock, Origin { options: options.clone(), epoch }))
 }

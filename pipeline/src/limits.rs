@@ -57,6 +57,13 @@ pub const IDLE_GROUP_NS: u64 = 1_000_000;
 /// Longest sleep of a stage that has nothing to do; bounds every timed duty and any lost wake-up.
 pub const NAP_MAX: Duration = Duration::from_millis(1);
 
+/// How often it is looked whether a snapshot is due.
+pub const SNAPSHOT_LOOK: Duration = Duration::from_millis(100);
+/// Snapshots that may be asked for while one is taken.
+pub const SNAPSHOT_REQUESTS_MAX: usize = 4;
+/// Commands between two looks whether the snapshot that is being taken is to be given up.
+pub const SNAPSHOT_STOP_EVERY: u64 = 1024;
+
 /// How long a start waits for the lock of a process that was killed and is still going away.
 pub const LOCK_PATIENCE: Duration = Duration::from_secs(2);
 

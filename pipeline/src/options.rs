@@ -115,21 +115,27 @@ impl Options {
         Ok(())
     }
 
-    /// What the journal of this machine is opened with.
-    pub(crate) fn journal_options<S: StateMachine>(&self) -> journal::Options {
+    /// What the journal of this machine is opened with, by a start that has everything up to
+    /// `read_after` from elsewhere.
+    pub(crate) fn journal_options<S: StateMachine>(&self, read_after: u64) -> journal::Options {
         let sync = self.journal.sync;
         journal::Options {
             pad: self.journal.pad.unwrap_or(sync.default_pad()),
             witness_seq: self.witness_sequence,
+            read_after,
             ..self.log_options::<S>(S::MACHINE_ID, sync)
         }
     }
 
-    /// What the event log of this machine is opened with: it can be derived again and nobody waits
-    /// for its syncs, so it never needs whole blocks, nor a file that was filled beforehand.
-    pub(crate) fn event_log_options<S: StateMachine>(&self) -> journal::Options {
+    /// The same of the event log: it can be derived again and nobody waits for its syncs, so it
+    /// never needs whole blocks, nor a file that was filled beforehand.
+    pub(crate) fn event_log_options<S: StateMachine>(&self, read_after: u64) -> journal::Options {
         let storing = Storing::Written;
-        journal::Options { storing, ..self.log_options::<S>(event_log_id::<S>(), SyncPolicy::Os) }
+        journal::Options {
+            storing,
+            read_after,
+            ..self.log_options::<S>(event_log_id::<S>(), SyncPolicy::Os)
+        }
     }
 
     fn log_options<S: StateMachine>(&self, machine_id: u32, sync: SyncPolicy) -> journal::Options {

@@ -9,7 +9,8 @@ use engine::{Frame, StateMachine};
 use journal::{Examined, JournalReader, RecoveryReport};
 
 use crate::error::PipelineError;
-use crate::event_log::{EventLog, encode_event, event_bytes_max, split_payload};
+use crate::event_check::EventCheck;
+use crate::event_log::{EventLog, split_payload};
 use crate::options::{Options, event_log_id, events_dir, journal_dir, quarantine_dir};
 
 /// Walks the event log beside the replay.
@@ -18,18 +19,19 @@ pub(crate) struct Proof<'a, S: StateMachine> {
     /// The log as it was found; taken when it is opened for writing.
     found: Option<Examined>,
     log: Option<(EventLog<S::Event>, RecoveryReport)>,
-    reader: JournalReader,
-    /// Events that the log held at the start, and the input sequence of the last of them.
+    /// Where the replay begins: the last event, and the last command, that a snapshot holds.
+    after: u64,
+    replayed_after: u64,
+    check: EventCheck<S>,
+    /// Last event that the log held at the start, and the input sequence of it.
     logged: u64,
     released: u64,
-    /// Events compared. The same as those logged once the replay has passed the end of the log.
-    compared: u64,
-    payload: Vec<u8>,
 }
 
 /// An event log that ends where the journal does, everything synced.
 pub(crate) struct Proven<E> {
     pub(crate) event_log: EventLog<E>,
+    /// Events compared in this proof.
     pub(crate) compared: u64,
     pub(crate) report: RecoveryReport,
     /// Where the log went that knew of commands which the journal has lost.
@@ -37,11 +39,16 @@ pub(crate) struct Proven<E> {
 }
 
 impl<'a, S: StateMachine> Proof<'a, S> {
-    /// Reads and judges the event log; changes nothing in it.
-    pub(crate) fn open(options: &'a Options) -> Result<Self, PipelineError> {
+    /// Reads and judges the event log from the event behind `after` on, which is the last one of
+    /// command `replayed_after`, or of one before it; changes nothing in it.
+    pub(crate) fn open(
+        options: &'a Options,
+        after: u64,
+        replayed_after: u64,
+    ) -> Result<Self, PipelineError> {
         let dir = events_dir(&options.data_dir);
-        let mut released = 0;
-        let found = journal::examine(&dir, &options.event_log_options::<S>(), |record| {
+        let mut released = replayed_after;
+        let found = journal::examine(&dir, &options.event_log_options::<S>(after), |record| {
             if let Some((sequence, ..)) = split_payload(record.payload) {
                 released = sequence;
             }
@@ -50,12 +57,12 @@ impl<'a, S: StateMachine> Proof<'a, S> {
         Ok(Self {
             options,
             log: None,
-            reader: JournalReader::open(&dir, event_log_id::<S>(), 1)?,
+            after,
+            replayed_after,
+            check: EventCheck::open(&options.data_dir, after)?,
             logged: found.report().last_seq,
             found: Some(found),
             released,
-            compared: 0,
-            payload: vec![0; event_bytes_max::<S::Event>()],
         })
     }
 
@@ -66,21 +73,13 @@ impl<'a, S: StateMachine> Proof<'a, S> {
         events: &[S::Event],
     ) -> Result<(), PipelineError> {
         for (position, event) in events.iter().enumerate() {
-            if self.compared == self.logged {
+            if self.check.compared() == self.logged {
                 if self.found.is_some() {
                     self.judge_journal()?;
                 }
                 return Ok(self.open_log()?.append(frame, position, events)?);
             }
-            let logged = self.reader.next_record()?.expect("a record that was read before");
-            let sequence = frame.sequence;
-            let index = u32::try_from(position).expect("fewer than 2^32 events in one command");
-            let len = encode_event(sequence, index, event, &mut self.payload);
-            if logged.payload != &self.payload[..len] || logged.ts_ns != frame.timestamp_ns {
-                let event_sequence = logged.seq;
-                return Err(PipelineError::EventMismatch { sequence, index, event_sequence });
-            }
-            self.compared += 1;
+            self.check.check(frame, position, event)?;
         }
         Ok(())
     }
@@ -95,8 +94,8 @@ impl<'a, S: StateMachine> Proof<'a, S> {
     ) -> Result<Proven<S::Event>, PipelineError> {
         self.join(journal)?;
         let mut set_aside = None;
-        if self.compared < self.logged {
-            let extra = self.reader.next_record()?.expect("a record that was read before");
+        if self.check.compared() < self.logged {
+            let extra = self.check.next()?.expect("a record that was read before");
             let event_sequence = extra.seq;
             let sequence = split_payload(extra.payload).map_or(0, |(sequence, ..)| sequence);
             if sequence <= replayed || !journal.may_lack_stored_records() {
@@ -108,14 +107,15 @@ impl<'a, S: StateMachine> Proof<'a, S> {
         let (mut event_log, report) = self.log.expect("opened above");
         event_log.store()?;
         event_log.sync()?;
-        Ok(Proven { event_log, compared: self.compared, report, set_aside })
+        let compared = self.check.compared() - self.after;
+        Ok(Proven { event_log, compared, report, set_aside })
     }
 
     /// The first change to the event log comes while the journal is still being read: make sure
     /// that nothing in the rest of it will be refused afterwards.
     fn judge_journal(&mut self) -> Result<(), PipelineError> {
         let dir = journal_dir(&self.options.data_dir);
-        let options = self.options.journal_options::<S>();
+        let options = self.options.journal_options::<S>(self.replayed_after);
         let mut journal = journal::examine(&dir, &options, |_| Ok::<_, PipelineError>(()))?;
         self.join(&mut journal)
     }
@@ -151,16 +151,16 @@ impl<'a, S: StateMachine> Proof<'a, S> {
         tracing::warn!(
             first_lost_sequence = replayed + 1,
             last_lost_sequence = self.released,
-            first_lost_event = self.compared + 1,
+            first_lost_event = self.check.compared() + 1,
             last_lost_event = self.logged,
             set_aside = %place.display(),
             "the journal has lost unsynced commands; the event log is written again without them"
         );
-        let options = self.options.event_log_options::<S>();
+        let options = self.options.event_log_options::<S>(0);
         self.found = Some(journal::examine(&dir, &options, |_| Ok::<_, PipelineError>(()))?);
         self.join(journal)?;
         let mut old = JournalReader::open(&place, event_log_id::<S>(), 1)?;
-        let compared = self.compared;
+        let compared = self.check.compared();
         let log = self.open_log()?;
         for _ in 0..compared {
             log.copy(&old.next_record()?.expect("a record that was read before"))?;

@@ -12,11 +12,12 @@ use journal::{
 
 use crate::error::PipelineError;
 use crate::event_log::EventLog;
+use crate::instance::Instance;
 use crate::limits::{EVENTS_RESERVED, LOCK_PATIENCE};
 use crate::options::{Options, journal_dir};
-use crate::outlet::Outlet;
 use crate::proof::{Proof, Proven};
 use crate::slot::Control;
+use crate::snapshots::{self, Base};
 use crate::stages::apply::apply_frame;
 
 /// What replay went through.
@@ -30,6 +31,8 @@ struct Tally {
 /// What recovery found and did.
 #[derive(Debug)]
 pub struct ReplayReport {
+    /// Sequence of the snapshot that the replay began with; 0 for the beginning of the journal.
+    pub snapshot: u64,
     /// Commands and control inputs replayed.
     pub commands: u64,
     pub controls: u64,
@@ -49,7 +52,7 @@ pub struct ReplayReport {
 /// A machine at the end of its journal, with both logs open behind it.
 #[derive(Debug)]
 pub struct Recovered<S: StateMachine> {
-    pub machine: S,
+    pub instance: Instance<S>,
     pub report: ReplayReport,
     pub(crate) journal: JournalWriter,
     pub(crate) event_log: EventLog<S::Event>,
@@ -74,9 +77,10 @@ pub struct ReplaySummary<S> {
     pub last_sequence: u64,
 }
 
-/// Takes the lock of the data directory, replays the journal into `machine` (a fresh one), compares
-/// the regenerated events with the event log, writes those that are missing there, and shows every
-/// frame to the outlets.
+/// Takes the lock of the data directory, gives a `fresh` instance the state of the newest snapshot
+/// that can be used, replays what the journal has behind it, or all of it, compares the regenerated
+/// events with the event log, writes those that are missing there, and shows every frame to the
+/// outlets. `fresh` is asked again where a snapshot turns out to be none.
 ///
 /// A power cut under a policy that does not wait for syncs may leave an event log that knows of
 /// commands which the journal has lost. That log is moved to `quarantine/` and written again up to
@@ -88,38 +92,35 @@ pub struct ReplaySummary<S> {
 /// [`PipelineError::exit_code`].
 ///
 /// # Panics
-/// If `machine` has applied anything before.
+/// If the machine of a `fresh` instance has applied anything before.
 pub fn recover<S: StateMachine>(
     options: &Options,
-    mut machine: S,
-    outlets: &mut [Box<dyn Outlet<S>>],
+    fresh: impl FnMut() -> Instance<S>,
 ) -> Result<Recovered<S>, PipelineError> {
-    assert_eq!(machine.last_sequence(), 0, "recovery replays from the beginning");
     options.check()?;
     let lock = DirectoryLock::acquire_within(&options.data_dir, LOCK_PATIENCE)?;
-    let mut proof = Proof::<S>::open(options)?;
+    let Base { mut instance, sequence: base, event_sequence, bad } = Base::choose(options, fresh)?;
+    assert_eq!(instance.machine.last_sequence(), base, "recovery begins with something fresh");
+    let mut proof = Proof::<S>::open(options, event_sequence, base)?;
     let mut replay = Replay::<S>::new();
-    let journal_options = options.journal_options::<S>();
+    let journal_options = options.journal_options::<S>(base);
     let mut examined =
         journal::examine(&journal_dir(&options.data_dir), &journal_options, |record| {
-            let Some((frame, events)) = replay.apply(&mut machine, &record)? else {
-                return Ok(());
-            };
-            proof.check(&frame, events)?;
-            for outlet in outlets.iter_mut() {
-                outlet.publish(&frame, events);
+            if let Some((frame, events)) = replay.apply(&mut instance.machine, &record)? {
+                proof.check(&frame, events)?;
+                instance.show(&frame, events);
             }
             Ok::<_, PipelineError>(())
         })?;
-    let last_sequence = machine.last_sequence();
+    let last_sequence = instance.machine.last_sequence();
     let Proven { event_log, compared, report: event_log_report, set_aside } =
         proof.finish(&mut examined, last_sequence)?;
     let (journal, journal_report) = examined.open()?;
-    for outlet in outlets {
-        outlet.batch_end(last_sequence);
-    }
+    set_bad::<S>(options, &bad)?;
+    instance.end_batch();
     let Tally { commands, controls, events } = replay.tally;
     let report = ReplayReport {
+        snapshot: base,
         commands,
         controls,
         events_compared: compared,
@@ -134,12 +135,24 @@ pub fn recover<S: StateMachine>(
     warn_of_loss("event log", &report.event_log);
     tell_sync_bytes(&report.journal);
     tracing::info!(
+        snapshot = report.snapshot,
+        commands = report.commands,
         last_sequence,
         events,
         events_appended = report.events_appended,
         "journal replayed"
     );
-    Ok(Recovered { machine, report, journal, event_log, lock })
+    Ok(Recovered { instance, report, journal, event_log, lock })
+}
+
+/// Takes what turned out to be no snapshot out of the way of the next start.
+fn set_bad<S: StateMachine>(options: &Options, bad: &[u64]) -> Result<(), PipelineError> {
+    if let Some(store) = snapshots::store::<S>(options)? {
+        for sequence in bad {
+            store.set_bad(*sequence)?;
+        }
+    }
+    Ok(())
 }
 
 /// Tells people what a log has lost, and what was repaired in it.

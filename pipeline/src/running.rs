@@ -11,22 +11,37 @@ use journal::DirectoryLock;
 
 use crate::counters::Counters;
 use crate::cursor::Cursors;
+use crate::error::PipelineError;
 use crate::ingress::Ingress;
+use crate::instance::Instance;
+use crate::options::Options;
+use crate::snapshot_desk::{SnapshotDesk, SnapshotPolicy};
+use crate::snapshotter::Snapshots;
 use crate::stages::Shared;
+use crate::stages::publisher::Published;
 
-/// The stage threads; the core gives its machine back.
-#[derive(Debug)]
-pub(crate) struct Threads<S> {
+/// The stage threads; the core gives its machine back, the publisher its outlets and the last event.
+pub(crate) struct Threads<S: StateMachine> {
     pub(crate) journaler: JoinHandle<()>,
     pub(crate) core: JoinHandle<S>,
-    pub(crate) publisher: JoinHandle<()>,
+    pub(crate) publisher: JoinHandle<Published<S>>,
+}
+
+/// What a pipeline was started with.
+#[derive(Clone, Debug)]
+pub(crate) struct Origin {
+    pub(crate) options: Options,
+    /// Number of this start.
+    pub(crate) epoch: u64,
 }
 
 /// A pipeline with its threads. Dropping it shuts it down, too.
 pub struct Running<S: StateMachine, R> {
     ingress: Ingress<S, R>,
     threads: Option<Threads<S>>,
+    snapshots: Option<Snapshots<S>>,
     shared: Shared,
+    origin: Origin,
     /// Given back last, when nobody writes any more.
     _lock: DirectoryLock,
 }
@@ -47,8 +62,28 @@ impl<S: StateMachine, R> Running<S, R> {
         threads: Threads<S>,
         shared: Shared,
         lock: DirectoryLock,
+        origin: Origin,
     ) -> Self {
-        Self { ingress, threads: Some(threads), shared, _lock: lock }
+        Self { ingress, threads: Some(threads), snapshots: None, shared, origin, _lock: lock }
+    }
+
+    /// From here on snapshots are taken, of instances that begin as `fresh` makes them: like the one
+    /// that recovery was given, seen by nobody else.
+    ///
+    /// # Errors
+    /// The policy is out of its bounds, or the system refuses a thread.
+    ///
+    /// # Panics
+    /// If they are taken already.
+    pub fn take_snapshots(
+        &mut self,
+        policy: SnapshotPolicy,
+        fresh: impl Fn() -> Instance<S> + Send + 'static,
+    ) -> Result<SnapshotDesk, PipelineError> {
+        assert!(self.snapshots.is_none(), "one policy for a pipeline");
+        let (origin, shared) = (self.origin.clone(), self.shared.clone());
+        let snapshots = Snapshots::start(policy, Box::new(fresh), origin, shared)?;
+        Ok(self.snapshots.insert(snapshots).desk())
     }
 
     /// A handle to submit with.
@@ -67,7 +102,8 @@ impl<S: StateMachine, R> Running<S, R> {
         Arc::clone(&self.shared.counters)
     }
 
-    /// Refuses new commands, finishes the accepted ones, closes both logs and ends the threads.
+    /// Refuses new commands, finishes the accepted ones, closes both logs and ends the threads, and
+    /// takes a last snapshot where the policy says so.
     /// Other handles to submit with may still be around; they answer that the pipeline is closed.
     ///
     /// A failure to write ends the process, as it does while running.
@@ -81,9 +117,15 @@ impl<S: StateMachine, R> Running<S, R> {
     fn stop(&mut self) -> Option<S> {
         let Threads { journaler, core, publisher } = self.threads.take()?;
         self.ingress.close();
+        let snapshotter = self.snapshots.take().map(Snapshots::stop);
         join(journaler);
         let machine = join(core);
-        join(publisher);
+        let (outlets, last_event) = join(publisher);
+        let instance = Instance { machine, outlets };
+        if let Some(mut snapshotter) = snapshotter {
+            snapshotter.take_of_stopped(&instance, last_event);
+        }
+        let machine = instance.machine;
         tracing::info!(last_sequence = machine.last_sequence(), "pipeline stopped");
         Some(machine)
     }

@@ -13,7 +13,6 @@ use crate::error::PipelineError;
 use crate::graph::{Graph, build};
 use crate::ingress::Ingress;
 use crate::options::Options;
-use crate::outlet::Outlet;
 use crate::recovery::Recovered;
 use crate::reply::Reply;
 use crate::runner::Runner;
@@ -33,10 +32,9 @@ impl<S: StateMachine, R: Reply<S>> Stepped<S, R> {
     pub fn new(
         recovered: Recovered<S>,
         options: &Options,
-        outlets: Vec<Box<dyn Outlet<S>>>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, PipelineError> {
-        Ok(Self { graph: build(recovered, options, outlets, clock)? })
+        Ok(Self { graph: build(recovered, options, clock)? })
     }
 
     #[must_use]

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use engine::{Command, Engine, EngineOptions, OrderType, StateMachine};
 use journal::SyncPolicy;
-use pipeline::{JournalOptions, Options, Shadow, recover, replay};
+use pipeline::{Instance, JournalOptions, Options, Shadow, recover, replay};
 use tempfile::TempDir;
 use wallet::ledger::Ledger;
 
@@ -157,9 +157,14 @@ fn check<S: StateMachine>(name: &str, machine: impl Fn() -> S) {
 
     // Twice: the second start reads what the first one left.
     for (start, clean) in [(1, kept.clean), (2, false)] {
-        let recovered = recover(&options(root.path()), machine(), &mut []).expect("a sound log");
+        let recovered = recover(&options(root.path()), || Instance::bare(machine()));
+        let recovered = recovered.expect("a sound log");
         let report = &recovered.report;
-        assert_eq!(hex(recovered.machine.state_hash()), kept.state_hash, "{name}, start {start}");
+        assert_eq!(
+            hex(recovered.instance.machine.state_hash()),
+            kept.state_hash,
+            "{name}, start {start}"
+        );
         assert_eq!(report.last_sequence, kept.last_sequence);
         assert_eq!(report.last_event_sequence, kept.events);
         assert_eq!(report.events_compared + report.events_appended, kept.events);

@@ -10,8 +10,8 @@ use std::time::Duration;
 use engine::{Amount, AssetCode, AssetId, Frame};
 use journal::SyncPolicy;
 use pipeline::{
-    Clock, Counters, Cursors, EventLogReader, Ingress, Lane, Outlet, PipelineError, Reply, Running,
-    Stopped, SubmitError,
+    Clock, Counters, Cursors, EventLogReader, Ingress, Instance, Lane, Outlet, PipelineError,
+    Reply, Running, Stopped, SubmitError,
 };
 use tokio::sync::oneshot;
 
@@ -383,6 +383,13 @@ fn lane(command: &Command) -> Lane {
     }
 }
 
+/// A fresh ledger with the views that are shown what it does.
+fn watched_ledger() -> (Instance<Ledger>, Arc<Views>) {
+    let views = Arc::new(Views::default());
+    let outlets: Vec<Box<dyn Outlet<Ledger>>> = vec![Box::new(ViewFeed(Arc::clone(&views)))];
+    (Instance { machine: Ledger::default(), outlets }, views)
+}
+
 /// A ledger with its pipeline.
 #[derive(Debug)]
 pub struct Bank {
@@ -396,12 +403,14 @@ impl Bank {
     /// # Errors
     /// See [`PipelineError`].
     pub fn open(options: &BankOptions, clock: Arc<dyn Clock>) -> Result<Self, BankError> {
-        let views = Arc::new(Views::default());
-        let mut outlets: Vec<Box<dyn Outlet<Ledger>>> =
-            vec![Box::new(ViewFeed(Arc::clone(&views)))];
-        let recovered = pipeline::recover(&options.pipeline, Ledger::default(), &mut outlets)?;
+        let mut views = Arc::default();
+        let recovered = pipeline::recover(&options.pipeline, || {
+            let instance;
+            (instance, views) = watched_ledger();
+            instance
+        })?;
         check_assets(&options.assets, &views)?;
-        let running = pipeline::start(recovered, &options.pipeline, outlets, clock)?;
+        let running = pipeline::start(recovered, &options.pipeline, clock)?;
         let shared = Shared {
             ingress: running.ingress(),
             views,

@@ -19,7 +19,7 @@ use gateway::replies::Waiter;
 use gateway::state::{AppState, RequestBounds};
 use gateway::views::{ViewFeed, Views};
 use gateway::{genesis, ids, router};
-use pipeline::{Lane, Outlet, Stepped, SystemClock};
+use pipeline::{Instance, Lane, Stepped, SystemClock};
 use serde_json::{Value, json};
 
 use wallet::rates::RateOptions;
@@ -46,12 +46,13 @@ impl Standing {
         config.wallet_client.use_mock = true;
         let options = config.pipeline_options();
         let views = Arc::new(Views::default());
-        let mut outlets: Vec<Box<dyn Outlet<Engine>>> =
-            vec![Box::new(ViewFeed(Arc::clone(&views)))];
-        let engine = Engine::new(EngineOptions::default());
-        let recovered = pipeline::recover(&options, engine, &mut outlets).unwrap();
+        let watched = || Instance {
+            machine: Engine::new(EngineOptions::default()),
+            outlets: vec![Box::new(ViewFeed(Arc::clone(&views)))],
+        };
+        let recovered = pipeline::recover(&options, watched).unwrap();
         let clock = Arc::new(SystemClock::new());
-        let mut stages = Stepped::new(recovered, &options, outlets, clock.clone()).unwrap();
+        let mut stages = Stepped::new(recovered, &options, clock.clone()).unwrap();
 
         let exchange = Arc::new(Exchange::new(stages.ingress(), Duration::from_secs(5)));
         let venue = Venue {

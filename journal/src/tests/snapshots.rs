@@ -27,7 +27,7 @@ fn meta(seq: u64) -> SnapshotMeta {
 
 fn snapshot(store: &SnapshotStore, seq: u64) {
     let parts: [(&str, &[u8]); 2] = [("machine", &[5; 9000]), ("views", b"seen")];
-    let draft = store.write(&meta(seq), &parts).unwrap();
+    let draft = store.write(&meta(seq), &parts, 0).unwrap();
     draft.load().unwrap();
     draft.put_in_force().unwrap();
 }
@@ -53,7 +53,7 @@ fn what_was_written_comes_back() {
     drop(log.writer());
     let store = store(&log);
     assert_eq!(store.list().unwrap(), [0; 0]);
-    let draft = store.write(&meta(4), &[("machine", b"abc"), ("views", b"")]).unwrap();
+    let draft = store.write(&meta(4), &[("machine", b"abc"), ("views", b"")], 0).unwrap();
     assert_eq!(store.list().unwrap(), [0; 0], "a draft is no snapshot");
     let read = draft.load().unwrap();
     assert_eq!(*read.meta(), meta(4));
@@ -64,9 +64,19 @@ fn what_was_written_comes_back() {
     let read = store.load(4).unwrap();
     assert_eq!((read.meta(), read.part("machine")), (&meta(4), Some(&b"abc"[..])));
     assert_eq!(read.file_bytes(), std::fs::metadata(store.path(4)).unwrap().len());
-    drop(store.write(&meta(5), &[]).unwrap());
+    drop(store.write(&meta(5), &[], 0).unwrap());
     assert_eq!(store.list().unwrap(), [4]);
     assert!(!contents(&log.dir()).iter().any(|(path, _)| path.ends_with(".tmp")), "a draft stays");
+}
+
+#[test]
+fn the_room_of_others_is_left_alone() {
+    let log = Log::new(SyncPolicy::Group);
+    drop(log.writer());
+    let before = contents(&log.dir());
+    let refused = store(&log).write(&meta(1), &[], u64::MAX).unwrap_err();
+    assert!(matches!(refused, JournalError::Full { .. }), "{refused}");
+    assert!(contents(&log.dir()) == before, "nothing of it stays");
 }
 
 #[test]
@@ -77,8 +87,8 @@ fn bounds_of_parts_are_met_and_not_passed() {
     let parts: Vec<(&str, &[u8])> = names.iter().map(|name| (name.as_str(), &b"x"[..])).collect();
     let store = store(&log);
     let most = SNAPSHOT_PARTS_MAX as usize;
-    store.write(&meta(1), &parts[..most]).unwrap().load().unwrap();
-    let refused = store.write(&meta(1), &parts).unwrap_err();
+    store.write(&meta(1), &parts[..most], 0).unwrap().load().unwrap();
+    let refused = store.write(&meta(1), &parts, 0).unwrap_err();
     assert!(matches!(refused, JournalError::Configuration { .. }), "{refused}");
 }
 
@@ -87,7 +97,7 @@ fn every_flipped_bit_and_every_length_is_found() {
     let log = Log::new(SyncPolicy::Group);
     drop(log.writer());
     let store = store(&log);
-    let draft = store.write(&meta(4), &[("machine", b"abc"), ("views", b"z")]).unwrap();
+    let draft = store.write(&meta(4), &[("machine", b"abc"), ("views", b"z")], 0).unwrap();
     draft.put_in_force().unwrap();
     let path = store.path(4);
     let good = std::fs::read(&path).unwrap();

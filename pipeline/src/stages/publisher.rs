@@ -22,6 +22,9 @@ use crate::stages::Shared;
 /// Name of the stage in messages.
 pub(crate) const STAGE: &str = "publisher";
 
+/// What a publisher leaves behind: its outlets, and the sequence of the last event.
+pub(crate) type Published<S> = (Vec<Box<dyn Outlet<S>>>, u64);
+
 /// A command of the batch.
 #[derive(Debug)]
 struct Staged<C> {
@@ -160,10 +163,12 @@ impl<S: StateMachine, R: Reply<S>> Publisher<S, R> {
         self.sync_if_due();
     }
 
-    /// Ends the event log.
-    pub(crate) fn close(self) {
+    /// Ends the event log; gives the outlets back, and the sequence of the last event.
+    pub(crate) fn close(self) -> Published<S> {
         assert!(self.staged.is_empty() && self.events.is_empty(), "results were not published");
+        let last_event = self.event_log.last_sequence();
         or_abort(STAGE, self.event_log.close());
+        (self.outlets, last_event)
     }
 
     fn next_sequence(&self) -> u64 {

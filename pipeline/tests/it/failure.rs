@@ -10,7 +10,7 @@ use engine::{Frame, StateMachine};
 use journal::{GroupSink, SyncHandle, SyncPolicy};
 use pipeline::{ManualClock, Outlet, SystemClock, recover, start};
 
-use crate::harness::{Desk, Outlets, options, running_with, submit};
+use crate::harness::{Desk, Outlets, bare, options, running_with, submit};
 use crate::toy::{Command, Event, Sum};
 
 const DIR_VARIABLE: &str = "PIPELINE_TEST_CHILD_DIR";
@@ -118,7 +118,7 @@ impl GroupSink for Failing {
 /// Answers one command, then loses the disk under the journal or under the event log.
 fn lose_the_disk(dir: &Path, under_journal: bool) {
     let options = options(dir, SyncPolicy::Group);
-    let mut recovered = recover(&options, Sum::default(), &mut []).unwrap();
+    let mut recovered = recover(&options, bare).unwrap();
     let (journal, events) = recovered.writers_mut();
     if under_journal {
         // One sync for the epoch, one for the first command.
@@ -131,7 +131,7 @@ fn lose_the_disk(dir: &Path, under_journal: bool) {
         });
     }
     // Time stands still, so no idle group takes a store or a sync.
-    let running = start(recovered, &options, Vec::new(), Arc::new(ManualClock::new(5))).unwrap();
+    let running = start(recovered, &options, Arc::new(ManualClock::new(5))).unwrap();
     let desk = Desk::new(running.cursors());
     submit(&running.ingress(), Command::Add(1), &desk);
     assert_eq!(desk.wait(1).len(), 1);
@@ -144,8 +144,8 @@ fn a_failed_sync_ends_the_process_unanswered() {
     let dir = assert_aborted("child_sync", "injected sync");
     // The group was stored: the next start finds it, with its event.
     let options = options(dir.path(), SyncPolicy::Group);
-    let recovered = recover(&options, Sum::default(), &mut []).unwrap();
-    assert_eq!(recovered.machine.last_sequence(), 3);
+    let recovered = recover(&options, bare).unwrap();
+    assert_eq!(recovered.instance.machine.last_sequence(), 3);
     assert_eq!(recovered.report.last_event_sequence, 2);
 }
 
@@ -160,7 +160,7 @@ fn child_sync() {
 fn a_failed_event_log_ends_the_process_unanswered() {
     let dir = assert_aborted("child_event_log", "fatal: stage publisher: ");
     let options = options(dir.path(), SyncPolicy::Group);
-    let recovered = recover(&options, Sum::default(), &mut []).unwrap();
+    let recovered = recover(&options, bare).unwrap();
     let report = &recovered.report;
     assert_eq!((report.events_compared, report.events_appended), (1, 1));
 }

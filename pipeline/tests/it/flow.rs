@@ -11,7 +11,8 @@ use pipeline::limits::{IDLE_GROUP_NS, WRITE_BACK_BYTES};
 use pipeline::{Lane, ManualClock, Options, Outlet, Stepped, SubmitError, WaitMode, recover};
 
 use crate::harness::{
-    Desk, Ticket, journal_records, logged_events, options, running, running_with, stepped, submit,
+    Desk, Ticket, bare, journal_records, logged_events, options, running, running_with, stepped,
+    submit,
 };
 use crate::toy::{Command, Event, Sum};
 
@@ -397,7 +398,7 @@ fn a_pause_under_group_ends_with_one_idle_group() {
     let stopped = stepped.shutdown();
     let found = journal::verify(&dir.path().join("journal")).unwrap();
     assert_eq!((found.groups, found.records, found.last_seq), (6, 4, 4));
-    assert_eq!(recover(&options, Sum::default(), &mut []).unwrap().machine, stopped.machine);
+    assert_eq!(recover(&options, bare).unwrap().instance.machine, stopped.machine);
 }
 
 #[test]

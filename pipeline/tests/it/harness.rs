@@ -8,8 +8,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use engine::{Codec, Frame};
 use journal::{JournalReader, RecordKind, SyncPolicy};
 use pipeline::{
-    Clock, Cursors, EventLogReader, Ingress, JournalOptions, LoggedEvent, ManualClock, Options,
-    Outcome, Outlet, PipelineError, Reply, Running, Stepped, SystemClock, recover, start,
+    Clock, Cursors, EventLogReader, Ingress, Instance, JournalOptions, LoggedEvent, ManualClock,
+    Options, Outcome, Outlet, PipelineError, Reply, Running, Stepped, SystemClock, recover, start,
 };
 
 use crate::toy::{Command, Event, Sum};
@@ -99,22 +99,32 @@ pub(crate) fn submit(ingress: &Ingress<Sum, Ticket>, command: Command, desk: &De
     }
 }
 
+/// A sum that nobody watches.
+pub(crate) fn bare() -> Instance<Sum> {
+    Instance::bare(Sum::default())
+}
+
 pub(crate) fn running(options: &Options) -> Running<Sum, Ticket> {
     running_with(options, Vec::new(), Arc::new(SystemClock::new()))
 }
 
 pub(crate) fn running_with(
     options: &Options,
-    mut outlets: Outlets,
+    outlets: Outlets,
     clock: Arc<dyn Clock>,
 ) -> Running<Sum, Ticket> {
-    let recovered = recover(options, Sum::default(), &mut outlets).unwrap();
-    start(recovered, options, outlets, clock).unwrap()
+    let mut outlets = Some(outlets);
+    let watched = || {
+        let outlets = outlets.take().expect("there is no snapshot, so one instance will do");
+        Instance { machine: Sum::default(), outlets }
+    };
+    let recovered = recover(options, watched).unwrap();
+    start(recovered, options, clock).unwrap()
 }
 
 pub(crate) fn stepped(options: &Options, clock: &Arc<ManualClock>) -> Stepped<Sum, Ticket> {
-    let recovered = recover(options, Sum::default(), &mut []).unwrap();
-    Stepped::new(recovered, options, Vec::new(), Arc::clone(clock) as Arc<dyn Clock>).unwrap()
+    let recovered = recover(options, bare).unwrap();
+    Stepped::new(recovered, options, Arc::clone(clock) as Arc<dyn Clock>).unwrap()
 }
 
 /// All files below a directory with their bytes; the lock file and folders without files do not
@@ -135,7 +145,7 @@ pub(crate) fn bytes_below(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 /// Fails to recover, and nothing is modified by that.
 pub(crate) fn refused(options: &Options) -> PipelineError {
     let before = bytes_below(&options.data_dir);
-    let error = recover(options, Sum::default(), &mut []).expect_err("recovery is refused");
+    let error = recover(options, bare).expect_err("recovery is refused");
     assert!(bytes_below(&options.data_dir) == before, "a refused start changed a log: {error}");
     error
 }

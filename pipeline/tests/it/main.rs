@@ -8,4 +8,5 @@ mod failure;
 mod flow;
 mod harness;
 mod recovery;
+mod snapshots;
 mod toy;

@@ -9,8 +9,8 @@ use journal::{RecordKind, SyncPolicy};
 use pipeline::{Control, LoggedEvent, ManualClock, Options, PipelineError, recover, replay};
 
 use crate::harness::{
-    Desk, bytes_below, journal_records, logged_events, options, refused, running, running_with,
-    submit, write_event_log,
+    Desk, bare, bytes_below, journal_records, logged_events, options, refused, running,
+    running_with, submit, write_event_log,
 };
 use crate::toy::{Command, Event, Sum};
 
@@ -49,9 +49,9 @@ fn a_restart_comes_to_the_same_state_and_events() {
         assert_eq!(events.len(), 5);
         assert!(events.iter().map(|event| event.event_sequence).eq(1..=5));
 
-        let recovered = recover(&options, Sum::default(), &mut []).unwrap();
-        assert_eq!(recovered.machine, stopped);
-        assert_eq!(recovered.machine.state_hash(), stopped.state_hash());
+        let recovered = recover(&options, bare).unwrap();
+        assert_eq!(recovered.instance.machine, stopped);
+        assert_eq!(recovered.instance.machine.state_hash(), stopped.state_hash());
         let report = &recovered.report;
         assert_eq!((report.commands, report.controls), (5, 1));
         assert_eq!((report.events_compared, report.events_appended), (5, 0));
@@ -92,8 +92,8 @@ fn a_long_log_over_several_segments_comes_back() {
     let dir = tempfile::tempdir().unwrap();
     let options = options(dir.path(), SyncPolicy::Os);
     let stopped = run(&options, &[Command::Burst(20_000); 2]);
-    let recovered = recover(&options, Sum::default(), &mut []).unwrap();
-    assert_eq!(recovered.machine, stopped);
+    let recovered = recover(&options, bare).unwrap();
+    assert_eq!(recovered.instance.machine, stopped);
     assert_eq!(recovered.report.events_compared, 40_000);
     assert!(recovered.report.event_log.segments > 1, "the test is about several segments");
 }
@@ -105,8 +105,8 @@ fn a_lost_event_log_is_written_again() {
     let stopped = run(&options, &SOME);
     let events = logged_events(dir.path());
     fs::remove_dir_all(dir.path().join("events")).unwrap();
-    let recovered = recover(&options, Sum::default(), &mut []).unwrap();
-    assert_eq!(recovered.machine, stopped);
+    let recovered = recover(&options, bare).unwrap();
+    assert_eq!(recovered.instance.machine, stopped);
     let report = &recovered.report;
     assert_eq!((report.events_compared, report.events_appended), (0, 5));
     drop(recovered);
@@ -122,7 +122,7 @@ fn an_event_log_cut_short_is_completed_wherever_it_ends() {
     // Also inside the three events of one command.
     for kept in 0..events.len() {
         write_event_log(dir.path(), &events[..kept]);
-        let recovered = recover(&options, Sum::default(), &mut []).unwrap();
+        let recovered = recover(&options, bare).unwrap();
         let report = &recovered.report;
         let counts = (report.events_compared, report.events_appended);
         assert_eq!(counts, (kept as u64, (events.len() - kept) as u64));
@@ -142,7 +142,7 @@ fn an_older_copy_of_the_event_log_is_completed() {
     let events = logged_events(dir.path());
     fs::remove_dir_all(&live).unwrap();
     fs::rename(&copy, &live).unwrap();
-    let recovered = recover(&options, Sum::default(), &mut []).unwrap();
+    let recovered = recover(&options, bare).unwrap();
     let report = &recovered.report;
     assert_eq!((report.events_compared, report.events_appended), (5, 5));
     drop(recovered);
@@ -180,7 +180,7 @@ fn an_event_that_differs_stops_the_start() {
         assert!(error.to_string().contains("event 1 of sequence 3"), "{error}");
     }
     write_event_log(dir.path(), &events);
-    assert!(recover(&options, Sum::default(), &mut []).is_ok(), "the original passes");
+    assert!(recover(&options, bare).is_ok(), "the original passes");
 }
 
 #[test]
@@ -243,7 +243,7 @@ fn a_journal_that_lost_what_was_never_synced_starts_again() {
             assert_eq!(events.len(), 10);
             let before = bytes_below(&dir.path().join("events"));
             let options = options(dir.path(), now);
-            let recovered = recover(&options, Sum::default(), &mut []).unwrap();
+            let recovered = recover(&options, bare).unwrap();
             let report = &recovered.report;
             assert_eq!((report.last_sequence, report.last_event_sequence), (6, 5), "{sync}");
             assert_eq!((report.events_compared, report.events_appended), (5, 0), "{sync}");
@@ -256,8 +256,8 @@ fn a_journal_that_lost_what_was_never_synced_starts_again() {
 
             // It goes on, and the next starts have nothing to object to.
             let stopped = run(&options, &SOME);
-            let recovered = recover(&options, Sum::default(), &mut []).unwrap();
-            assert_eq!(recovered.machine, stopped);
+            let recovered = recover(&options, bare).unwrap();
+            assert_eq!(recovered.instance.machine, stopped);
             assert_eq!(recovered.report.events_compared, 10);
             assert_eq!(recovered.report.event_log_set_aside, None);
         }
@@ -291,8 +291,8 @@ fn a_journal_that_ends_before_its_witness_stops_the_start() {
     options.witness_sequence = 7;
     assert_eq!(refused(&options).exit_code(), 70);
     options.witness_sequence = 6;
-    let recovered = recover(&options, Sum::default(), &mut []).unwrap();
-    assert_eq!(recovered.machine.last_sequence(), 6);
+    let recovered = recover(&options, bare).unwrap();
+    assert_eq!(recovered.instance.machine.last_sequence(), 6);
 }
 
 #[test]
@@ -364,7 +364,7 @@ fn both_logs_belong_to_one_exchange() {
         fs::remove_dir_all(one.path().join("events")).unwrap();
     }
     // Lost and written again, it belongs to the same one.
-    drop(recover(&options(one.path(), SyncPolicy::Os), Sum::default(), &mut []).unwrap());
+    drop(recover(&options(one.path(), SyncPolicy::Os), bare).unwrap());
     let [journal, events] = uuids(one.path());
     assert_eq!(journal, events);
 }
@@ -389,7 +389,7 @@ fn one_process_holds_the_directory() {
     let dir = tempfile::tempdir().unwrap();
     let options = options(dir.path(), SyncPolicy::Os);
     let running = running(&options);
-    let error = recover(&options, Sum::default(), &mut []).expect_err("the first one is there");
+    let error = recover(&options, bare).expect_err("the first one is there");
     assert_eq!(error.exit_code(), 75);
     let desk = Desk::new(running.cursors());
     submit(&running.ingress(), Command::Add(1), &desk);
@@ -413,7 +413,7 @@ fn a_first_start_cut_short_between_the_logs_is_taken_up() {
     for unmade in ["journal", "events"] {
         let dir = tempfile::tempdir().unwrap();
         let options = options(dir.path(), SyncPolicy::Group);
-        drop(recover(&options, Sum::default(), &mut []).unwrap());
+        drop(recover(&options, bare).unwrap());
         let uuid = |log| journal::stat(&dir.path().join(log)).unwrap().exchange_uuid;
         let kept = if unmade == "journal" { "events" } else { "journal" };
         let identity = uuid(kept);
