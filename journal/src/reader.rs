@@ -1,6 +1,7 @@
 //! Reads a log record by record, also while it is being written.
 //!
-//! Must not know: the writer; it uses plain reads of the files and takes no lock. Invariant: a
+//! Must not know: the writer; it uses plain reads of the files, wherever they are kept, and takes
+//! no lock. Invariant: a
 //! record is delivered once, in order, and only out of a whole verified group; at the live end
 //! there is nothing, and later there may be more.
 
@@ -8,8 +9,9 @@ use crate::error::JournalError;
 use crate::format::{GROUP_HEADER, GROUP_SEAL};
 use crate::record::Record;
 use crate::record_scan::{record_at, seal_of};
+use crate::retention::{is_kept, kept, open_kept};
 use crate::scan::{Chain, Fault, SegmentScan, Step};
-use crate::segment::{FIRST_SEGMENT, SegmentFile, check_header, file_name, list};
+use crate::segment::{FIRST_SEGMENT, SegmentFile, check_header};
 use crate::window::Window;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -85,8 +87,8 @@ impl JournalReader {
             passed_seq: 0,
         };
         let mut oldest = None;
-        for id in list(dir)?.into_iter().rev() {
-            let segment = SegmentFile::open(dir, id, false)?;
+        for id in kept(dir)?.into_iter().rev() {
+            let segment = open_kept(dir, id)?;
             if !segment.is_active() {
                 continue;
             }
@@ -220,10 +222,10 @@ impl JournalReader {
 
     /// Opens the next segment once it is in use.
     fn enter_segment(&mut self) -> Result<bool, JournalError> {
-        if !self.dir.join(file_name(self.next_segment)).exists() {
+        if !is_kept(&self.dir, self.next_segment) {
             return Ok(false);
         }
-        let segment = SegmentFile::open(&self.dir, self.next_segment, false)?;
+        let segment = open_kept(&self.dir, self.next_segment)?;
         if !segment.is_active() {
             return Ok(false);
         }
@@ -266,10 +268,10 @@ impl JournalReader {
     fn successor_is_active(&self) -> Result<bool, JournalError> {
         let open = self.open.as_ref().expect("an end stands in a segment");
         let id = open.segment.id + 1;
-        if !self.dir.join(file_name(id)).exists() {
+        if !is_kept(&self.dir, id) {
             return Ok(false);
         }
-        let next = SegmentFile::open(&self.dir, id, false)?;
+        let next = open_kept(&self.dir, id)?;
         let alien = next.header.as_ref().is_some_and(|header| header.exchange_uuid != open.uuid);
         if alien {
             return Err(JournalError::corrupt("R3", id, 0, "exchange uuid is alien"));

@@ -7,6 +7,7 @@ use crate::error::JournalError;
 use crate::lock::create_directory;
 use crate::segment::{SegmentFile, file_name, list, sync_directory};
 use std::fs;
+use std::io;
 use std::path::Path;
 use std::str::FromStr;
 
@@ -19,7 +20,7 @@ pub enum Retention {
     /// They stay: the whole log can be replayed.
     #[default]
     Keep,
-    /// They are moved into the folder `archive`, from where an operator may take them.
+    /// They are moved into the folder `archive`, where readers find them, but no start does.
     Archive,
     /// They are deleted.
     Delete,
@@ -80,6 +81,38 @@ pub fn retire_segments(
         retired += 1;
     }
     Ok(retired)
+}
+
+/// Numbers of all segments that are kept, archived ones included, ascending.
+pub(crate) fn kept(dir: &Path) -> Result<Vec<u64>, JournalError> {
+    // What is moved meanwhile is in one of them, looked at in this order.
+    let mut ids = list(dir)?;
+    let archive = dir.join(ARCHIVE_DIR);
+    if archive.is_dir() {
+        ids.extend(list(&archive)?);
+        ids.sort_unstable();
+        ids.dedup();
+    }
+    Ok(ids)
+}
+
+/// Whether a segment is kept, here or in the archive.
+pub(crate) fn is_kept(dir: &Path, id: u64) -> bool {
+    let name = file_name(id);
+    dir.join(&name).exists() || dir.join(ARCHIVE_DIR).join(name).exists()
+}
+
+/// Opens a segment for reading, wherever it is kept.
+pub(crate) fn open_kept(dir: &Path, id: u64) -> Result<SegmentFile, JournalError> {
+    let archive = dir.join(ARCHIVE_DIR);
+    match SegmentFile::open(dir, id, false) {
+        Err(JournalError::Io { source, .. })
+            if source.kind() == io::ErrorKind::NotFound && archive.is_dir() =>
+        {
+            SegmentFile::open(&archive, id, false)
+        }
+        opened => opened,
+    }
 }
 
 #[cfg(test)]
