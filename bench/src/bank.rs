@@ -48,6 +48,7 @@ pub(crate) fn open(directory: &Path) -> Result<Bank> {
         timeout: Duration::from_secs(10),
         fund: false,
         read_only: false,
+        snapshots: None,
     };
     let bank = Bank::open(&options, Arc::new(SystemClock::new()))?;
     let commands = ASSETS.iter().map(|(id, text)| {

@@ -1,36 +1,38 @@
-//! Owns the composition: recovery, pipeline, views, listing, listeners, and their end in reverse.
+//! Owns the composition: pipeline, views, listing, listeners, and their end in reverse.
 //! Knows nothing of the command line. Invariant: a listener opens only when everything behind it is
 //! recovered and listed, and the pipeline ends only when no request can reach it any more.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use engine::{Command, Engine, EngineOptions, HashSecret, RejectReason};
-use pipeline::{Clock, Instance, Outlet, PipelineError, Running, Stopped, SystemClock};
+use engine::{Command, Engine, RejectReason};
+use pipeline::{Clock, PipelineError, Running, Stopped, SystemClock};
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinHandle};
 
-use wallet::bank::Bank;
-
 use crate::auth::{Authenticator, Scope};
-use crate::config::{Config, WalletBackend};
+use crate::config::Config;
 use crate::convert;
 use crate::error::ErrorCode;
 use crate::exchange::Exchange;
 use crate::exit_status;
 use crate::expiry;
-use crate::genesis::{self, GenesisError, Plan};
+use crate::genesis::GenesisError;
 use crate::ids;
-use crate::limits::{EXPECTED_CLIENT_IDS, EXPECTED_ORDERS, SECRET_BYTES, WALLET_TOKEN_TTL};
-use crate::metrics::{Metrics, Sources, Tally, TallyFeed};
-use crate::money::{self, Money, MoneyError, Venue};
+use crate::limits::WALLET_TOKEN_TTL;
+use crate::metrics::{Metrics, Sources};
+use crate::money::{Money, MoneyError, Venue};
 use crate::replies::{Answer, Waiter};
 use crate::router;
 use crate::server::{ListenError, Server};
 use crate::state::{AppState, RequestBounds};
-use crate::token_key::{self, TokenKeyError};
-use crate::views::{ViewFeed, Views};
+use crate::token_key::TokenKeyError;
 use crate::wallet_server;
+
+mod start;
+
+pub(crate) use start::take_snapshot;
+use start::{Recovered, recover};
 
 /// Why the exchange does not start.
 #[derive(Debug, thiserror::Error)]
@@ -97,7 +99,7 @@ impl App {
     pub async fn start(config: Config) -> Result<Self, AppError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let (recovery, at) = (config.clone(), Arc::clone(&clock));
-        let Recovered { views, tally, running, bank, secret, commands, last_event } =
+        let Recovered { views, tally, running, bank, secret, snapshots, commands, last_event } =
             tokio::task::spawn_blocking(move || recover(&recovery, at)).await??;
         let exchange = Exchange::new(running.ingress(), config.server.request_timeout);
         let exchange = Arc::new(exchange);
@@ -128,8 +130,16 @@ impl App {
             clock: Arc::clone(&clock),
         });
         let metrics = Arc::new(metrics);
-        let state =
-            AppState { exchange, views, authenticator, clock, bounds, money: handles, metrics };
+        let state = AppState {
+            exchange,
+            views,
+            authenticator,
+            clock,
+            bounds,
+            money: handles,
+            metrics,
+            snapshots: Some(snapshots),
+        };
         let mut servers = Vec::new();
         let (server, at) = (&config.server, &config.server.listen);
         let public = Server::bind(*at, router::public(state.clone()), server).await?;
@@ -209,74 +219,12 @@ fn warn_beyond_loopback(addresses: impl Iterator<Item = SocketAddr>) {
     }
 }
 
-/// What a start finds on disk.
-struct Recovered {
-    views: Arc<Views>,
-    tally: Arc<Tally>,
-    running: Running<Engine, Waiter>,
-    bank: Option<Bank>,
-    secret: [u8; SECRET_BYTES],
-    commands: Vec<Command>,
-    last_event: u64,
-}
-
-fn recover(config: &Config, clock: Arc<dyn Clock>) -> Result<Recovered, AppError> {
-    let mut options = config.pipeline_options();
-    options.witness_sequence = money::witness(config)?;
-    let hash_secret = secret()?;
-    let (mut views, mut tally) = (Arc::default(), Arc::default());
-    let recovered = pipeline::recover(&options, || {
-        let instance;
-        (instance, views, tally) = watched_engine(hash_secret);
-        instance
-    })?;
-    let last_event = recovered.report.last_event_sequence;
-    let secret = token_key::load_or_create(&config.data_dir)?;
-    let Plan { commands, overruled } = genesis::plan(&config.products, &views.products())?;
-    for (symbol, keys) in overruled {
-        tracing::warn!(symbol, ?keys, "the journal's limits hold, not the configuration's");
-    }
-    let bank = match config.wallet.backend {
-        WalletBackend::Embedded => {
-            let opened = money::open_bank(config, Arc::clone(&clock));
-            Some(opened.map_err(MoneyError::Bank)?)
-        }
-        WalletBackend::Http => None,
-    };
-    let running = pipeline::start(recovered, &options, clock)?;
-    Ok(Recovered { views, tally, running, bank, secret, commands, last_event })
-}
-
-/// A fresh engine with what is shown what it does.
-fn watched_engine(hash_secret: HashSecret) -> (Instance<Engine>, Arc<Views>, Arc<Tally>) {
-    let machine = Engine::new(EngineOptions {
-        hash_secret,
-        expected_orders: EXPECTED_ORDERS,
-        expected_client_ids: EXPECTED_CLIENT_IDS,
-        ..EngineOptions::default()
-    });
-    let (views, tally) = (Arc::new(Views::default()), Arc::new(Tally::default()));
-    let outlets: Vec<Box<dyn Outlet<Engine>>> =
-        vec![Box::new(ViewFeed(Arc::clone(&views))), Box::new(TallyFeed(Arc::clone(&tally)))];
-    (Instance { machine, outlets }, views, tally)
-}
-
 /// What the exchange shows to a wallet in another process that checks tokens with the same key.
 fn wallet_token(authenticator: &Authenticator, clock: &dyn Clock) -> Result<String, AppError> {
     let exchange = ids::user("matchring.exchange").ok_or(AppError::Sign)?;
     let now_s = clock.wall_ns() / convert::NS_PER_S;
     let scopes = [Scope::Wallet, Scope::Admin];
     authenticator.sign(exchange, &scopes, now_s, WALLET_TOKEN_TTL).ok_or(AppError::Sign)
-}
-
-/// Keys that clients choose are hashed with a secret of this process, so nobody can make them
-/// collide; it changes no answer.
-fn secret() -> Result<HashSecret, AppError> {
-    let mut words = [0; 2];
-    for word in &mut words {
-        *word = getrandom::u64().map_err(AppError::Random)?;
-    }
-    Ok(HashSecret(words))
 }
 
 async fn list(exchange: &Exchange, commands: Vec<Command>) -> Result<(), AppError> {

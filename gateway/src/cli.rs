@@ -36,6 +36,8 @@ enum Subcommands {
     Settlement(offline::SettlementCommand),
     /// Sign a bearer token and print it.
     Token(offline::TokenArguments),
+    /// Take a snapshot of an exchange that is not running; a running one is asked over HTTP.
+    Snapshot(offline::SnapshotArguments),
     /// Replay a journal and print the hash of its state.
     Replay(offline::ReplayArguments),
     /// Look at a journal without changing it.
@@ -135,6 +137,9 @@ impl Cli {
                 print(&mut output, &offline::settlement(&command)?)
             }
             Some(Subcommands::Token(arguments)) => print(&mut output, &offline::token(&arguments)?),
+            Some(Subcommands::Snapshot(arguments)) => {
+                print(&mut output, &offline::snapshot(&arguments)?)
+            }
             Some(Subcommands::Replay(arguments)) => {
                 print(&mut output, &offline::replay(&arguments)?)
             }

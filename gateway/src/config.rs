@@ -8,6 +8,7 @@ mod file;
 mod limits;
 mod money;
 mod products;
+mod snapshot;
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -17,7 +18,7 @@ use std::time::Duration;
 
 use config::{Environment, File, FileFormat};
 use journal::SyncPolicy;
-use pipeline::WaitMode;
+use pipeline::{SnapshotPolicy, WaitMode};
 use settlement::SettlementOptions;
 use wallet::client::WalletClientOptions;
 
@@ -69,6 +70,7 @@ pub struct Config {
     pub data_dir: PathBuf,
     pub server: ServerConfig,
     pub journal: JournalConfig,
+    pub snapshots: SnapshotPolicy,
     pub pipeline: PipelineConfig,
     pub auth: TokenOptions,
     pub wallet: WalletConfig,
@@ -165,6 +167,7 @@ impl Config {
         let settlement_dir = file.data_dir.join(crate::money::SETTLEMENT_DIR);
         let config = Self {
             profile: file.profile,
+            snapshots: snapshot::check_snapshots(&file.snapshot, &file.wallet)?,
             wallet: money::check_wallet(&file.wallet, file.assets.as_deref())?,
             wallet_client: money::check_client(file.wallet_client, file.wallet.backend)?,
             settlement: money::check_settlement(&file.settlement, settlement_dir)?,
@@ -222,6 +225,7 @@ impl Config {
             timeout: self.server.request_timeout,
             fund: self.wallet.funding == FundingMode::Prefunded,
             read_only: self.wallet.read_only,
+            snapshots: Some(self.snapshots),
         }
     }
 }

@@ -122,6 +122,8 @@ error_codes! {
     RateLimited = 429 "RATE_LIMITED" "too many requests, try again in a second",
     HeadersTooLarge = 431 "HEADERS_TOO_LARGE" "request headers are too many or too long",
     InternalError = 500 "INTERNAL_ERROR" "internal error",
+    SnapshotFailed = 500 "SNAPSHOT_FAILED"
+        "no snapshot was taken; the log says why, and the older ones are in force",
     Overloaded = 503 "OVERLOADED" "too many requests in flight, try again later",
     NoSpace = 503 "NO_SPACE" "the disk is full: new orders are refused until there is room again",
     ServiceUnavailable = 503 "SERVICE_UNAVAILABLE" "the service is not available, try again later",

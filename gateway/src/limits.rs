@@ -97,6 +97,11 @@ pub const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 pub const RECONCILE_EVERY_MS_DEFAULT: u64 = 60_000;
 pub const RECONCILE_EVERY_MS_MAX: u64 = 24 * 3_600_000;
 /// How long the exchange's own token for the wallet is valid.
+/// Commands after which a snapshot is taken.
+pub const SNAPSHOT_EVERY_DEFAULT: u64 = 1_000_000;
+/// Shortest time between two snapshots that nobody has asked for, seconds.
+pub const SNAPSHOT_INTERVAL_DEFAULT_S: u64 = 60;
+pub const SNAPSHOT_INTERVAL_MAX_S: u64 = 24 * 3600;
 pub const WALLET_TOKEN_TTL: Duration = Duration::from_secs(TOKEN_TTL_MAX_S);
 /// Slots of the wallet's rings: its commands are large and fewer.
 pub const WALLET_INPUT_SLOTS: usize = 4_096;

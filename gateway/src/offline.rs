@@ -3,6 +3,7 @@
 
 mod logs;
 mod settlement;
+mod snapshot;
 mod token;
 mod wallet;
 
@@ -12,11 +13,13 @@ use std::path::PathBuf;
 use journal::JournalError;
 use pipeline::PipelineError;
 
+use crate::app::AppError;
 use crate::config::ConfigError;
 use crate::exit_status;
 use crate::token_key::TokenKeyError;
 pub(crate) use logs::{JournalCommand, ReplayArguments, journal, replay};
 pub(crate) use settlement::{SettlementCommand, settlement};
+pub(crate) use snapshot::{SnapshotArguments, snapshot};
 pub(crate) use token::{TokenArguments, token};
 pub(crate) use wallet::{VerifyArguments, verify};
 
@@ -27,6 +30,8 @@ pub enum OfflineError {
     Config(#[from] ConfigError),
     #[error(transparent)]
     TokenKey(#[from] TokenKeyError),
+    #[error(transparent)]
+    Start(#[from] AppError),
     #[error(transparent)]
     Pipeline(#[from] PipelineError),
     #[error(transparent)]
@@ -56,6 +61,7 @@ impl OfflineError {
     #[must_use]
     pub fn exit_code(&self) -> i32 {
         match self {
+            Self::Start(error) => error.exit_code(),
             Self::Pipeline(error) => error.exit_code(),
             Self::Journal(error)
             | Self::Progress(::settlement::ProgressError::File(error))

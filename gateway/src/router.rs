@@ -15,7 +15,7 @@ use crate::rate_limit::limited;
 use crate::request;
 use crate::routes::{
     admin, balances, credits, health, market_data, order_changes, order_list, order_trades, orders,
-    settlements, switches, trading_limits,
+    settlements, snapshot, switches, trading_limits,
 };
 use crate::state::AppState;
 
@@ -46,6 +46,7 @@ pub fn operators(state: AppState) -> Router {
     let api = Router::new()
         .route("/credits", post(credits::credit))
         .route("/state-hash", get(admin::state_hash))
+        .route("/snapshot", post(snapshot::take))
         .route("/limits", get(trading_limits::list).post(trading_limits::change))
         .route("/kill-switches", get(switches::list))
         .route("/kill-switch", put(switches::venue))

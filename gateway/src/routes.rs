@@ -11,5 +11,6 @@ pub(crate) mod order_request;
 pub(crate) mod order_trades;
 pub(crate) mod orders;
 pub(crate) mod settlements;
+pub(crate) mod snapshot;
 pub(crate) mod switches;
 pub(crate) mod trading_limits;

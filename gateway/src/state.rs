@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use pipeline::Clock;
+use pipeline::{Clock, SnapshotDesk};
 use settlement::Desk;
 use tokio::sync::{Mutex, Semaphore};
 use wallet::bank::Teller;
@@ -28,6 +28,8 @@ pub struct AppState {
     pub bounds: Arc<RequestBounds>,
     pub money: Arc<MoneyState>,
     pub metrics: Arc<Metrics>,
+    /// Where a snapshot of the exchange may be asked for, if any are taken.
+    pub snapshots: Option<SnapshotDesk>,
 }
 
 /// What handlers reach of the money side.

@@ -62,6 +62,6 @@ pub use running::{Running, Stopped};
 pub use shadow::Shadow;
 pub use slot::{Control, ControlError};
 pub use snapshot_desk::{SnapshotDesk, SnapshotError, SnapshotPolicy};
-pub use snapshots::SnapshotTaken;
+pub use snapshots::{SnapshotTaken, take_snapshot};
 
 pub use stepped::Stepped;

@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
-use journal::Retention;
 use journal::limits::{SNAPSHOTS_KEPT_MAX, SNAPSHOTS_KEPT_MIN};
+use journal::{JournalError, Retention};
 
 use crate::error::PipelineError;
 use crate::snapshots::SnapshotTaken;
@@ -53,6 +53,14 @@ pub enum SnapshotError {
     Pipeline(#[from] PipelineError),
     #[error("a panic while the snapshot was taken")]
     Panicked,
+}
+
+impl SnapshotError {
+    /// Whether there was no room for it on the disk.
+    #[must_use]
+    pub const fn is_for_want_of_space(&self) -> bool {
+        matches!(self, Self::Pipeline(PipelineError::Journal(JournalError::Full { .. })))
+    }
 }
 
 /// Where the outcome goes.

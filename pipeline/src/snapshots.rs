@@ -11,6 +11,8 @@ use journal::{
 use crate::error::PipelineError;
 use crate::instance::Instance;
 use crate::options::{Options, events_dir, journal_dir};
+use crate::recovery::Recovered;
+use crate::snapshot_desk::SnapshotPolicy;
 
 /// Where a replay begins.
 pub(crate) struct Base<S: StateMachine> {
@@ -153,6 +155,35 @@ pub(crate) fn put_in_force<S: StateMachine>(
             Err(error)
         }
     }
+}
+
+/// Takes a snapshot of what recovery came to, closes both logs and gives the directory back.
+///
+/// # Errors
+/// As [`crate::SnapshotPolicy::check`]; or there is no snapshot that was not there before.
+pub fn take_snapshot<S: StateMachine>(
+    recovered: Recovered<S>,
+    options: &Options,
+    policy: &SnapshotPolicy,
+    fresh: Instance<S>,
+) -> Result<SnapshotTaken, PipelineError> {
+    policy.check()?;
+    let Recovered { instance, report, journal, event_log, lock } = recovered;
+    let meta = SnapshotMeta {
+        event_seq: report.last_event_sequence,
+        previous_seq: report.snapshot,
+        epoch: journal.epoch(),
+        ..SnapshotMeta::default()
+    };
+    journal.close()?;
+    event_log.close()?;
+    let store = store::<S>(options)?.expect("what was recovered has a journal");
+    let written = write(options, &store, &instance, meta)?;
+    drop(instance);
+    let taken = put_in_force(options, written, fresh)?;
+    clear(options, &store, policy.kept, policy.retention)?;
+    drop(lock);
+    Ok(taken)
 }
 
 /// Removes what is not needed besides the newest `kept` snapshots: older ones, and segments of the

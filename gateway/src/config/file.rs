@@ -32,6 +32,8 @@ pub struct ConfigFile {
     #[serde(default)]
     pub journal: JournalSection,
     #[serde(default)]
+    pub snapshot: SnapshotSection,
+    #[serde(default)]
     pub pipeline: PipelineSection,
     #[serde(default)]
     pub auth: AuthSection,
@@ -116,6 +118,30 @@ impl Default for JournalSection {
             interval_ms: 5,
             segment_mib: journal::limits::SEGMENT_BYTES_DEFAULT >> 20,
             allow_fs: false,
+        }
+    }
+}
+
+/// Holds for the exchange's journal and for the wallet's.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SnapshotSection {
+    /// 0: only when asked.
+    pub every_commands: u64,
+    pub min_interval_s: u64,
+    pub at_shutdown: bool,
+    pub kept: usize,
+    pub retention: String,
+}
+
+impl Default for SnapshotSection {
+    fn default() -> Self {
+        Self {
+            every_commands: limits::SNAPSHOT_EVERY_DEFAULT,
+            min_interval_s: limits::SNAPSHOT_INTERVAL_DEFAULT_S,
+            at_shutdown: true,
+            kept: journal::limits::SNAPSHOTS_KEPT_MIN,
+            retention: "keep".to_owned(),
         }
     }
 }

@@ -64,7 +64,7 @@ const STAGES: [Stage; 8] = [
     ("acknowledged", Cursors::acked),
 ];
 
-const COUNTED: [Counted; 10] = [
+const COUNTED: [Counted; 12] = [
     ("pipeline_commands", "Commands applied.", |c| &c.core.commands),
     ("pipeline_events", "Events released.", |c| &c.publisher.events),
     ("pipeline_replies", "Replies completed.", |c| &c.publisher.replies),
@@ -77,7 +77,14 @@ const COUNTED: [Counted; 10] = [
         &c.ingress.replies_exhausted
     }),
     ("pipeline_no_space", "Commands refused because the disk is full.", |c| &c.ingress.no_space),
+    ("pipeline_snapshots", "Snapshots taken.", |c| &c.snapshots.taken),
+    ("pipeline_snapshot_failures", "Snapshots that came to nothing.", |c| &c.snapshots.failures),
 ];
+
+/// A count of nanoseconds as seconds.
+fn seconds(counter: &Counter) -> f64 {
+    super::page::seconds(counter.get() / US_PER_NS)
+}
 
 /// All pipelines of the process.
 #[derive(Debug)]
@@ -121,13 +128,39 @@ impl Collector for Pipelines {
             let counts = self.0.iter().map(|p| (p.label(), counter(p.counters()).get()));
             page.counters(name, help, counts)?;
         }
-        self.syncs(&mut page)
+        self.syncs(&mut page)?;
+        self.snapshots(&mut page)
     }
 }
 
 impl Pipelines {
+    fn snapshots(&self, page: &mut Page<'_>) -> fmt::Result {
+        page.gauges(
+            "pipeline_snapshot_sequence",
+            "Last command in the newest snapshot.",
+            self.0.iter().map(|p| (p.label(), p.counters().snapshots.sequence.get())),
+        )?;
+        page.gauges(
+            "pipeline_snapshot_age_commands",
+            "Commands since the newest snapshot.",
+            self.0.iter().map(|p| {
+                let at = p.counters().snapshots.sequence.get();
+                (p.label(), p.cursors().acked().saturating_sub(at))
+            }),
+        )?;
+        page.gauges(
+            "pipeline_snapshot_bytes",
+            "Length of the newest snapshot that this process has taken.",
+            self.0.iter().map(|p| (p.label(), p.counters().snapshots.bytes.get())),
+        )?;
+        page.gauges(
+            "pipeline_snapshot_seconds",
+            "Time that the newest snapshot took, seconds.",
+            self.0.iter().map(|p| (p.label(), seconds(&p.counters().snapshots.ns))),
+        )
+    }
+
     fn syncs(&self, page: &mut Page<'_>) -> fmt::Result {
-        let seconds = |counter: &Counter| super::page::seconds(counter.get() / US_PER_NS);
         page.counters(
             "pipeline_journal_syncs",
             "Syncs of the journal.",

@@ -99,6 +99,7 @@ impl Standing {
             bounds: Arc::new(RequestBounds::new(1024, RateOptions::default(), clock.clone())),
             money,
             metrics: Arc::new(metrics),
+            snapshots: None,
             clock,
         };
         let scopes = [Scope::Read, Scope::Trade];

@@ -49,6 +49,7 @@ impl Embedded {
             timeout: Duration::from_secs(20),
             fund: false,
             read_only: false,
+            snapshots: None,
         };
         let bank = Bank::open(&options, Arc::new(SystemClock::new())).expect("an empty directory");
         bank.add_assets(&assets).await.expect("new assets");

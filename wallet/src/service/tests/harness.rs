@@ -138,6 +138,7 @@ impl Service {
             timeout,
             fund,
             read_only: false,
+            snapshots: None,
         };
         let bank = Bank::open(&options(Duration::from_secs(20)), Arc::clone(&clock) as _).unwrap();
         bank.add_assets(&assets).await.unwrap();
