@@ -2,6 +2,7 @@
 //! Knows nothing of what the records mean. Invariant: whatever the bytes, reading ends with a value
 //! or an error, and no count is believed that could not be true.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use bincode::Decode;
@@ -96,6 +97,38 @@ impl<'a> SnapshotReader<'a> {
         }
     }
 
+    /// The records that follow their number, `most` at most.
+    ///
+    /// # Errors
+    /// [`RestoreError`] if they are not there.
+    pub fn list<T: Decode<()>>(
+        &mut self,
+        field: &'static str,
+        most: usize,
+    ) -> Result<Vec<T>, RestoreError> {
+        let count = self.count(field, most)?;
+        (0..count).map(|_| self.read(field)).collect()
+    }
+
+    /// The same of pairs whose keys ascend.
+    ///
+    /// # Errors
+    /// [`RestoreError`] if they are not there, or not in order.
+    pub fn map<K: Decode<()> + Ord, V: Decode<()>>(
+        &mut self,
+        field: &'static str,
+        most: usize,
+    ) -> Result<BTreeMap<K, V>, RestoreError> {
+        let mut map = BTreeMap::new();
+        for _ in 0..self.count(field, most)? {
+            let (key, value) = self.read(field)?;
+            let ascends = map.last_key_value().is_none_or(|(last, _)| *last < key);
+            self.check(ascends, field)?;
+            map.insert(key, value);
+        }
+        Ok(map)
+    }
+
     /// Refuses the last record unless it is legal.
     ///
     /// # Errors
@@ -158,6 +191,24 @@ mod tests {
         assert_eq!(from.read("a"), Ok(1u8));
         let fault = RestoreFault::Encoding(CodecError::TrailingBytes(2));
         assert_eq!(from.finish(), Err(RestoreError { field: "end", offset: 1, fault }));
+    }
+
+    #[test]
+    fn lists_and_maps_are_read_as_collections_are_encoded() {
+        let pairs = BTreeMap::from([(1u8, 10u16), (2, 20), (3, 30)]);
+        let mut bytes = Vec::new();
+        codec::append(&pairs, &mut bytes);
+        let read = |bytes: &[u8], most| SnapshotReader::new(bytes).map::<u8, u16>("map", most);
+        assert_eq!(read(&bytes, 3), Ok(pairs), "at the bound");
+        let fault = RestoreFault::TooMany { count: 3, most: 2 };
+        assert_eq!(read(&bytes, 2).map_err(|error| error.fault), Err(fault), "one past it");
+        let list = SnapshotReader::new(&bytes).list("list", 3);
+        assert_eq!(list, Ok(vec![(1u8, 10u16), (2, 20), (3, 30)]));
+        for key in [1, 3] {
+            bytes[8 + 3] = key;
+            let error = read(&bytes, 3).unwrap_err();
+            assert_eq!(error.fault, RestoreFault::Illegal, "a second key {key}");
+        }
     }
 
     #[test]
