@@ -9,6 +9,7 @@ mod market;
 mod orders;
 mod own_trades;
 mod products;
+mod record;
 mod state;
 mod switches;
 mod transfers;
@@ -29,7 +30,8 @@ pub use market::{DepthLevel, Level, Market, PublicTrade};
 pub use orders::Orders;
 pub use own_trades::{OwnTrade, OwnTrades};
 pub use products::{Asset, Instrument, Products};
-pub use state::{Ended, Fill, OrderRecord, OrderState};
+pub use record::OrderRecord;
+pub use state::{Ended, Fill, OrderState};
 pub use switches::Switches;
 pub use transfers::{AppliedTransfer, Transfers};
 

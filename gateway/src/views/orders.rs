@@ -11,7 +11,8 @@ use crate::limits::{
     REJECTED_ORDERS_PER_ACCOUNT_MAX,
 };
 use crate::views::history::{History, HistoryBounds};
-use crate::views::state::{Ended, OrderRecord};
+use crate::views::record::OrderRecord;
+use crate::views::state::Ended;
 
 /// All orders that are kept.
 #[derive(Debug)]
