@@ -1,9 +1,10 @@
 //! Owns the read models: everything a query is answered from, built from released events.
-//! Knows nothing of HTTP. Invariant: the publisher's thread alone writes, one command at a time and
-//! in order; a reader holds a lock only while it copies, never across an await.
+//! Knows nothing of HTTP. Invariant: a reader holds a lock only while it copies, never across an
+//! await.
 
 mod accounts;
 mod balances;
+mod feed;
 mod history;
 mod market;
 mod orders;
@@ -18,14 +19,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use engine::balances::Balance;
-use engine::{AccountId, AssetId, Command, Engine, Event, Frame, OrderId, TradeId, TransferId};
+use engine::{AccountId, AssetId, OrderId, TradeId, TransferId};
 use parking_lot::RwLock;
-use pipeline::Outlet;
 use tokio::sync::watch;
 use uuid::Uuid;
 
 pub use accounts::Accounts;
 pub use balances::Balances;
+pub use feed::ViewFeed;
 pub use market::{DepthLevel, Level, Market, PublicTrade};
 pub use orders::Orders;
 pub use own_trades::{OwnTrade, OwnTrades};
@@ -198,64 +199,6 @@ impl Views {
     /// Copies what `copy` picks out of the market data.
     pub fn market<T>(&self, copy: impl FnOnce(&Market) -> T) -> Read<T> {
         self.read(&self.market, Market::sequence, copy)
-    }
-
-    fn apply(&self, frame: &Frame<Command>, events: &[Event]) {
-        if !events.is_empty() {
-            self.apply_events(frame, events);
-        }
-        self.reflected.store(frame.sequence, Ordering::Release);
-    }
-
-    fn apply_events(&self, frame: &Frame<Command>, events: &[Event]) {
-        if events.iter().any(Products::concerns) {
-            let mut products = self.products.write();
-            let changed = Arc::make_mut(&mut products);
-            events.iter().for_each(|event| changed.apply(event));
-        }
-        if events.iter().any(Accounts::concerns) {
-            let mut accounts = self.accounts.write();
-            events.iter().for_each(|event| accounts.apply(event));
-        }
-        if events.iter().any(|event| matches!(event, Event::TransferApplied { .. })) {
-            let mut transfers = self.transfers.write();
-            events.iter().for_each(|event| transfers.apply(frame.sequence, event));
-        }
-        if events.iter().any(|event| matches!(event, Event::Trade(_))) {
-            self.own_trades.write().apply(frame, events);
-        }
-        if events.iter().any(|event| matches!(event, Event::KillSwitchChanged { .. })) {
-            self.switches.write().apply(frame.sequence, events);
-        }
-        self.balances.write().apply(frame.sequence, events);
-        self.market.write().apply(frame, events);
-        let next_moment = {
-            let mut orders = self.orders.write();
-            let before = orders.next_moment();
-            orders.apply(frame, events);
-            (before != orders.next_moment()).then(|| orders.next_moment())
-        };
-        if let Some(next_moment) = next_moment {
-            self.next_moment.send_replace(next_moment);
-        }
-    }
-}
-
-/// The publisher's end of the views.
-#[derive(Debug)]
-pub struct ViewFeed(pub Arc<Views>);
-
-impl Outlet<Engine> for ViewFeed {
-    fn section(&self) -> Option<&'static str> {
-        None
-    }
-
-    fn publish(&mut self, frame: &Frame<Command>, events: &[Event]) {
-        self.0.apply(frame, events);
-    }
-
-    fn batch_end(&mut self, acked: u64) {
-        self.0.progress.send_replace(acked);
     }
 }
 

@@ -1,11 +1,12 @@
 //! The views against the engine: after any commands they say the same.
 
 use engine::{
-    AccountStatus, AmendOrder, AssetCode, ClientOrderId, CloseReason, EngineConfig, EngineOptions,
-    EventBuffer, InstrumentId, InstrumentSpec, KillSwitchScope, NewOrder, OrderType, Price,
-    Quantity, RejectReason, SelfTradePolicy, Side, StateMachine, TimeInForce, TradingStatus,
-    TransferId,
+    AccountStatus, AmendOrder, AssetCode, ClientOrderId, CloseReason, Command, Engine,
+    EngineConfig, EngineOptions, Event, EventBuffer, Frame, InstrumentId, InstrumentSpec,
+    KillSwitchScope, NewOrder, OrderType, Price, Quantity, RejectReason, SelfTradePolicy, Side,
+    StateMachine, TimeInForce, TradingStatus,
 };
+use pipeline::Outlet;
 
 use super::*;
 
