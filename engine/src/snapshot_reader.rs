@@ -89,8 +89,21 @@ impl<'a> SnapshotReader<'a> {
     /// # Errors
     /// [`RestoreError`] if it cannot be true.
     pub fn count(&mut self, field: &'static str, most: usize) -> Result<usize, RestoreError> {
+        self.count_of(field, most, 1)
+    }
+
+    /// The same of records of `bytes_min` bytes at least: memory for so many may be reserved.
+    ///
+    /// # Errors
+    /// [`RestoreError`] if it cannot be true.
+    pub fn count_of(
+        &mut self,
+        field: &'static str,
+        most: usize,
+        bytes_min: usize,
+    ) -> Result<usize, RestoreError> {
         let count: u64 = self.read(field)?;
-        let most = most.min(self.bytes.len() - self.at);
+        let most = most.min((self.bytes.len() - self.at) / bytes_min);
         match usize::try_from(count) {
             Ok(fits) if fits <= most => Ok(fits),
             _ => Err(self.failed(field, RestoreFault::TooMany { count, most: most as u64 })),
@@ -225,5 +238,16 @@ mod tests {
         assert_eq!(of(6, 5, 100), Err(RestoreFault::TooMany { count: 6, most: 5 }));
         let most = 5;
         assert_eq!(of(u64::MAX, 5, 100), Err(RestoreFault::TooMany { count: u64::MAX, most }));
+    }
+
+    #[test]
+    fn longer_records_are_fewer() {
+        let mut bytes = Vec::new();
+        codec::append(&5u64, &mut bytes);
+        bytes.resize(bytes.len() + 5 * 4 + 3, 0);
+        let of = |bytes_min| SnapshotReader::new(&bytes).count_of("list", 9, bytes_min);
+        assert_eq!(of(4), Ok(5));
+        let fault = RestoreFault::TooMany { count: 5, most: 4 };
+        assert_eq!(of(5).map_err(|error| error.fault), Err(fault));
     }
 }
