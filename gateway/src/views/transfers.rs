@@ -22,7 +22,8 @@ pub struct AppliedTransfer {
 #[derive(Debug, Default)]
 pub struct Transfers {
     by_id: HashMap<TransferId, AppliedTransfer>,
-    order: VecDeque<TransferId>,
+    /// The oldest in front. An id is there twice if the engine had forgotten it in between.
+    applied: VecDeque<(TransferId, AppliedTransfer)>,
     has_credits: bool,
 }
 
@@ -44,10 +45,15 @@ impl Transfers {
             return;
         }
         self.has_credits |= *kind == TransferKind::Credit;
-        self.by_id.insert(*transfer_id, AppliedTransfer { available: *available, sequence });
-        self.order.push_back(*transfer_id);
-        if self.order.len() > TRANSFERS_MAX
-            && let Some(oldest) = self.order.pop_front()
+        self.add(*transfer_id, AppliedTransfer { available: *available, sequence });
+    }
+
+    fn add(&mut self, id: TransferId, transfer: AppliedTransfer) {
+        self.by_id.insert(id, transfer);
+        self.applied.push_back((id, transfer));
+        if self.applied.len() > TRANSFERS_MAX
+            && let Some((oldest, transfer)) = self.applied.pop_front()
+            && self.get(oldest) == Some(transfer)
         {
             self.by_id.remove(&oldest);
         }
@@ -78,6 +84,22 @@ mod tests {
         transfers.apply(2, &applied(TRANSFERS_MAX + 1));
         assert_eq!(transfers.get(TransferId(1)), None, "one past it");
         assert!(transfers.get(TransferId(2)).is_some());
+    }
+
+    #[test]
+    fn an_id_that_comes_again_keeps_its_newer_answer() {
+        let mut transfers = Transfers::default();
+        let answer = |sequence| AppliedTransfer { available: 1, sequence };
+        transfers.add(TransferId(1), answer(1));
+        transfers.add(TransferId(1), answer(2));
+        for id in 3..=TRANSFERS_MAX as u64 {
+            transfers.add(TransferId(id.into()), answer(id));
+        }
+        assert_eq!(transfers.get(TransferId(1)), Some(answer(2)), "at the bound");
+        transfers.add(TransferId(1_000_001), answer(1_000_001));
+        assert_eq!(transfers.get(TransferId(1)), Some(answer(2)), "the older one is forgotten");
+        transfers.add(TransferId(1_000_002), answer(1_000_002));
+        assert_eq!(transfers.get(TransferId(1)), None);
     }
 
     #[test]
