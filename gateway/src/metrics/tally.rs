@@ -5,11 +5,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use engine::{CloseReason, Command, Engine, Event, Frame, InstrumentId, OrderId, RejectReason};
+use engine::codec::append as put;
+use engine::limits::{INSTRUMENTS_MAX, ORDER_INTENTS_MAX};
+use engine::{
+    CloseReason, Command, Engine, Event, Frame, InstrumentId, OrderId, OrderType, RejectReason,
+    RestoreError, SnapshotReader,
+};
 use parking_lot::Mutex;
 use pipeline::Outlet;
 
 use crate::convert;
+
+/// Version of the encoding in a snapshot.
+const FORMAT: u16 = 1;
 
 /// What commands and orders came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,8 +25,8 @@ pub(super) struct Counts {
     /// Commands that were done as asked.
     pub(super) accepted: u64,
     pub(super) refused: BTreeMap<RejectReason, u64>,
-    /// Accepted orders by the API's word for their type.
-    pub(super) orders: BTreeMap<&'static str, u64>,
+    /// Accepted orders.
+    orders: BTreeMap<OrderType, u64>,
     pub(super) closed: BTreeMap<CloseReason, u64>,
     pub(super) trades: BTreeMap<InstrumentId, u64>,
     /// Orders that wait for their funds: not accepted yet.
@@ -48,7 +56,7 @@ impl Counts {
                 }
                 Event::OrderAccepted(order) => {
                     self.waiting.remove(&order.order_id);
-                    *self.orders.entry(convert::type_word(order.order_type)).or_default() += 1;
+                    *self.orders.entry(order.order_type).or_default() += 1;
                 }
                 Event::OrderClosed { order_id, reason, .. } => {
                     *self.closed.entry(*reason).or_default() += 1;
@@ -61,11 +69,47 @@ impl Counts {
         self.accepted += u64::from(!refused);
     }
 
+    /// Accepted orders by the API's word for their type.
+    pub(super) fn orders(&self) -> BTreeMap<&'static str, u64> {
+        let mut by_word = BTreeMap::new();
+        for (order_type, count) in &self.orders {
+            *by_word.entry(convert::type_word(*order_type)).or_default() += count;
+        }
+        by_word
+    }
+
     /// Orders that were accepted and have not closed.
     pub(super) fn open(&self) -> u64 {
         let ended = self.closed.values().sum::<u64>() - self.given_up;
         self.orders.values().sum::<u64>().saturating_sub(ended)
     }
+
+    fn save(&self, out: &mut Vec<u8>) {
+        let Self { accepted, refused, orders, closed, trades, waiting, given_up } = self;
+        put(&(FORMAT, accepted, given_up), out);
+        put(&(refused, orders, closed, trades, waiting), out);
+    }
+
+    fn restored(bytes: &[u8]) -> Result<Self, RestoreError> {
+        let from = &mut SnapshotReader::new(bytes);
+        let (format, accepted, given_up): (u16, u64, u64) = from.read("format")?;
+        from.check(format == FORMAT, "format")?;
+        let refused = from.map("refusals", RejectReason::ALL.len())?;
+        let orders = from.map("accepted orders", OrderType::ALL.len())?;
+        let closed = from.map("closed orders", CloseReason::ALL.len())?;
+        from.check(sum(&orders).is_some(), "accepted orders")?;
+        from.check(sum(&closed).is_some_and(|closed| given_up <= closed), "closed orders")?;
+        let trades = from.map("trades", INSTRUMENTS_MAX)?;
+        let waiting = from.map("waiting orders", ORDER_INTENTS_MAX)?;
+        let waiting = waiting.into_iter().map(|(id, ())| id).collect();
+        from.finish()?;
+        Ok(Self { accepted, refused, orders, closed, trades, waiting, given_up })
+    }
+}
+
+/// `None` if it is more than a counter holds.
+fn sum<K>(counts: &BTreeMap<K, u64>) -> Option<u64> {
+    counts.values().try_fold(0, |sum: u64, count| sum.checked_add(*count))
 }
 
 /// Shared by the publisher, which counts, and the scrape, which copies.
@@ -84,11 +128,20 @@ pub struct TallyFeed(pub Arc<Tally>);
 
 impl Outlet<Engine> for TallyFeed {
     fn section(&self) -> Option<&'static str> {
-        None
+        Some("tally")
     }
 
     fn publish(&mut self, _: &Frame<Command>, events: &[Event]) {
         self.0.0.lock().apply(events);
+    }
+
+    fn save(&self, out: &mut Vec<u8>) {
+        self.0.0.lock().save(out);
+    }
+
+    fn restore(&mut self, bytes: &[u8]) -> Result<(), RestoreError> {
+        *self.0.0.lock() = Counts::restored(bytes)?;
+        Ok(())
     }
 }
 
@@ -116,7 +169,8 @@ mod tests {
             prevented: Quantity(0),
             released: 0,
         };
-        let mut counts = Counts { orders: [("LIMIT", 2), ("STOP", 1)].into(), ..Counts::default() };
+        let orders = [(OrderType::Limit, 2), (OrderType::Stop, 1)].into();
+        let mut counts = Counts { orders, ..Counts::default() };
         counts.apply(&[]);
         counts.apply(&[closed]);
         counts.apply(&[closed, rejected]);
@@ -137,5 +191,64 @@ mod tests {
         counts.apply(&[closed]);
         assert_eq!(counts.open(), 1, "it was never one of the accepted");
         assert_eq!(counts.closed[&CloseReason::Expired], 3);
+    }
+
+    fn full() -> Counts {
+        Counts {
+            accepted: 7,
+            refused: [(RejectReason::BookFull, 2), (RejectReason::PriceBand, 1)].into(),
+            orders: [(OrderType::Stop, 4), (OrderType::StopLimit, 1)].into(),
+            closed: [(CloseReason::Filled, 3), (CloseReason::Expired, 1)].into(),
+            trades: [(InstrumentId(1), 9), (InstrumentId(2), 1)].into(),
+            waiting: [OrderId(3), OrderId(8)].into(),
+            given_up: 1,
+        }
+    }
+
+    fn saved(counts: &Counts) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        counts.save(&mut bytes);
+        bytes
+    }
+
+    #[test]
+    fn two_types_of_one_word_are_counted_together() {
+        assert_eq!(full().orders(), [("STOP", 5)].into());
+    }
+
+    #[test]
+    fn what_was_counted_is_restored_in_place() {
+        let tally = Arc::new(Tally::default());
+        TallyFeed(Arc::clone(&tally)).restore(&saved(&full())).unwrap();
+        assert_eq!(tally.counts(), full());
+        for counts in [Counts::default(), full()] {
+            assert_eq!(Counts::restored(&saved(&counts)), Ok(counts));
+        }
+    }
+
+    #[test]
+    fn what_nothing_comes_to_is_refused() {
+        let bytes = saved(&full());
+        for len in 0..bytes.len() {
+            assert!(Counts::restored(&bytes[..len]).is_err(), "{len} bytes");
+        }
+        for place in 0..bytes.len() * 8 {
+            let mut flipped = bytes.clone();
+            flipped[place / 8] ^= 1 << (place % 8);
+            if let Ok(counts) = Counts::restored(&flipped) {
+                assert_eq!(saved(&counts), flipped, "bit {place}");
+                assert!(counts.open() <= counts.orders.values().sum(), "what is open can be told");
+            }
+        }
+        let closed = full().closed.values().sum();
+        let given_up = |given_up| Counts::restored(&saved(&Counts { given_up, ..full() }));
+        assert!(given_up(closed).is_ok(), "at the bound");
+        assert!(given_up(closed + 1).is_err(), "one past it");
+        let waiting = |count: usize| {
+            let waiting = (1..=count as u64).map(OrderId).collect();
+            Counts::restored(&saved(&Counts { waiting, ..full() }))
+        };
+        assert!(waiting(ORDER_INTENTS_MAX).is_ok(), "at the bound");
+        assert!(waiting(ORDER_INTENTS_MAX + 1).is_err(), "one past it");
     }
 }

@@ -37,7 +37,7 @@ impl Collector for Trading {
         page.counters(
             "exchange_orders_accepted",
             "Orders accepted, by type, since the journal began.",
-            counts.orders.iter().map(|(word, n)| ([("type", *word)], *n)),
+            counts.orders().into_iter().map(|(word, n)| ([("type", word)], n)),
         )?;
         page.counters(
             "exchange_orders_closed",
