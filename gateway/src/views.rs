@@ -11,6 +11,7 @@ mod orders;
 mod own_trades;
 mod products;
 mod record;
+mod saved;
 mod state;
 mod switches;
 mod transfers;

@@ -3,7 +3,9 @@
 
 use std::collections::HashMap;
 
-use engine::{AccountId, Event};
+use engine::codec::append as put;
+use engine::limits::ACCOUNTS_MAX;
+use engine::{AccountId, Event, RestoreError, SnapshotReader};
 use uuid::Uuid;
 
 /// All accounts by their user.
@@ -35,5 +37,22 @@ impl Accounts {
             self.by_user.insert(Uuid::from_u128(*uuid), *account);
             self.users.push(Uuid::from_u128(*uuid));
         }
+    }
+
+    pub(super) fn save(&self, out: &mut Vec<u8>) {
+        let Self { by_user: _, users } = self;
+        put(&(users.len() as u64), out);
+        users.iter().for_each(|user| put(&user.as_u128(), out));
+    }
+
+    pub(super) fn restored(from: &mut SnapshotReader<'_>) -> Result<Self, RestoreError> {
+        let mut accounts = Self::default();
+        for account in (1..=ACCOUNTS_MAX).take(from.count("accounts", ACCOUNTS_MAX as usize)?) {
+            let user = Uuid::from_u128(from.read("user")?);
+            let before = accounts.by_user.insert(user, AccountId(account));
+            from.check(before.is_none(), "user")?;
+            accounts.users.push(user);
+        }
+        Ok(accounts)
     }
 }

@@ -2,8 +2,11 @@
 //! Knows nothing of the engine's own books. Invariant: after every command each balance equals the
 //! engine's, because every event says what it held, spent and released.
 
+mod saved;
+
 use std::collections::{BTreeMap, HashMap};
 
+use bincode::{Decode, Encode};
 use engine::balances::Balance;
 use engine::fees::{signed, unsigned};
 use engine::{
@@ -11,7 +14,7 @@ use engine::{
 };
 
 /// What a live order holds.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Encode, Decode)]
 struct Held {
     account: AccountId,
     asset: AssetId,

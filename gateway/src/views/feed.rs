@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use engine::{Command, Engine, Event, Frame};
+use engine::{Command, Engine, Event, Frame, RestoreError};
 use pipeline::Outlet;
 
 use crate::views::{Accounts, Products, Views};
@@ -15,7 +15,7 @@ pub struct ViewFeed(pub Arc<Views>);
 
 impl Outlet<Engine> for ViewFeed {
     fn section(&self) -> Option<&'static str> {
-        None
+        Some("views")
     }
 
     fn publish(&mut self, frame: &Frame<Command>, events: &[Event]) {
@@ -24,6 +24,14 @@ impl Outlet<Engine> for ViewFeed {
 
     fn batch_end(&mut self, acked: u64) {
         self.0.progress.send_replace(acked);
+    }
+
+    fn save(&self, out: &mut Vec<u8>) {
+        self.0.save(out);
+    }
+
+    fn restore(&mut self, bytes: &[u8]) -> Result<(), RestoreError> {
+        self.0.restore(bytes)
     }
 }
 

@@ -29,6 +29,15 @@ impl History {
         Self { bounds, next: 0, places: BTreeMap::new(), by_account: HashMap::new() }
     }
 
+    /// The one that ended first in front.
+    pub(super) fn ids(&self) -> impl Iterator<Item = OrderId> {
+        self.places.values().map(|(_, id)| *id)
+    }
+
+    pub(super) fn bounds(&self) -> HistoryBounds {
+        self.bounds
+    }
+
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.places.len()

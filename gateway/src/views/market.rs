@@ -2,8 +2,11 @@
 //! Knows nothing of accounts. Invariant: a level's quantity is what the orders that rest at its
 //! price show, its count is theirs, and a level without orders does not exist.
 
+mod saved;
+
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
+use bincode::{Decode, Encode};
 use engine::{
     Command, Event, Frame, InstrumentId, OrderId, Price, Quantity, SelfTradePolicy, Side, TradeId,
 };
@@ -20,7 +23,7 @@ pub struct Level {
 }
 
 /// A trade as everybody may see it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct PublicTrade {
     pub id: TradeId,
     pub price: Price,
@@ -39,7 +42,7 @@ struct Book {
 }
 
 /// An order in a level.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Encode, Decode)]
 struct Resting {
     instrument: InstrumentId,
     side: Side,
@@ -98,10 +101,7 @@ impl Market {
             Event::OrderRested { order_id, instrument, side, price, visible, .. } => {
                 let (instrument, visible) = (*instrument, *visible);
                 let order = Resting { instrument, side: *side, price: *price, visible };
-                self.resting.insert(*order_id, order);
-                let level = self.level(&order);
-                level.quantity += u128::from(visible.0);
-                level.count += 1;
+                self.rest(*order_id, order);
             }
             Event::IcebergRefreshed { order_id, visible } => self.show(*order_id, *visible),
             Event::Trade(trade) => {
@@ -129,6 +129,14 @@ impl Market {
             | Event::OrderClosed { order_id, .. } => self.remove(*order_id),
             _ => {}
         }
+    }
+
+    /// Puts an order into its level.
+    fn rest(&mut self, id: OrderId, order: Resting) {
+        self.resting.insert(id, order);
+        let level = self.level(&order);
+        level.quantity += u128::from(order.visible.0);
+        level.count += 1;
     }
 
     fn level(&mut self, order: &Resting) -> &mut Level {

@@ -2,6 +2,8 @@
 //! Knows nothing of balances or books. Invariant: every index names only orders that are kept, a
 //! refused order never makes a closed one be forgotten, and the moments are those of live orders.
 
+mod saved;
+
 use std::collections::{BTreeSet, HashMap};
 
 use engine::{AccountId, ClientOrderId, Command, Event, Frame, OrderId, SelfTradePolicy};

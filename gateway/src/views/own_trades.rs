@@ -4,7 +4,12 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use engine::{Event, Frame, OrderId, Price, Quantity, Side, SignedAmount, Trade, TradeId};
+use bincode::{Decode, Encode};
+use engine::codec::append as put;
+use engine::{
+    Event, Frame, OrderId, Price, Quantity, RestoreError, Side, SignedAmount, SnapshotReader,
+    Trade, TradeId,
+};
 
 use crate::limits::OWN_TRADES_MAX;
 use crate::views::state::Fill;
@@ -18,7 +23,7 @@ pub struct OwnTrade {
 }
 
 /// Both sides of a trade.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Encode, Decode)]
 struct Kept {
     id: TradeId,
     price: Price,
@@ -122,6 +127,26 @@ impl OwnTrades {
         }
     }
 
+    pub(super) fn save(&self, out: &mut Vec<u8>) {
+        let Self { bound: _, trades, by_order: _, sequence } = self;
+        put(&(sequence, trades), out);
+    }
+
+    pub(super) fn restored(from: &mut SnapshotReader<'_>) -> Result<Self, RestoreError> {
+        Self::default().filled(from)
+    }
+
+    /// A fresh model, with what was saved of one.
+    fn filled(mut self, from: &mut SnapshotReader<'_>) -> Result<Self, RestoreError> {
+        self.sequence = from.read("sequence of the trades")?;
+        for trade in from.list::<Kept>("trades of orders", self.bound)? {
+            let ascends = self.trades.back().is_none_or(|last| last.id < trade.id);
+            from.check(ascends, "order of trades")?;
+            self.add(trade);
+        }
+        Ok(self)
+    }
+
     /// Forgets the order's oldest trade, which is the oldest of all.
     fn forget(&mut self, order: OrderId) {
         if let Some(ids) = self.by_order.get_mut(&order) {
@@ -174,6 +199,25 @@ mod tests {
         assert_eq!(ids(&trades, 7, Some(2), 2), [1]);
         assert_eq!(ids(&trades, 7, Some(1), 2), [0; 0]);
         assert_eq!(ids(&trades, 7, Some(99), 9), [5, 4, 3, 2, 1]);
+    }
+
+    #[test]
+    fn no_more_trades_are_restored_than_are_kept() {
+        let restored = |trades: &OwnTrades, bound| {
+            let mut bytes = Vec::new();
+            trades.save(&mut bytes);
+            OwnTrades::with_bound(bound).filled(&mut SnapshotReader::new(&bytes))
+        };
+        let mut trades = OwnTrades::default();
+        (1..=5).for_each(|id| trades.add(kept(id, 7, 10 + id)));
+        let same = restored(&trades, 5).unwrap();
+        assert_eq!(
+            (ids(&same, 7, None, 9), ids(&same, 11, None, 9)),
+            (vec![5, 4, 3, 2, 1], vec![1])
+        );
+        assert!(restored(&trades, 4).is_err(), "one past the bound");
+        trades.trades.swap(1, 2);
+        assert!(restored(&trades, 5).is_err(), "ids ascend");
     }
 
     #[test]

@@ -4,15 +4,19 @@
 
 use std::sync::Arc;
 
+use bincode::{Decode, Encode};
+use engine::codec::append as put;
 use engine::decimal::Decimal;
+use engine::limits::{ASSET_SCALE_MAX, ASSETS_MAX, INSTRUMENTS_MAX};
 use engine::{
-    AssetCode, AssetId, Event, InstrumentId, InstrumentSpec, Price, Quantity, TradingStatus,
+    AssetCode, AssetId, Event, InstrumentId, InstrumentSpec, Price, Quantity, RestoreError,
+    SnapshotReader, TradingStatus,
 };
 
 use crate::limits::PRICE_SCALE;
 
 /// A listed asset.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Asset {
     pub id: AssetId,
     pub code: AssetCode,
@@ -169,6 +173,38 @@ impl Products {
         if let Some(place) = self.instruments.iter_mut().find(|i| i.spec.instrument == id) {
             change(Arc::make_mut(place));
         }
+    }
+
+    /// In the order in which everything was listed.
+    pub(super) fn save(&self, out: &mut Vec<u8>) {
+        let Self { assets, instruments } = self;
+        put(assets, out);
+        put(&(instruments.len() as u64), out);
+        for instrument in instruments {
+            let Instrument { spec, status, opened, symbol: _, base: _, quote: _, tick: _ } =
+                &**instrument;
+            put(&(spec, status, opened), out);
+        }
+    }
+
+    pub(super) fn restored(from: &mut SnapshotReader<'_>) -> Result<Self, RestoreError> {
+        let mut products = Self::default();
+        for asset in from.list::<Asset>("assets", ASSETS_MAX)? {
+            let is_new = products.asset(asset.id).is_none();
+            let is_legal = asset.code.is_valid() && asset.scale <= ASSET_SCALE_MAX;
+            from.check(is_new && is_legal, "asset")?;
+            products.assets.push(asset);
+        }
+        for _ in 0..from.count("number of instruments", INSTRUMENTS_MAX)? {
+            let (spec, status, opened): (InstrumentSpec, _, _) = from.read("instrument")?;
+            let is_new = products.instrument(spec.instrument).is_none();
+            from.check(is_new && spec.is_valid(), "instrument")?;
+            let pair = products.asset(spec.base_asset).zip(products.asset(spec.quote_asset));
+            let listed = pair.and_then(|(base, quote)| Instrument::new(spec, *base, *quote));
+            let listed = listed.ok_or_else(|| from.illegal("assets of an instrument"))?;
+            products.instruments.push(Arc::new(Instrument { status, opened, ..listed }));
+        }
+        Ok(products)
     }
 }
 

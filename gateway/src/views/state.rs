@@ -1,20 +1,21 @@
 //! Owns the part of an order that events change, and what a fill of it is.
 //! Knows nothing of who placed it. Invariant: an order ends once, and then nothing changes.
 
+use bincode::{Decode, Encode};
 use engine::{
     Amount, CloseReason, NewOrder, OrderId, Price, Quantity, RejectReason, Side, SignedAmount,
     Trade, TradeId,
 };
 
 /// How an order ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum Ended {
     Closed(CloseReason),
     Rejected(RejectReason),
 }
 
 /// The part of an order that events change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct OrderState {
     pub price: Price,
     /// Price that starts a stop order: of a trailing one the first, and once it was met, the one
@@ -35,7 +36,7 @@ pub struct OrderState {
 }
 
 /// One fill from the order's own side.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Fill {
     pub trade_id: TradeId,
     pub price: Price,

@@ -3,7 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use engine::{AccountId, Event, InstrumentId, KillSwitchScope};
+use engine::codec::append as put;
+use engine::limits::{ACCOUNTS_MAX, INSTRUMENTS_MAX};
+use engine::{AccountId, Event, InstrumentId, KillSwitchScope, RestoreError, SnapshotReader};
 
 /// The switches that are on.
 #[derive(Debug, Default)]
@@ -47,6 +49,21 @@ impl Switches {
                 KillSwitchScope::Account => set(&mut self.accounts, AccountId(id), on),
             }
         }
+    }
+
+    pub(super) fn save(&self, out: &mut Vec<u8>) {
+        let Self { venue, instruments, accounts, sequence } = self;
+        put(&(sequence, venue), out);
+        put(&(instruments, accounts), out);
+    }
+
+    pub(super) fn restored(from: &mut SnapshotReader<'_>) -> Result<Self, RestoreError> {
+        let (sequence, venue) = from.read("switch of the venue")?;
+        let instruments = from.map("switches of instruments", INSTRUMENTS_MAX)?;
+        let accounts = from.map("switches of accounts", ACCOUNTS_MAX as usize)?;
+        let instruments = instruments.into_iter().map(|(id, ())| id).collect();
+        let accounts = accounts.into_iter().map(|(id, ())| id).collect();
+        Ok(Self { venue, instruments, accounts, sequence })
     }
 }
 

@@ -26,7 +26,7 @@ pub(crate) fn btc_usdt() -> Instrument {
 const NS_PER_COMMAND: u64 = 1_000;
 
 /// Numbers that look random and are the same in every run.
-struct Numbers(u64);
+pub(crate) struct Numbers(pub(crate) u64);
 
 impl Numbers {
     fn below(&mut self, bound: u64) -> u64 {
@@ -45,7 +45,7 @@ impl Numbers {
 pub(crate) struct Both {
     engine: Engine,
     pub(crate) feed: ViewFeed,
-    events: EventBuffer<Event>,
+    pub(crate) events: EventBuffer<Event>,
     pub(crate) sequence: u64,
 }
 
@@ -88,7 +88,7 @@ impl Both {
         both
     }
 
-    pub(crate) fn apply(&mut self, command: Command) {
+    pub(crate) fn apply(&mut self, command: Command) -> Frame<Command> {
         self.sequence += 1;
         let frame = Frame {
             sequence: self.sequence,
@@ -99,6 +99,7 @@ impl Both {
         self.engine.apply(&frame, &mut self.events);
         self.feed.publish(&frame, self.events.as_slice());
         self.feed.batch_end(self.sequence);
+        frame
     }
 
     fn record(&self, id: OrderId) -> OrderRecord {
@@ -255,7 +256,7 @@ fn order(numbers: &mut Numbers, sequence: u64) -> NewOrder {
     order
 }
 
-fn command(numbers: &mut Numbers, sequence: u64) -> Command {
+pub(crate) fn command(numbers: &mut Numbers, sequence: u64) -> Command {
     let account = AccountId(u32::try_from(1 + numbers.below(4)).unwrap());
     let asset = AssetId(u32::try_from(1 + numbers.below(3)).unwrap());
     let order_id = OrderId(sequence.saturating_sub(numbers.below(60)));

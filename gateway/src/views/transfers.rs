@@ -6,12 +6,14 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use engine::{Amount, Event, TransferId, TransferKind};
+use bincode::{Decode, Encode};
+use engine::codec::append as put;
+use engine::{Amount, Event, RestoreError, SnapshotReader, TransferId, TransferKind};
 
 use crate::limits::TRANSFERS_MAX;
 
 /// What the first answer said beyond the request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct AppliedTransfer {
     /// Available balance right afterwards, units of the asset.
     pub available: Amount,
@@ -58,6 +60,20 @@ impl Transfers {
             self.by_id.remove(&oldest);
         }
     }
+
+    pub(super) fn save(&self, out: &mut Vec<u8>) {
+        let Self { by_id: _, applied, has_credits } = self;
+        put(&(has_credits, applied), out);
+    }
+
+    pub(super) fn restored(from: &mut SnapshotReader<'_>) -> Result<Self, RestoreError> {
+        let mut transfers =
+            Self { has_credits: from.read("whether there are credits")?, ..Self::default() };
+        for (id, transfer) in from.list("transfers", TRANSFERS_MAX)? {
+            transfers.add(id, transfer);
+        }
+        Ok(transfers)
+    }
 }
 
 #[cfg(test)]
@@ -84,6 +100,23 @@ mod tests {
         transfers.apply(2, &applied(TRANSFERS_MAX + 1));
         assert_eq!(transfers.get(TransferId(1)), None, "one past it");
         assert!(transfers.get(TransferId(2)).is_some());
+    }
+
+    #[test]
+    fn no_more_answers_are_restored_than_are_kept() {
+        let mut transfers = Transfers::default();
+        for id in 1..=TRANSFERS_MAX as u64 {
+            transfers.add(TransferId(id.into()), AppliedTransfer { available: 1, sequence: id });
+        }
+        let restored = |transfers: &Transfers| {
+            let mut bytes = Vec::new();
+            transfers.save(&mut bytes);
+            Transfers::restored(&mut SnapshotReader::new(&bytes)).map(|t| t.applied)
+        };
+        assert_eq!(restored(&transfers).as_ref(), Ok(&transfers.applied), "at the bound");
+        let one_more = transfers.applied[0];
+        transfers.applied.push_back(one_more);
+        assert!(restored(&transfers).is_err(), "one past it");
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Tests of which orders are kept and which are forgotten.
 
-use engine::{CloseReason, InstrumentId, NewOrder, Price, Quantity, RejectReason, Side};
+use engine::{
+    CloseReason, InstrumentId, NewOrder, Price, Quantity, RejectReason, Side, SnapshotReader,
+};
 
 use super::*;
 
@@ -79,4 +81,45 @@ fn a_conflicting_key_makes_no_order() {
     let mut orders = Orders::default();
     orders.apply(&frame, &events);
     assert!(orders.get(OrderId(1)).is_none());
+}
+
+#[test]
+fn as_many_ended_orders_are_restored_as_are_kept() {
+    let mut orders = bounded();
+    for sequence in 1..=3 {
+        close(&mut orders, sequence);
+    }
+    orders.sequence = 3;
+    let mut bytes = Vec::new();
+    orders.save(&mut bytes);
+    let restored = |all, per_account| {
+        let bounds = HistoryBounds { all, per_account };
+        Orders::with_bounds(bounds, bounds).filled(&mut SnapshotReader::new(&bytes))
+    };
+    let mut same = restored(3, 3).unwrap();
+    assert_eq!(same.closed.ids().map(|id| id.0).collect::<Vec<_>>(), [1, 2, 3], "at the bounds");
+    close(&mut same, 4);
+    assert!(same.get(OrderId(1)).is_none(), "the one that ended first is forgotten first");
+    assert!(restored(2, 3).is_err(), "one past the bound of all");
+    assert!(restored(3, 2).is_err(), "one past the account's");
+}
+
+/// A key that was given back and taken again names the newer order, or none once that is forgotten.
+#[test]
+fn what_a_client_order_id_names_is_restored_as_it_was() {
+    let mut orders = bounded();
+    for sequence in 1..=2 {
+        let (frame, events) = refused(sequence, "a");
+        orders.apply(&frame, &events);
+    }
+    let key = ClientOrderId::new(b"a").unwrap();
+    let restored = |orders: &Orders| {
+        let mut bytes = Vec::new();
+        orders.save(&mut bytes);
+        bounded().filled(&mut SnapshotReader::new(&bytes)).unwrap()
+    };
+    let named = |orders: &Orders| orders.by_client_id(AccountId(1), key).map(|order| order.id.0);
+    assert_eq!((named(&orders), named(&restored(&orders))), (Some(2), Some(2)));
+    orders.by_client_id.clear();
+    assert_eq!(named(&restored(&orders)), None);
 }
