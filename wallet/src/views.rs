@@ -12,11 +12,12 @@ use tokio::sync::watch;
 
 pub mod history;
 mod model;
+mod shown;
 mod tally;
 mod transactions;
 
 pub use history::{Moment, Past, Until};
-pub use model::{AssetView, Settled, SettlementView, WalletView};
+pub use shown::{AssetView, Settled, SettlementView, WalletView};
 pub use tally::{Moved, Tally};
 pub use transactions::{Kept, TransactionView};
 

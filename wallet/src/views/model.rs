@@ -4,75 +4,20 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-use engine::{Amount, AssetCode, AssetId, Frame, SignedAmount};
+use engine::{AssetCode, AssetId, Frame, SignedAmount};
 use uuid::Uuid;
 
 use super::history::{Head, History, Moment, Past, Until};
+use super::shown::{AssetView, Settled, SettlementView, WalletView};
 use super::tally::Tally;
 use super::transactions::{Kept, TransactionView, Transactions};
 use crate::client::FundingEvent;
 use crate::ids;
 use crate::ledger::types::{
-    Account, TransactionId, TransactionKind, TransactionStatus, UsedUp, UserId, WalletId,
-    WalletStatus,
+    Account, TransactionId, TransactionKind, TransactionStatus, UserId, WalletId, WalletStatus,
 };
 use crate::ledger::{Command, Committed, Event, Posted, ReservationState};
 use crate::limits::{FUNDING_EVENTS_KEPT, SETTLEMENTS_KEPT_MAX};
-
-/// An asset as queries see it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AssetView {
-    pub id: AssetId,
-    pub code: AssetCode,
-    pub scale: u8,
-    pub amount_min: Amount,
-    pub amount_max: Amount,
-    pub fees: SignedAmount,
-    pub external: SignedAmount,
-    pub withdrawals_frozen: bool,
-}
-
-/// A wallet as queries see it; amounts in units.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct WalletView {
-    pub id: WalletId,
-    pub user: UserId,
-    pub asset: AssetId,
-    pub status: WalletStatus,
-    pub available: Amount,
-    pub reserved: Amount,
-    pub opened_ns: u64,
-    head: Head,
-}
-
-impl WalletView {
-    #[must_use]
-    pub fn total(&self) -> Amount {
-        self.available.saturating_add(self.reserved)
-    }
-
-    #[must_use]
-    pub fn uuid(&self) -> Uuid {
-        ids::wallet(self.id, self.opened_ns)
-    }
-}
-
-/// A settled trade as queries see it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SettlementView {
-    pub transaction: TransactionId,
-    pub settled_ns: u64,
-    pub used_up: UsedUp,
-}
-
-/// What is known of a trade.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Settled {
-    Yes(SettlementView),
-    No,
-    /// Too many trades were settled since the oldest one that is kept.
-    Forgotten,
-}
 
 /// Everything that queries see.
 #[derive(Debug)]
