@@ -142,6 +142,17 @@ impl<'a> SnapshotReader<'a> {
         Ok(map)
     }
 
+    /// Text of `most` bytes at most, behind its length.
+    ///
+    /// # Errors
+    /// [`RestoreError`] if it is longer, cut short, or not UTF-8.
+    pub fn text(&mut self, field: &'static str, most: usize) -> Result<&'a str, RestoreError> {
+        let len = self.count(field, most)?;
+        self.began = self.at;
+        self.at += len;
+        str::from_utf8(&self.bytes[self.began..self.at]).map_err(|_| self.illegal(field))
+    }
+
     /// Refuses the last record unless it is legal.
     ///
     /// # Errors
@@ -222,6 +233,24 @@ mod tests {
             let error = read(&bytes, 3).unwrap_err();
             assert_eq!(error.fault, RestoreFault::Illegal, "a second key {key}");
         }
+    }
+
+    #[test]
+    fn a_text_is_read_as_it_is_encoded() {
+        let mut bytes = Vec::new();
+        codec::append(&"a\u{e4}", &mut bytes);
+        codec::append(&7u8, &mut bytes);
+        let mut from = SnapshotReader::new(&bytes);
+        assert_eq!(
+            (from.text("text", 3), from.read("next")),
+            (Ok("a\u{e4}"), Ok(7u8)),
+            "at the bound"
+        );
+        assert!(SnapshotReader::new(&bytes).text("text", 2).is_err(), "one past it");
+        assert!(SnapshotReader::new(&bytes[..10]).text("text", 3).is_err(), "cut short");
+        bytes[9] = b'b';
+        let error = SnapshotReader::new(&bytes).text("text", 3).unwrap_err();
+        assert_eq!((error.offset, error.fault), (8, RestoreFault::Illegal), "not UTF-8");
     }
 
     #[test]
