@@ -5,13 +5,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use engine::{AssetCode, AssetId, Frame};
+use engine::{AssetCode, AssetId, Frame, RestoreError};
 use parking_lot::RwLock;
 use pipeline::Outlet;
 use tokio::sync::watch;
 
 pub mod history;
 mod model;
+mod saved;
 mod shown;
 mod tally;
 mod transactions;
@@ -39,6 +40,8 @@ pub struct Read<T> {
 #[derive(Debug)]
 pub struct Views {
     model: RwLock<Model>,
+    /// Balances of the past that the model keeps at most.
+    history: usize,
     reflected: AtomicU64,
     /// The same for those who wait, moved once per batch.
     progress: watch::Sender<u64>,
@@ -56,6 +59,7 @@ impl Views {
     pub fn new(history: usize) -> Self {
         Self {
             model: RwLock::new(Model::new(history)),
+            history,
             reflected: AtomicU64::new(0),
             progress: watch::Sender::new(0),
         }
@@ -189,7 +193,7 @@ pub struct ViewFeed(pub Arc<Views>);
 
 impl Outlet<Ledger> for ViewFeed {
     fn section(&self) -> Option<&'static str> {
-        None
+        Some("views")
     }
 
     fn publish(&mut self, frame: &Frame<Command>, events: &[Event]) {
@@ -201,5 +205,13 @@ impl Outlet<Ledger> for ViewFeed {
 
     fn batch_end(&mut self, acked: u64) {
         self.0.progress.send_replace(acked);
+    }
+
+    fn save(&self, out: &mut Vec<u8>) {
+        self.0.save(out);
+    }
+
+    fn restore(&mut self, bytes: &[u8]) -> Result<(), RestoreError> {
+        self.0.restore(bytes)
     }
 }

@@ -15,7 +15,7 @@ mod golden;
 mod keys;
 mod model;
 mod orders;
-mod snapshots;
+pub(crate) mod snapshots;
 
 const BTC: AssetId = AssetId(1);
 const USDT: AssetId = AssetId(2);

@@ -7,14 +7,17 @@
 //! 1983), so that any moment of a wallet with n entries is found in O(log n) steps, while all
 //! wallets share one ring and adding costs O(1).
 
+mod saved;
+
 use std::collections::VecDeque;
 
+use bincode::{Decode, Encode};
 use engine::Amount;
 
 use crate::ledger::types::TransactionId;
 
 /// A wallet's balance from one moment on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Moment {
     /// Sequence of the command that changed it, and its engine time.
     pub sequence: u64,
@@ -27,7 +30,7 @@ pub struct Moment {
 /// Place of an entry since the beginning; 0 is none.
 type Place = u64;
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Encode, Decode)]
 struct Entry {
     moment: Moment,
     previous: Place,
@@ -66,7 +69,7 @@ impl Until {
 }
 
 /// A wallet's newest entry.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
 pub struct Head(Place);
 
 /// The balances of all wallets.

@@ -3,6 +3,7 @@
 //! every movement says what it left behind.
 
 mod queries;
+mod saved;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 

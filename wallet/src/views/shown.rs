@@ -1,6 +1,7 @@
 //! Owns what queries are shown of assets, wallets and settled trades.
 //! Knows nothing of events. Invariant: a copy of one says everything; nobody has to ask on.
 
+use bincode::{Decode, Encode};
 use engine::{Amount, AssetCode, AssetId, SignedAmount};
 use uuid::Uuid;
 
@@ -9,7 +10,7 @@ use crate::ids;
 use crate::ledger::types::{TransactionId, UsedUp, UserId, WalletId, WalletStatus};
 
 /// An asset as queries see it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct AssetView {
     pub id: AssetId,
     pub code: AssetCode,
@@ -22,7 +23,7 @@ pub struct AssetView {
 }
 
 /// A wallet as queries see it; amounts in units.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct WalletView {
     pub id: WalletId,
     pub user: UserId,
@@ -47,7 +48,7 @@ impl WalletView {
 }
 
 /// A settled trade as queries see it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct SettlementView {
     pub transaction: TransactionId,
     pub settled_ns: u64,

@@ -4,13 +4,16 @@
 
 use std::collections::BTreeMap;
 
-use engine::{Amount, AssetId};
+use bincode::{Decode, Encode};
+use engine::codec::append as put;
+use engine::{Amount, AssetId, RestoreError, SnapshotReader};
 
 use crate::ledger::types::{TransactionKind, TransactionStatus};
 use crate::ledger::{Committed, Event, RejectReason};
+use crate::limits::ASSETS_MAX;
 
 /// Units that were moved because a user asked for it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
 pub struct Moved {
     pub deposited: Amount,
     pub withdrawn: Amount,
@@ -60,6 +63,19 @@ impl Tally {
             _ => return,
         };
         *sum = sum.saturating_add(head.amount);
+    }
+
+    pub(super) fn save(&self, out: &mut Vec<u8>) {
+        let Self { wallets, transactions, completed, refused, moved } = self;
+        put(&(wallets, transactions, completed, refused, moved), out);
+    }
+
+    pub(super) fn restored(from: &mut SnapshotReader<'_>) -> Result<Self, RestoreError> {
+        let (wallets, transactions) = from.read("what was counted")?;
+        let completed = from.map("completed transactions", TransactionKind::ALL.len())?;
+        let refused = from.map("refused requests", RejectReason::ALL.len())?;
+        let moved = from.map("moved units", ASSETS_MAX)?;
+        Ok(Self { wallets, transactions, completed, refused, moved })
     }
 
     /// Transactions of this kind that ended as asked.

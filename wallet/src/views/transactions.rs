@@ -2,6 +2,8 @@
 //! Invariant: bounded; what trading does cannot push out what people asked for, because each has a
 //! ring of its own.
 
+mod saved;
+
 use std::collections::{BTreeMap, VecDeque};
 
 use engine::Frame;

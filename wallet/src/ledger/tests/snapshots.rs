@@ -151,7 +151,7 @@ impl Requests {
 }
 
 /// The first commands of a seed.
-fn frames(seed: u64, count: usize) -> Vec<Frame<Command>> {
+pub(crate) fn frames(seed: u64, count: usize) -> Vec<Frame<Command>> {
     let random = Xoshiro256PlusPlus::seed_from_u64(seed);
     let mut requests = Requests { random, number: 0, sent: Vec::new() };
     let (mut ledger, mut events) = (Ledger::default(), EventBuffer::default());
