@@ -213,7 +213,8 @@ impl Exchange {
         shown
     }
 
-    /// Stops, replays and starts again: the state is the same, and so is everything that is shown.
+    /// Stops, replays and starts again, from the snapshot of the end and from the beginning of the
+    /// journal: the state is the same, and so is everything that is shown.
     pub(crate) async fn restarted(self, directory: &Path, users: &[&str]) -> Self {
         let before = self.shown(users).await;
         let machine = self.app.shutdown().await.unwrap().machine;
@@ -223,7 +224,11 @@ impl Exchange {
         assert_eq!(hash(&replayed), hash(&machine));
         let again = Self::start_in(directory, "").await.unwrap();
         assert_eq!(again.shown(users).await, before);
-        again
+        again.app.shutdown().await.unwrap();
+        assert_eq!(remove_snapshots(directory), 4, "two of each journal");
+        let whole = Self::start_in(directory, "").await.unwrap();
+        assert_eq!(whole.shown(users).await, before);
+        whole
     }
 
     /// `asset: available + held` for each asset.
@@ -233,6 +238,21 @@ impl Exchange {
         let rows = answer.body.as_array().unwrap().iter();
         rows.map(|row| (text(row, "asset"), text(row, "available"), text(row, "held"))).collect()
     }
+}
+
+/// Removes all snapshots of the exchange and of its wallet; returns how many there were.
+pub(crate) fn remove_snapshots(data_dir: &Path) -> usize {
+    let mut removed = 0;
+    for journal in [data_dir.join("journal"), data_dir.join("wallet/journal")] {
+        for entry in std::fs::read_dir(journal).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|ending| ending == "snp") {
+                std::fs::remove_file(path).unwrap();
+                removed += 1;
+            }
+        }
+    }
+    removed
 }
 
 /// Price, volume and number of orders of a level.

@@ -19,6 +19,7 @@ mod restart;
 mod scrape;
 mod self_trade;
 mod shapes;
+mod snapshots;
 mod sockets;
 mod stops;
 mod switches;
