@@ -10,6 +10,7 @@ mod load;
 mod pipeline;
 mod postgres;
 mod process;
+mod replay;
 mod report;
 mod settlement;
 mod tape;
@@ -37,6 +38,8 @@ enum Bench {
     Engine(engine::Args),
     /// The whole path of a command, from the ring to the reply.
     Pipeline(pipeline::Args),
+    /// A journal back to a state, and starts with and without a snapshot.
+    Replay(replay::Args),
     /// From trades to settled trades, with a durable wallet in this process.
     Settlement(settlement::Args),
     /// From a deposit to money that can trade, and what reserving for each order costs.
@@ -51,6 +54,7 @@ fn main() -> anyhow::Result<()> {
         Bench::Book(args) => book::run(&args),
         Bench::Engine(args) => engine::run(&args),
         Bench::Pipeline(args) => pipeline::run(&args),
+        Bench::Replay(args) => replay::run(&args),
         Bench::Settlement(args) => settlement::run(&args),
         Bench::Funding(args) => funding::run(&args),
         Bench::Wallet(args) => wallet::run(&args),

@@ -9,6 +9,7 @@ use engine::{Command, Engine, RejectReason};
 use pipeline::{Clock, PipelineError, Running, Stopped, SystemClock};
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinHandle};
+use wallet::bank::Teller;
 
 use crate::auth::{Authenticator, Scope};
 use crate::config::Config;
@@ -140,20 +141,8 @@ impl App {
             metrics,
             snapshots: Some(snapshots),
         };
-        let mut servers = Vec::new();
-        let (server, at) = (&config.server, &config.server.listen);
-        let public = Server::bind(*at, router::public(state.clone()), server).await?;
-        let at = &config.server.admin_listen;
-        let admin = Server::bind(*at, router::operators(state.clone()), server).await?;
-        let (public_address, admin_address) = (public.address(), admin.address());
-        servers.extend([public, admin]);
-        let mut wallet_address = None;
-        if let Some(teller) = money.teller() {
-            let door = wallet_server::Door::of(&state);
-            let server = wallet_server::bind(&config, teller, door, &state.metrics, false).await?;
-            wallet_address = Some(server.address());
-            servers.push(server);
-        }
+        let Listening { servers, public_address, admin_address, wallet_address } =
+            listen(&config, &state, money.teller()).await?;
         warn_beyond_loopback([public_address, admin_address].into_iter().chain(wallet_address));
         let stop = watch::Sender::new(false);
         let servers = servers.into_iter().map(|s| tokio::spawn(s.serve(stop.subscribe())));
@@ -211,6 +200,35 @@ impl App {
         let running = self.running;
         Ok(tokio::task::spawn_blocking(move || running.shutdown()).await?)
     }
+}
+
+/// Listeners that are bound and serve nothing yet.
+struct Listening {
+    servers: Vec<Server>,
+    public_address: SocketAddr,
+    admin_address: SocketAddr,
+    wallet_address: Option<SocketAddr>,
+}
+
+async fn listen(
+    config: &Config,
+    state: &AppState,
+    teller: Option<Teller>,
+) -> Result<Listening, ListenError> {
+    let (server, at) = (&config.server, &config.server.listen);
+    let public = Server::bind(*at, router::public(state.clone()), server).await?;
+    let at = &config.server.admin_listen;
+    let admin = Server::bind(*at, router::operators(state.clone()), server).await?;
+    let (public_address, admin_address) = (public.address(), admin.address());
+    let mut servers = vec![public, admin];
+    let mut wallet_address = None;
+    if let Some(teller) = teller {
+        let door = wallet_server::Door::of(state);
+        let server = wallet_server::bind(config, teller, door, &state.metrics, false).await?;
+        wallet_address = Some(server.address());
+        servers.push(server);
+    }
+    Ok(Listening { servers, public_address, admin_address, wallet_address })
 }
 
 fn warn_beyond_loopback(addresses: impl Iterator<Item = SocketAddr>) {

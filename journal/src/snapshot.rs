@@ -130,8 +130,8 @@ impl SnapshotStore {
     /// force. `leave`: bytes that others will need, for which there must be room besides.
     ///
     /// # Errors
-    /// `Full` when there is no space for both, `Io` when a system call failed: nothing of it stays then.
-    /// `Configuration` for parts that no snapshot can have.
+    /// `Full` when there is no space for both, `Io` when a system call failed: nothing of it stays
+    /// then. `Configuration` for parts that no snapshot can have.
     pub fn write(
         &self,
         meta: &SnapshotMeta,

@@ -31,7 +31,8 @@ pub(crate) struct Contents {
 }
 
 /// Writes header and parts and waits until they are on the disk. Lengths, counts and the hash of
-/// the body are put into the header here. The disk must have room for it and for `leave` bytes more.
+/// the body are put into the header here. The disk must have room for it and for `leave` bytes
+/// more.
 pub(crate) fn write_file(
     path: &Path,
     mut header: SnapshotHeader,

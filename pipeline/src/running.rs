@@ -20,7 +20,8 @@ use crate::snapshotter::Snapshots;
 use crate::stages::Shared;
 use crate::stages::publisher::Published;
 
-/// The stage threads; the core gives its machine back, the publisher its outlets and the last event.
+/// The stage threads; the core gives its machine back, the publisher its outlets and the last
+/// event.
 pub(crate) struct Threads<S: StateMachine> {
     pub(crate) journaler: JoinHandle<()>,
     pub(crate) core: JoinHandle<S>,
@@ -67,8 +68,8 @@ impl<S: StateMachine, R> Running<S, R> {
         Self { ingress, threads: Some(threads), snapshots: None, shared, origin, _lock: lock }
     }
 
-    /// From here on snapshots are taken, of instances that begin as `fresh` makes them: like the one
-    /// that recovery was given, seen by nobody else.
+    /// From here on snapshots are taken, of instances that begin as `fresh` makes them: like the
+    /// one that recovery was given, seen by nobody else.
     ///
     /// # Errors
     /// The policy is out of its bounds, or the system refuses a thread.

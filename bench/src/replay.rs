@@ -1,0 +1,212 @@
+//! Owns `bench replay`: how fast a journal becomes a state again, and how long a start takes with
+//! and without a snapshot.
+//!
+//! A pipeline writes a journal first, with a snapshot some commands before its end. The yardstick
+//! of the same run is the engine alone, on the same commands in memory. The answer is checked: each
+//! way ends with the state of the live core.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use engine::{Engine, EngineOptions, Event, EventBuffer, Frame, StateMachine};
+use journal::{Retention, SyncPolicy};
+use pipeline::{
+    Ingress, Instance, Lane, Options, Outcome, Reply, SnapshotPolicy, SnapshotTaken, SubmitError,
+    SystemClock,
+};
+use serde::Serialize;
+
+use crate::report;
+use crate::tape::flow::{Flow, preset};
+use crate::tape::generator::generate;
+use crate::workload::{Terms, Workload};
+
+/// Every owner of the tape has an account of its own.
+const TERMS: Terms = Terms { accounts: 1_000, client_order_ids: false, remembered: 0 };
+/// Starts of each kind.
+const STARTS: usize = 3;
+/// Pause before another look at where the pipeline is, and before a full ring is tried again.
+const PAUSE: Duration = Duration::from_micros(50);
+const ON_DEMAND: SnapshotPolicy = SnapshotPolicy {
+    every_commands: 0,
+    min_interval: Duration::ZERO,
+    at_shutdown: false,
+    kept: 2,
+    retention: Retention::Keep,
+};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Commands of the journal.
+    #[arg(long, default_value_t = 2_000_000)]
+    commands: usize,
+    /// Commands behind the snapshot.
+    #[arg(long, default_value_t = 1_000_000)]
+    behind: usize,
+    /// Folder for the journal; a temporary one unless given. It must not exist yet.
+    #[arg(long)]
+    data_dir: Option<PathBuf>,
+    /// Take any file system.
+    #[arg(long)]
+    allow_fs: bool,
+    /// Print one JSON object as the last line.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Report {
+    bench: &'static str,
+    commands: usize,
+    /// The engine alone, in memory.
+    engine_per_second: u64,
+    /// Journal read and applied; nothing compared.
+    replay_per_second: u64,
+    replay_to_engine: f64,
+    /// A start without a snapshot: everything read from the disk, applied, and compared with the
+    /// event log.
+    start_seconds: f64,
+    start_per_second: u64,
+    /// A start with one, and the commands behind it.
+    snapshot_start_seconds: f64,
+    snapshot_start_commands: u64,
+    /// The snapshot, taken beside the live pipeline: replay, writing, reading back, restoring.
+    snapshot_seconds: f64,
+    snapshot_bytes: u64,
+    state_hash: String,
+}
+
+/// Nobody waits for these commands.
+struct Unheard;
+
+impl Reply<Engine> for Unheard {
+    fn complete(self, _: &Frame<engine::Command>, _: Outcome<'_, Event>) {}
+}
+
+pub(crate) fn run(args: &Args) -> Result<()> {
+    ensure!(args.behind < args.commands, "the snapshot must lie within the journal");
+    let temporary = tempfile::tempdir().context("making a temporary folder")?;
+    let data_dir = args.data_dir.clone().unwrap_or_else(|| temporary.path().join("data"));
+    ensure!(!data_dir.exists(), "{} exists already", data_dir.display());
+    let mut options = Options::new(&data_dir);
+    options.journal.sync = SyncPolicy::Os;
+    options.journal.allow_fs = args.allow_fs;
+    let flow = Flow { commands: args.commands, ..preset("small").context("preset")? };
+    let (tape, _) = generate(&flow);
+    // The first command of all is the pipeline's own.
+    let workload = Workload::new(&tape, 2, &TERMS);
+    let (state_hash, taken, snapshot_time) = write(&options, &workload, args.behind)?;
+    let report = measure(&options, &workload, state_hash, &taken, snapshot_time)?;
+    report::print(&report, args.json)
+}
+
+fn fresh() -> Engine {
+    Engine::new(EngineOptions { expected_orders: 4_096, ..EngineOptions::default() })
+}
+
+/// Writes the journal; gives the hash of the state at its end, and the snapshot.
+fn write(
+    options: &Options,
+    workload: &Workload,
+    behind: usize,
+) -> Result<([u8; 32], SnapshotTaken, Duration)> {
+    let recovered = pipeline::recover(options, || Instance::bare(fresh()))?;
+    let mut running =
+        pipeline::start::<Engine, Unheard>(recovered, options, Arc::new(SystemClock::new()))?;
+    let desk = running.take_snapshots(ON_DEMAND, || Instance::bare(fresh()))?;
+    let ingress = running.ingress();
+    let (before, rest) = workload.frames.split_at(workload.frames.len() - behind);
+    submit(&ingress, before)?;
+    let last = before.last().map_or(0, |frame| frame.sequence);
+    while running.cursors().acked() < last {
+        std::thread::sleep(PAUSE);
+    }
+    let begin = Instant::now();
+    let taken = desk.ask()?.recv()??;
+    let snapshot_time = begin.elapsed();
+    submit(&ingress, rest)?;
+    drop(ingress);
+    Ok((running.shutdown().machine.state_hash(), taken, snapshot_time))
+}
+
+fn submit(ingress: &Ingress<Engine, Unheard>, frames: &[Frame<engine::Command>]) -> Result<()> {
+    for frame in frames {
+        let sequence = loop {
+            match ingress.try_submit(frame.command, None, Lane::Control) {
+                Err(SubmitError::RingFull) => std::thread::sleep(PAUSE),
+                other => break other?,
+            }
+        };
+        ensure!(sequence == frame.sequence, "another producer is in the ring");
+    }
+    Ok(())
+}
+
+fn measure(
+    options: &Options,
+    workload: &Workload,
+    state_hash: [u8; 32],
+    taken: &SnapshotTaken,
+    snapshot_time: Duration,
+) -> Result<Report> {
+    let commands = workload.frames.len();
+    let engine_time = engine_alone(workload);
+    let begin = Instant::now();
+    let replayed = pipeline::replay(&options.data_dir, fresh())?;
+    let replay_time = begin.elapsed();
+    ensure!(replayed.machine.state_hash() == state_hash, "the replayed state differs");
+    let (with, behind) = start(options, taken.sequence, state_hash)?;
+    for entry in std::fs::read_dir(options.data_dir.join("journal"))? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|ending| ending == "snp") {
+            std::fs::remove_file(path)?;
+        }
+    }
+    let (without, _) = start(options, 0, state_hash)?;
+    let (engine_per_second, replay_per_second) =
+        (report::rate(commands, engine_time), report::rate(commands, replay_time));
+    Ok(Report {
+        bench: "replay",
+        commands,
+        engine_per_second,
+        replay_per_second,
+        replay_to_engine: report::ratio(replay_per_second, engine_per_second),
+        start_seconds: without.as_secs_f64(),
+        start_per_second: report::rate(commands, without),
+        snapshot_start_seconds: with.as_secs_f64(),
+        snapshot_start_commands: behind,
+        snapshot_seconds: snapshot_time.as_secs_f64(),
+        snapshot_bytes: taken.bytes,
+        state_hash: state_hash.iter().map(|byte| format!("{byte:02x}")).collect(),
+    })
+}
+
+/// The yardstick: the same commands without a journal.
+fn engine_alone(workload: &Workload) -> Duration {
+    let (mut engine, mut events) = (fresh(), EventBuffer::with_capacity(4_096));
+    // What a pipeline puts in front of all.
+    let first = Frame { sequence: 1, timestamp_ns: 0, command: engine::Command::default() };
+    let begin = Instant::now();
+    for frame in std::iter::once(&first).chain(&workload.frames) {
+        events.clear();
+        engine.apply(frame, &mut events);
+    }
+    begin.elapsed()
+}
+
+/// Starts, each up to the moment at which it could take commands; gives the median of their times
+/// and what each replayed.
+fn start(options: &Options, snapshot: u64, state_hash: [u8; 32]) -> Result<(Duration, u64)> {
+    let (mut times, mut commands) = (Vec::new(), 0);
+    for _ in 0..STARTS {
+        let begin = Instant::now();
+        let recovered = pipeline::recover(options, || Instance::bare(fresh()))?;
+        times.push(report::nanos(begin.elapsed()));
+        ensure!(recovered.report.snapshot == snapshot, "it began elsewhere");
+        ensure!(recovered.instance.machine.state_hash() == state_hash, "the state differs");
+        commands = recovered.report.commands;
+    }
+    Ok((Duration::from_nanos(report::median(&times)), commands))
+}
