@@ -36,8 +36,10 @@ pub struct LogStat {
     pub segments: u64,
     /// Bytes of all segment files, the spare included.
     pub segment_bytes: u64,
-    /// Sequence of the oldest record kept.
+    /// Sequence of the oldest record kept, and of the first one of the last segment, whether or not
+    /// that has any.
     pub first_seq: u64,
+    pub newest_segment_seq: u64,
     /// Sequence of the last stored record; 0 in an empty log.
     pub last_seq: u64,
 }
@@ -105,6 +107,7 @@ pub fn stat(dir: &Path) -> Result<LogStat, JournalError> {
         segments,
         segment_bytes,
         first_seq,
+        newest_segment_seq: newest,
         last_seq,
     })
 }

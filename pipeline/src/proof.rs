@@ -19,13 +19,23 @@ pub(crate) struct Proof<'a, S: StateMachine> {
     /// The log as it was found; taken when it is opened for writing.
     found: Option<Examined>,
     log: Option<(EventLog<S::Event>, RecoveryReport)>,
-    /// Where the replay begins: the last event, and the last command, that a snapshot holds.
-    after: u64,
-    replayed_after: u64,
+    begin: Begin,
     check: EventCheck<S>,
     /// Last event that the log held at the start, and the input sequence of it.
     logged: u64,
     released: u64,
+}
+
+/// Where a proof begins.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Begin {
+    /// The last command, and the last event, that a snapshot holds: what is replayed and compared
+    /// comes behind them.
+    pub(crate) sequence: u64,
+    pub(crate) event_sequence: u64,
+    /// Event up to which the log is only compared and not judged by itself: the comparison reads
+    /// every byte of it, so that a second reading would find nothing more.
+    pub(crate) judged_after: u64,
 }
 
 /// An event log that ends where the journal does, everything synced.
@@ -39,16 +49,12 @@ pub(crate) struct Proven<E> {
 }
 
 impl<'a, S: StateMachine> Proof<'a, S> {
-    /// Reads and judges the event log from the event behind `after` on, which is the last one of
-    /// command `replayed_after`, or of one before it; changes nothing in it.
-    pub(crate) fn open(
-        options: &'a Options,
-        after: u64,
-        replayed_after: u64,
-    ) -> Result<Self, PipelineError> {
+    /// Reads and judges the end of the event log; changes nothing in it.
+    pub(crate) fn open(options: &'a Options, begin: Begin) -> Result<Self, PipelineError> {
         let dir = events_dir(&options.data_dir);
-        let mut released = replayed_after;
-        let found = journal::examine(&dir, &options.event_log_options::<S>(after), |record| {
+        let mut released = begin.sequence;
+        let judged = options.event_log_options::<S>(begin.judged_after);
+        let found = journal::examine(&dir, &judged, |record| {
             if let Some((sequence, ..)) = split_payload(record.payload) {
                 released = sequence;
             }
@@ -57,9 +63,8 @@ impl<'a, S: StateMachine> Proof<'a, S> {
         Ok(Self {
             options,
             log: None,
-            after,
-            replayed_after,
-            check: EventCheck::open(&options.data_dir, after)?,
+            begin,
+            check: EventCheck::open(&options.data_dir, begin.event_sequence)?,
             logged: found.report().last_seq,
             found: Some(found),
             released,
@@ -107,7 +112,7 @@ impl<'a, S: StateMachine> Proof<'a, S> {
         let (mut event_log, report) = self.log.expect("opened above");
         event_log.store()?;
         event_log.sync()?;
-        let compared = self.check.compared() - self.after;
+        let compared = self.check.compared() - self.begin.event_sequence;
         Ok(Proven { event_log, compared, report, set_aside })
     }
 
@@ -115,7 +120,7 @@ impl<'a, S: StateMachine> Proof<'a, S> {
     /// that nothing in the rest of it will be refused afterwards.
     fn judge_journal(&mut self) -> Result<(), PipelineError> {
         let dir = journal_dir(&self.options.data_dir);
-        let options = self.options.journal_options::<S>(self.replayed_after);
+        let options = self.options.journal_options::<S>(self.begin.sequence);
         let mut journal = journal::examine(&dir, &options, |_| Ok::<_, PipelineError>(()))?;
         self.join(&mut journal)
     }

@@ -15,7 +15,7 @@ use crate::event_log::EventLog;
 use crate::instance::Instance;
 use crate::limits::{EVENTS_RESERVED, LOCK_PATIENCE};
 use crate::options::{Options, journal_dir};
-use crate::proof::{Proof, Proven};
+use crate::proof::{Begin, Proof, Proven};
 use crate::slot::Control;
 use crate::snapshots::{self, Base};
 use crate::stages::apply::apply_frame;
@@ -99,9 +99,11 @@ pub fn recover<S: StateMachine>(
 ) -> Result<Recovered<S>, PipelineError> {
     options.check()?;
     let lock = DirectoryLock::acquire_within(&options.data_dir, LOCK_PATIENCE)?;
-    let Base { mut instance, sequence: base, event_sequence, bad } = Base::choose(options, fresh)?;
+    let Base { mut instance, sequence: base, event_sequence, bad, judged_after } =
+        Base::choose(options, fresh)?;
     assert_eq!(instance.machine.last_sequence(), base, "recovery begins with something fresh");
-    let mut proof = Proof::<S>::open(options, event_sequence, base)?;
+    let begin = Begin { sequence: base, event_sequence, judged_after };
+    let mut proof = Proof::<S>::open(options, begin)?;
     let mut replay = Replay::<S>::new();
     let journal_options = options.journal_options::<S>(base);
     let mut examined =

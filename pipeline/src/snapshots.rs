@@ -22,6 +22,9 @@ pub(crate) struct Base<S: StateMachine> {
     pub(crate) event_sequence: u64,
     /// Snapshots that were found damaged.
     pub(crate) bad: Vec<u64>,
+    /// Event up to which the event log need not be judged, because all of it that matters is
+    /// compared: one in its last segment.
+    pub(crate) judged_after: u64,
 }
 
 /// What was put in force.
@@ -50,10 +53,11 @@ impl<S: StateMachine> Base<S> {
         mut fresh: impl FnMut() -> Instance<S>,
     ) -> Result<Self, PipelineError> {
         let mut bad = Vec::new();
+        // A log that cannot be looked at is judged by the start itself, from its beginning.
+        let log = journal::stat(&events_dir(&options.data_dir));
+        let (logged, newest) = log.map_or((0, 0), |log| (log.last_seq, log.newest_segment_seq));
+        let judged_after = logged.min(newest);
         if let Some(store) = store::<S>(options)? {
-            // A log that cannot be looked at is judged by the start itself, from its beginning.
-            let logged =
-                journal::stat(&events_dir(&options.data_dir)).map_or(0, |log| log.last_seq);
             for sequence in store.list()? {
                 match load(&store, sequence, fresh()) {
                     Ok((_, event_sequence)) if event_sequence > logged => {
@@ -63,7 +67,8 @@ impl<S: StateMachine> Base<S> {
                         );
                     }
                     Ok((instance, event_sequence)) => {
-                        return Ok(Self { instance, sequence, event_sequence, bad });
+                        let judged_after = judged_after.max(event_sequence);
+                        return Ok(Self { instance, sequence, event_sequence, bad, judged_after });
                     }
                     Err(error) => {
                         tracing::error!(sequence, %error, "a snapshot cannot be used");
@@ -74,7 +79,8 @@ impl<S: StateMachine> Base<S> {
                 }
             }
         }
-        Ok(Self { instance: fresh(), sequence: 0, event_sequence: 0, bad })
+        let (sequence, event_sequence) = (0, 0);
+        Ok(Self { instance: fresh(), sequence, event_sequence, bad, judged_after })
     }
 }
 
