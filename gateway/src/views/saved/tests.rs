@@ -113,7 +113,8 @@ async fn who_waits_for_what_was_saved_waits_no_longer() {
         async move { views.reach(sequence).await }
     });
     ViewFeed(Arc::clone(&views)).restore(&saved(&both.feed)).unwrap();
-    waiting.await.unwrap();
+    let long = std::time::Duration::from_secs(10);
+    tokio::time::timeout(long, waiting).await.unwrap().unwrap();
     assert_eq!(views.sequence(), both.sequence);
 }
 

@@ -165,10 +165,11 @@ impl Model {
 
 #[cfg(test)]
 mod tests {
-    use engine::RestoreFault;
+    use engine::{Frame, RestoreFault};
 
     use super::*;
-    use crate::ledger::types::UsedUp;
+    use crate::ledger::types::{ReserveReason, UsedUp, UserId, WalletId};
+    use crate::ledger::{Command, Event};
 
     fn restored(model: &Model) -> Restored<Model> {
         let mut bytes = Vec::new();
@@ -179,6 +180,36 @@ mod tests {
     fn is_too_many(model: &Model) -> bool {
         let fault = restored(model).map_err(|error| error.fault);
         matches!(fault, Err(RestoreFault::TooMany { .. }))
+    }
+
+    /// One order with reservations in two assets, of which the first one changed last.
+    #[test]
+    fn an_order_names_the_reservation_that_changed_last() {
+        let mut model = Model::new(9);
+        let asset = engine::AssetId(1);
+        let code = AssetCode::new("BTC").unwrap();
+        let event = Event::AssetAdded { asset, code, scale: 8, amount_min: 1, amount_max: 1 };
+        let opened = Event::WalletOpened { wallet: WalletId(1), user: UserId(1), asset };
+        let state = |id| ReservationState {
+            reservation: TransactionId(id),
+            order: 7,
+            reason: ReserveReason::OrderPlacement,
+            wallet: WalletId(1),
+            original: 1,
+            remaining: 1,
+            released: 0,
+            ended: false,
+        };
+        let changed = [1, 2, 1].map(|id| Event::ReservationChanged(state(id)));
+        let frame = Frame { sequence: 1, timestamp_ns: 1, command: Command::Tick };
+        model.apply(&frame, &[event, opened, changed[0], changed[1], changed[2]]);
+        let same = restored(&model).unwrap();
+        let named = |model: &Model| model.reservation_of_order(7).map(|(state, _)| state);
+        assert_eq!((named(&model), named(&same)), (Some(state(1)), Some(state(1))));
+        assert_eq!(same.reservations.len(), 2);
+        model.by_order.clear();
+        let error = restored(&model).err().map(|error| error.field);
+        assert_eq!(error, Some("reservation of an order"), "an order that names none");
     }
 
     #[test]

@@ -113,7 +113,8 @@ async fn who_waits_for_what_was_saved_waits_no_longer() {
         async move { views.reach(20).await }
     });
     other.restore(&saved(&feed)).unwrap();
-    waiting.await.unwrap();
+    let long = std::time::Duration::from_secs(10);
+    tokio::time::timeout(long, waiting).await.unwrap().unwrap();
     assert_eq!(other.0.sequence(), 20);
 }
 
