@@ -98,6 +98,13 @@ impl Window {
         self.buffer.resize(0);
     }
 
+    /// Changes one bit of what was read, as if the file had it so.
+    #[cfg(test)]
+    pub(crate) fn flip(&mut self, offset: u64, bit: u32) {
+        let at = usize::try_from(offset - self.start).unwrap() + self.buffer.start;
+        self.buffer.bytes[at] ^= 1 << bit;
+    }
+
     /// Bytes `offset..offset + len` of a file of which `limit` bytes may be read.
     pub(crate) fn load(
         &mut self,

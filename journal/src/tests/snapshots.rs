@@ -101,7 +101,7 @@ fn every_flipped_bit_and_every_length_is_found() {
     draft.put_in_force().unwrap();
     let path = store.path(4);
     let good = std::fs::read(&path).unwrap();
-    for bit in (0..64).chain(1200..1600).chain(8 * 4088..8 * good.len()) {
+    for bit in 0..8 * good.len() {
         let mut bad = good.clone();
         bad[bit / 8] ^= 1 << (bit % 8);
         std::fs::write(&path, &bad).unwrap();
