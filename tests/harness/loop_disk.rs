@@ -6,13 +6,18 @@ use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use crate::power::{Last, cut};
 use crate::report::say;
 
 /// Unit in which a device counts what it wrote.
 const SECTOR_BYTES: u64 = 512;
+/// How long a file system may be in use by somebody on his way out.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// Sectors written, among the numbers of a block device's `stat`.
 const SECTORS_WRITTEN: usize = 6;
 
@@ -62,6 +67,29 @@ impl LoopDisk {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.mount
+    }
+
+    /// Cuts it off from its power, under whoever uses it.
+    ///
+    /// # Panics
+    /// If the system refuses.
+    pub fn cut(&self, last: Last) {
+        cut(&self.mount, last).expect("a file system that can be cut off");
+    }
+
+    /// Gives it power again, as it was on the device. Waits for whoever has something open in it: a
+    /// process that another thread is starting has for a moment all that this one has.
+    ///
+    /// # Panics
+    /// If somebody stays, or it cannot be read any more.
+    pub fn power_on(&mut self) {
+        let mount = self.mount.to_string_lossy();
+        let asked = Instant::now();
+        while let Err(why) = run("umount", &[&mount]) {
+            assert!(asked.elapsed() < PATIENCE, "{why}");
+            thread::yield_now();
+        }
+        run("mount", &["-t", "ext4", &self.device, &mount]).expect("a file system");
     }
 
     /// Bytes written to the device so far.

@@ -2,6 +2,7 @@
 //! call, disks that lose their power or fail. Each module says in its first lines what belongs
 //! there.
 
+mod cuts;
 mod judgement;
 mod life;
 mod syscalls;
