@@ -2,6 +2,7 @@
 //! Knows nothing of logs. Invariant: what was mounted is unmounted, and its device given back, when
 //! it is dropped; only what was made here is touched.
 
+use std::env;
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -27,31 +28,29 @@ pub struct LoopDisk {
     device: String,
     stat: PathBuf,
     mount: PathBuf,
-    _root: TempDir,
+    root: TempDir,
 }
 
 impl LoopDisk {
     /// Makes a disk of so many bytes. `None`, said aloud, where this user or machine cannot.
     #[must_use]
     pub fn mount(bytes: u64) -> Option<Self> {
-        match Self::try_mount(bytes) {
-            Ok(disk) => Some(disk),
-            Err(why) => {
-                say(&format!("SKIPPED, no loop disk: {why}"));
-                None
-            }
-        }
+        Self::try_mount(&env::temp_dir(), bytes, &[])
+            .inspect_err(|why| say(&format!("SKIPPED, no loop disk: {why}")))
+            .ok()
     }
 
-    fn try_mount(bytes: u64) -> Result<Self, String> {
-        let root = tempfile::tempdir().map_err(|error| error.to_string())?;
+    /// Makes a disk below a folder, with further arguments for the program that makes the file
+    /// system.
+    pub(crate) fn try_mount(folder: &Path, bytes: u64, extra: &[&str]) -> Result<Self, String> {
+        let root = tempfile::tempdir_in(folder).map_err(|error| error.to_string())?;
         let (image, mount) = (root.path().join("image"), root.path().join("mount"));
         File::create(&image)
             .and_then(|file| file.set_len(bytes))
             .and_then(|()| fs::create_dir(&mount))
             .map_err(|error| error.to_string())?;
         let (image, place) = (image.to_string_lossy(), mount.to_string_lossy());
-        run("mkfs.ext4", &["-q", "-F", &image])?;
+        run("mkfs.ext4", &[&["-q", "-F"], extra, &[&image]].concat())?;
         let device = run("losetup", &["--find", "--show", &image])?;
         if let Err(why) = run("mount", &["-t", "ext4", &device, &place]) {
             let _ = run("losetup", &["--detach", &device]);
@@ -60,7 +59,12 @@ impl LoopDisk {
         let number = fs::metadata(&mount).map_err(|error| error.to_string())?.dev();
         let (major, minor) = (rustix::fs::major(number), rustix::fs::minor(number));
         let stat = PathBuf::from(format!("/sys/dev/block/{major}:{minor}/stat"));
-        Ok(Self { device, stat, mount, _root: root })
+        Ok(Self { device, stat, mount, root })
+    }
+
+    /// The file that is the disk.
+    pub(crate) fn image(&self) -> PathBuf {
+        self.root.path().join("image")
     }
 
     /// The root of the file system.
@@ -83,13 +87,20 @@ impl LoopDisk {
     /// # Panics
     /// If somebody stays, or it cannot be read any more.
     pub fn power_on(&mut self) {
+        self.unmount().expect("nobody uses it");
+        let mount = self.mount.to_string_lossy();
+        run("mount", &["-t", "ext4", &self.device, &mount]).expect("a file system");
+    }
+
+    fn unmount(&self) -> Result<(), String> {
         let mount = self.mount.to_string_lossy();
         let asked = Instant::now();
-        while let Err(why) = run("umount", &[&mount]) {
-            assert!(asked.elapsed() < PATIENCE, "{why}");
-            thread::yield_now();
+        loop {
+            match run("umount", &[&mount]) {
+                Err(_) if asked.elapsed() < PATIENCE => thread::yield_now(),
+                unmounted => return unmounted.map(drop),
+            }
         }
-        run("mount", &["-t", "ext4", &self.device, &mount]).expect("a file system");
     }
 
     /// Bytes written to the device so far.
@@ -107,8 +118,8 @@ impl LoopDisk {
 impl Drop for LoopDisk {
     fn drop(&mut self) {
         // Whoever failed before has said so; a disk that stays mounted is said here.
-        let unmounted = run("umount", &[&self.mount.to_string_lossy()]);
-        let detached = run("losetup", &["--detach", &self.device]);
+        let unmounted = self.unmount();
+        let detached = run("losetup", &["--detach", &self.device]).map(drop);
         for why in [unmounted, detached].into_iter().filter_map(Result::err) {
             say(&why);
         }
@@ -116,7 +127,7 @@ impl Drop for LoopDisk {
 }
 
 /// What a program prints, if it succeeds.
-fn run(program: &str, arguments: &[&str]) -> Result<String, String> {
+pub(crate) fn run(program: &str, arguments: &[&str]) -> Result<String, String> {
     let done = Command::new(program)
         .args(arguments)
         .output()

@@ -3,6 +3,8 @@
 //! there.
 
 mod cuts;
+mod device;
+mod errors;
 mod judgement;
 mod life;
 mod syscalls;

@@ -75,8 +75,17 @@ struct Scene<'a> {
     first: u64,
 }
 
+/// Whether system calls can be tampered with here; says so if not.
+pub(crate) fn has_strace() -> bool {
+    let is_there = Command::new("strace").arg("--version").output().is_ok();
+    if !is_there {
+        missing("strace");
+    }
+    is_there
+}
+
 /// A fast file system, where there is one.
-fn folder() -> TempDir {
+pub(crate) fn folder() -> TempDir {
     let memory = Path::new("/dev/shm");
     let place = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
     tempfile::Builder::new().prefix("matchring-").tempdir_in(place).expect("a directory")
@@ -205,7 +214,7 @@ fn every<S: Script>(scene: &Scene<'_>, watched: Watched, call: &str) -> u64 {
 }
 
 /// Segments that were begun, and the part of the last one that is used, bytes.
-fn ends_at(log: &Path, machine_id: u32) -> (u64, u64) {
+pub(crate) fn ends_at(log: &Path, machine_id: u32) -> (u64, u64) {
     let mut reader = JournalReader::open(log, machine_id, 1).expect("a log");
     while reader.next_record().expect("a sound log").is_some() {}
     let position = reader.position();
@@ -261,8 +270,8 @@ fn fill_with_idle_groups<S: Script>(dir: &Path) {
 }
 
 fn at_every_call<S: Script>(machine: &str) {
-    if Command::new("strace").arg("--version").output().is_err() {
-        return missing("strace");
+    if !has_strace() {
+        return;
     }
     let mut kills = BTreeMap::<(&str, &str), u64>::new();
     let fresh = Scene { machine, from: None, heard: Heard::default(), first: 0 };
