@@ -1,9 +1,9 @@
 //! The test harness of the exchange: a slow reference exchange, the notation that scenarios are
 //! written in, random commands, and the comparison of the fast engine with all of these; beside
 //! them `app` and `http_client`, which run and ask the real binary, `proxy`, which stands between
-//! two of them, `trading`, which loads them, `loop_disk`, a disk that nobody else writes to, with
-//! `power`, which cuts it off, and `failing_disk`, parts of which fail, and `drive` and `oracle`: what a process says that is killed again
-//! and again, and the judgement on what it left behind.
+//! two of them, `trading`, which loads them; `loop_disk`, a disk that nobody else writes to, with
+//! `power`, which cuts it off, and `failing_disk`, of which parts fail; `drive` and `oracle`, what
+//! a process says that is killed again and again, and the judgement on what it left behind.
 //! Nothing but those knows of HTTP, processes or disks. Invariant: everything else is a function of
 //! its input: the same seed or text gives the same commands, events and verdict.
 

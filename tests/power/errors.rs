@@ -11,7 +11,7 @@ use tests::oracle::{Heard, judge};
 use tests::report::say;
 
 use crate::life::{Life, ended_by, hear, shown};
-use crate::syscalls::{folder, has_strace};
+use crate::syscalls::{folder, has_strace, live_watched};
 
 const SEED: u64 = 23;
 const COMMANDS: u64 = 60;
@@ -40,7 +40,10 @@ fn goes_on(dir: &Path, heard: &mut Heard) {
     assert_eq!((verdict.commands, verdict.lost), (COMMANDS, 0), "{verdict:?}");
 }
 
-/// One command at a time: when a sync fails, everything that was answered before has been said.
+/// Answers that may still be on their way when a sync fails: one command at a time is under way,
+/// and its answer may be said while the group that proves its own is synced.
+const LATE_MAX: usize = 1;
+
 fn fails(call: &str, nth: u64) -> bool {
     let root = folder();
     let (dir, log) = (root.path().join("data"), root.path().join("calls"));
@@ -57,7 +60,8 @@ fn fails(call: &str, nth: u64) -> bool {
     let thread = thread.expect("a line begins with its thread");
     let is_retry = |line: &str| line.starts_with(thread) && line.contains(&format!("{call}("));
     assert!(ended_by(&output, Signal::ABORT), "{call} {nth}: {}", shown(&output));
-    assert!(!after.contains("\"ack "), "{call} {nth} failed, and then:\n{after}");
+    let late = after.matches("\"ack ").count();
+    assert!(late <= LATE_MAX, "{call} {nth} failed, and then:\n{after}");
     assert!(
         !after.lines().any(is_retry),
         "{call} {nth}, and again:
@@ -81,18 +85,35 @@ fn a_sync_that_fails_ends_the_process_and_nothing_is_acknowledged_after_it() {
     }
 }
 
+/// The first sync behind that of a start: nothing was answered before it.
+#[test]
+fn a_group_whose_sync_fails_is_never_acknowledged() {
+    if !has_strace() {
+        return;
+    }
+    let root = folder();
+    let dir = root.path().join("data");
+    let inject = ["-e", "inject=fdatasync:error=EIO:when=1+"].map(str::to_owned);
+    let output = live_watched(&life(&dir, 0, 8), ("matchring-jrnl", 0), &inject);
+    let mut heard = Heard::default();
+    hear(&mut heard, &output);
+    assert!(ended_by(&output, Signal::ABORT), "{}", shown(&output));
+    assert!(heard.acks.is_empty(), "acknowledged: {:?}", heard.acks);
+    goes_on(&dir, &mut heard);
+}
+
 #[test]
 fn a_slow_disk_makes_everything_slow_and_nothing_else() {
     if !has_strace() {
         return;
     }
     // Each sync 20 ms; then one of them two seconds.
-    for (delay, when) in [(20_000, "1+"), (2_000_000, "12")] {
+    for (delay, when) in [(20_000, "1+"), (2_000_000, "9")] {
         let root = folder();
         let (dir, log) = (root.path().join("data"), root.path().join("calls"));
         let mut heard = Heard::default();
         let inject = format!("inject=fdatasync:delay_enter={delay}:when={when}");
-        let output = strace(&life(&dir, 0, 16), &log, &inject).output().expect("strace starts");
+        let output = strace(&life(&dir, 0, 4), &log, &inject).output().expect("strace starts");
         hear(&mut heard, &output);
         assert!(heard.is_done, "{}", shown(&output));
         let verdict = judge::<Engine>(&dir, SEED, &heard).unwrap_or_else(|why| panic!("{why}"));

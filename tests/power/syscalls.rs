@@ -116,7 +116,9 @@ fn inject(call: &str, nth: u64) -> Vec<String> {
 fn killed(life: &Life<'_>, watched: Watched, call: &str, nth: u64) -> Output {
     let mut arguments = vec!["-o".to_owned(), "/dev/null".to_owned()];
     match watched {
-        Watched::Thread(name, place) => return killed_thread(life, (name, place), call, nth),
+        Watched::Thread(name, place) => {
+            return live_watched(life, (name, place), &inject(call, nth));
+        }
         Watched::Main => {}
         Watched::File(path) => {
             let path = life.dir.join(path).display().to_string();
@@ -127,8 +129,8 @@ fn killed(life: &Life<'_>, watched: Watched, call: &str, nth: u64) -> Output {
     life.below(Command::new("strace"), &arguments).output().expect("strace starts")
 }
 
-/// The same for one thread: it is watched from the moment at which it waits for work.
-fn killed_thread(life: &Life<'_>, thread: (&str, usize), call: &str, nth: u64) -> Output {
+/// One life of which strace watches a thread, from the moment at which it waits for work.
+pub(crate) fn live_watched(life: &Life<'_>, thread: (&str, usize), told: &[String]) -> Output {
     let life = Life { wait: true, ..life.clone() };
     let mut child = life.command().stdin(Stdio::piped()).spawn().expect("the process starts");
     let mut said = BufReader::new(child.stdout.take().expect("a pipe"));
@@ -137,12 +139,12 @@ fn killed_thread(life: &Life<'_>, thread: (&str, usize), call: &str, nth: u64) -
         assert_ne!(said.read_line(&mut stdout).expect("text"), 0, "ended after {stdout:?}");
     }
     let mut strace = Command::new("strace");
-    strace.args(["-o", "/dev/null", "-p", &thread_id(&child, thread)]).args(inject(call, nth));
+    strace.args(["-o", "/dev/null", "-p", &thread_id(&child, thread)]).args(told);
     let mut strace = strace.stderr(Stdio::piped()).spawn().expect("strace starts");
-    let mut told = String::new();
+    let mut attached = String::new();
     let mut messages = BufReader::new(strace.stderr.take().expect("a pipe"));
-    messages.read_line(&mut told).expect("text");
-    assert!(told.contains("attached"), "{told:?}");
+    messages.read_line(&mut attached).expect("text");
+    assert!(attached.contains("attached"), "{attached:?}");
     child.stdin.take().expect("a pipe").write_all(b"go\n").expect("it reads");
     said.read_to_string(&mut stdout).expect("text");
     let output = child.wait_with_output().expect("an end");
