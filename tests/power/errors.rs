@@ -85,7 +85,7 @@ fn a_sync_that_fails_ends_the_process_and_nothing_is_acknowledged_after_it() {
     }
 }
 
-/// The first sync behind that of a start: nothing was answered before it.
+/// The first sync behind that of a start, which takes its time: nothing was answered before it.
 #[test]
 fn a_group_whose_sync_fails_is_never_acknowledged() {
     if !has_strace() {
@@ -93,7 +93,7 @@ fn a_group_whose_sync_fails_is_never_acknowledged() {
     }
     let root = folder();
     let dir = root.path().join("data");
-    let inject = ["-e", "inject=fdatasync:error=EIO:when=1+"].map(str::to_owned);
+    let inject = ["-e", "inject=fdatasync:error=EIO:delay_enter=50000:when=1+"].map(str::to_owned);
     let output = live_watched(&life(&dir, 0, 8), ("matchring-jrnl", 0), &inject);
     let mut heard = Heard::default();
     hear(&mut heard, &output);
