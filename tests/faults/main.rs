@@ -11,3 +11,4 @@ mod outage;
 mod pair;
 mod parallel;
 mod payer;
+mod power;

@@ -3,6 +3,7 @@
 //! given on files that nobody writes to, after both processes ended in order.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -56,11 +57,17 @@ impl Pair {
     /// Starts both, and gives everybody money. With `proxied`, the exchange speaks to the wallet
     /// through a proxy.
     pub(crate) fn open(settings: Settings, proxied: bool) -> Self {
+        Self::open_on(settings, proxied, |_| ())
+    }
+
+    /// The same, with a data directory that `prepare` makes ready.
+    pub(crate) fn open_on(settings: Settings, proxied: bool, prepare: impl FnOnce(&Path)) -> Self {
         let address = lasting_port();
         let proxy = proxied.then(|| Proxy::start(lasting_port(), address));
         let base = proxy.as_ref().map_or(address, Proxy::address);
         let settings = settings.with("wallet_client", "base_url", &format!("\"http://{base}\""));
         let app = App::prepare(&settings);
+        prepare(&app.data_dir());
         let wallet = WalletProcess::of(&app, address);
         let identity = |number: usize| {
             let user = format!("trader-{number}");

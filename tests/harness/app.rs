@@ -209,6 +209,15 @@ impl App {
         self.process.take().expect("a process was started").kill();
     }
 
+    /// Ends the process with SIGKILL, unless it has ended by itself.
+    ///
+    /// # Panics
+    /// If none was started.
+    pub fn bury(&mut self) {
+        self.addresses = None;
+        self.process.take().expect("a process was started").bury();
+    }
+
     /// Asks the process to end, and waits.
     ///
     /// # Panics

@@ -84,6 +84,13 @@ impl Process {
         self.child.wait().expect("a child can be waited for");
     }
 
+    /// Ends it with SIGKILL, unless it has ended by itself.
+    pub(super) fn bury(mut self) {
+        // It may have ended a moment ago.
+        let _ = self.child.kill();
+        self.child.wait().expect("a child can be waited for");
+    }
+
     pub(super) fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
         // It may have ended a moment ago.

@@ -99,6 +99,14 @@ impl WalletProcess {
         self.process.take().expect("a process was started").kill();
     }
 
+    /// Ends the process with SIGKILL, unless it has ended by itself.
+    ///
+    /// # Panics
+    /// If none was started.
+    pub fn bury(&mut self) {
+        self.process.take().expect("a process was started").bury();
+    }
+
     /// Stops it where it is; its connections stay.
     ///
     /// # Panics
