@@ -5,6 +5,7 @@
 
 use crate::cache::settle_file;
 use crate::error::JournalError;
+use crate::fail_point;
 use crate::format::{BLOCK, CONTROL_MAGIC, ControlSlot, FORMAT, is_zero};
 use crate::segment::{create_file, sync_directory};
 use std::fs::{File, OpenOptions};
@@ -110,7 +111,10 @@ impl ControlFile {
         self.file
             .write_all_at(&self.slot.to_block(), offset)
             .map_err(JournalError::io("write", &self.path))?;
-        self.file.sync_data().map_err(JournalError::io("sync", &self.path))
+        fail_point::hit("ctl-written");
+        self.file.sync_data().map_err(JournalError::io("sync", &self.path))?;
+        fail_point::hit("ctl-synced");
+        Ok(())
     }
 }
 

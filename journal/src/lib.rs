@@ -18,6 +18,7 @@ mod arrange;
 mod cache;
 mod control;
 mod error;
+pub mod fail_point;
 mod file_system;
 mod format;
 mod inspect;

@@ -6,6 +6,7 @@
 
 use crate::cache::lay_in_pages;
 use crate::error::JournalError;
+use crate::fail_point;
 use crate::format::{BLOCK, FORMAT, SEGMENT_MAGIC, STATE_PREPARED, SegmentHeader};
 use crate::limits::{BODY_OFFSET, FETCH_FIRST_BYTES, PREPARE_BYTES_PER_SECOND};
 use crate::options::Options;
@@ -199,11 +200,14 @@ impl Template {
                 return Err(error);
             }
         };
+        fail_point::hit("prepare-synced");
         std::fs::rename(&temporary, path).map_err(|error| {
             let _ = std::fs::remove_file(&temporary);
             space_or_io("rename", &temporary, error)
         })?;
+        fail_point::hit("prepare-renamed");
         sync_directory(&self.dir)?;
+        fail_point::hit("prepare-done");
         Ok(file)
     }
 
@@ -212,6 +216,7 @@ impl Template {
         let file = create_file(path).map_err(failed("create"))?;
         assert!(self.segment_bytes.is_multiple_of(BLOCK as u64), "segments are whole blocks");
         reserve(&file, 0, self.segment_bytes).map_err(failed("reserve"))?;
+        fail_point::hit("prepare-reserved");
         if self.storing == Storing::Mapped {
             write_zeros(&file, 0, self.segment_bytes, |bytes| {
                 if !pace.is_hurried() {
@@ -222,6 +227,7 @@ impl Template {
             })
             .map_err(failed("fill"))?;
         }
+        fail_point::hit("prepare-filled");
         write_header(&file, path, header)?;
         file.sync_all().map_err(failed("sync"))?;
         Ok(file)

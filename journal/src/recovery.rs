@@ -6,6 +6,7 @@
 
 use crate::control::ControlFile;
 use crate::error::{JournalError, RecoverError};
+use crate::fail_point;
 use crate::file_system;
 use crate::format::{CONTROL_CLEAN, ControlSlot, GROUP_POLICY_GROUP};
 use crate::lock::create_directory;
@@ -162,8 +163,11 @@ impl Examined {
             Some(control) => control,
             None => ControlFile::create(&dir, options.machine_id, exchange_uuid)?,
         };
+        fail_point::hit("recovery-judged");
         repair(&dir, &mut control, &survey, &mut report)?;
+        fail_point::hit("recovery-repaired");
         begin_epoch(&mut control, &survey, &mut report)?;
+        fail_point::hit("recovery-counted");
         let writer = resume(&dir, &options, control, survey, &mut report)?;
         Ok((writer, report))
     }

@@ -7,6 +7,7 @@
 use crate::cache::settle_file;
 use crate::control::ControlFile;
 use crate::error::JournalError;
+use crate::fail_point;
 use crate::format::{CONTROL_PENDING_TRIM, ControlSlot};
 use crate::segment::{SegmentFile, create_file, sync_directory};
 use std::os::unix::fs::FileExt;
@@ -31,12 +32,14 @@ pub(crate) fn trim(
     len: u64,
 ) -> Result<PathBuf, JournalError> {
     let copy = quarantine(dir, control.slot.generation.get(), segment, offset, len)?;
+    fail_point::hit("trim-copied");
     control.update(|slot| {
         slot.flags = U16::new(slot.flags.get() | CONTROL_PENDING_TRIM);
         slot.trim_segment = U64::new(segment.id);
         slot.trim_offset = U64::new(offset);
         slot.trim_len = U64::new(len);
     })?;
+    fail_point::hit("trim-marked");
     finish(control, segment, offset, len)?;
     Ok(copy)
 }
@@ -56,7 +59,9 @@ pub(crate) fn finish(
             .write_all_at(&zeros[..part], at)
             .map_err(JournalError::io("trim", &segment.path))?;
     }
+    fail_point::hit("trim-zeroed");
     settle_file(&segment.file, &segment.path)?;
+    fail_point::hit("trim-settled");
     control.update(|slot| {
         slot.flags = U16::new(slot.flags.get() & !CONTROL_PENDING_TRIM);
         slot.trim_segment = U64::new(0);

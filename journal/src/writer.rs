@@ -14,6 +14,7 @@ mod roll;
 
 use crate::control::ControlFile;
 use crate::error::JournalError;
+use crate::fail_point;
 use crate::format::{BLOCK, CONTROL_CLEAN, GROUP_HEADER, GROUP_IDLE, RECORD_HEADER, record_room};
 use crate::keeper::Keeper;
 use crate::limits::{GROUP_RECORDS_MAX, LAST_SHARE, PAYLOAD_BYTES_MAX, group_bytes_max};
@@ -267,6 +268,7 @@ impl JournalWriter {
     pub fn close(mut self) -> Result<(), JournalError> {
         self.store()?;
         self.sync()?;
+        fail_point::hit("close-synced");
         let (last_seq, segment) = (self.last_seq, self.active.id);
         self.control.update(|slot| {
             slot.flags = U16::new(slot.flags.get() | CONTROL_CLEAN);
@@ -384,11 +386,13 @@ impl JournalWriter {
 
     fn sync_segment(&mut self) -> Result<(), JournalError> {
         self.finish_sync()?;
+        fail_point::hit("sync-before");
         let path = &self.dir;
         self.sinks.current.sync().map_err(JournalError::io("sync segment in", path))?;
         self.syncs += 1;
         self.unsynced = false;
         self.synced_seq = self.chain.last_seq;
+        fail_point::hit("sync-after");
         Ok(())
     }
 
@@ -401,7 +405,9 @@ impl JournalWriter {
                 outcome => self.poison_on_error(outcome)?,
             }
         }
+        fail_point::hit("group-before-store");
         let outcome = self.put_group(group_len, flags);
+        fail_point::hit("group-stored");
         self.poison_on_error(outcome)
     }
 }

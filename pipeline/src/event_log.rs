@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use engine::{Codec, Frame, StateMachine};
-use journal::{JournalError, JournalReader, JournalWriter, Record, RecordKind};
+use journal::{JournalError, JournalReader, JournalWriter, Record, RecordKind, fail_point};
 
 use crate::clock::Clock;
 use crate::counters::Counters;
@@ -142,6 +142,7 @@ impl<E: Codec> EventLog<E> {
         let is_due = now_ns.saturating_sub(self.synced_ns) >= EVENT_LOG_SYNC_NS;
         let begins = is_due && self.writer.begin_sync()?;
         if begins {
+            fail_point::hit("event-log-sync");
             (self.unsynced, self.synced_ns) = (false, now_ns);
         }
         Ok(begins)

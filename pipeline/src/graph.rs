@@ -26,7 +26,7 @@ use std::sync::Arc;
 
 use disruptor::{BusySpin, build_multi_producer, build_single_producer};
 use engine::StateMachine;
-use journal::DirectoryLock;
+use journal::{DirectoryLock, fail_point};
 
 use crate::affinity::{choose, spawn};
 use crate::clock::Clock;
@@ -146,6 +146,7 @@ fn open_epoch<S: StateMachine, R: Reply<S>>(
     };
     journaler.append(&slot);
     journaler.commit_synced();
+    fail_point::hit("epoch-started");
     core.apply(&slot, |output| publisher.collect(&output));
     publisher.admit(&slot);
     publisher.publish_batch();

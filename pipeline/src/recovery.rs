@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use engine::{Codec, EventBuffer, Frame, StateMachine};
 use journal::{
     DirectoryLock, JournalReader, JournalWriter, Record, RecordKind, RecoveryReport, TailCase,
+    fail_point,
 };
 
 use crate::error::PipelineError;
@@ -114,9 +115,11 @@ pub fn recover<S: StateMachine>(
             }
             Ok::<_, PipelineError>(())
         })?;
+    fail_point::hit("replay-done");
     let last_sequence = instance.machine.last_sequence();
     let Proven { event_log, compared, report: event_log_report, set_aside } =
         proof.finish(&mut examined, last_sequence)?;
+    fail_point::hit("event-log-whole");
     let (journal, journal_report) = examined.open()?;
     set_bad::<S>(options, &bad)?;
     instance.end_batch();

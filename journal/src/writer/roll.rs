@@ -5,6 +5,7 @@
 
 use super::{ActiveSegment, JournalWriter};
 use crate::error::JournalError;
+use crate::fail_point;
 use crate::format::{
     BLOCK, GROUP_HEADER, GROUP_SEAL, RECORD_HEADER, STATE_ACTIVE, SealPayload, SegmentHeader,
     close_group,
@@ -26,7 +27,9 @@ impl JournalWriter {
         let spare = self.keeper.take(self.active.id + 1)?;
         self.sync_predecessor()?;
         let hash = self.seal()?;
+        fail_point::hit("roll-sealed");
         self.sync_segment()?;
+        fail_point::hit("roll-seal-synced");
         let previous = Some((self.active.id, hash));
         let (active, spare) = begin_segment(spare, &self.chain, previous);
         let file = spare.file;
@@ -36,13 +39,15 @@ impl JournalWriter {
         let retired = self.sinks.replace(active.id, spare.sink);
         self.keeper.retire(retired);
         self.active = active;
-        for offset in [0, BLOCK as u64] {
+        for (offset, stored) in [(0, "roll-header-1"), (BLOCK as u64, "roll-header-2")] {
             self.sinks
                 .current
                 .put(offset, &block)
                 .map_err(JournalError::io("activate", &spare.path))?;
+            fail_point::hit(stored);
         }
         self.sync_segment()?;
+        fail_point::hit("roll-header-synced");
         self.keeper.begin_hash(file, block);
         let (id, synced_seq) = (self.active.id, self.synced_seq);
         self.control.update(|slot| {
@@ -50,6 +55,7 @@ impl JournalWriter {
             slot.last_sealed = U64::new(id - 1);
             slot.durable_seq = U64::new(synced_seq);
         })?;
+        fail_point::hit("roll-done");
         self.keeper.request(id + 1, None);
         Ok(())
     }

@@ -3,6 +3,7 @@
 //! with more events than the output ring has slots can drain while it is pushed.
 
 use engine::{EventBuffer, Frame, StateMachine};
+use journal::fail_point;
 
 use crate::limits::EVENTS_RESERVED;
 use crate::sequencer::Sequencer;
@@ -62,7 +63,9 @@ impl<S: StateMachine> Core<S> {
         counters.events.add(self.events.len() as u64);
 
         let sequence = frame.sequence;
+        fail_point::hit("core-before-matched");
         self.shared.cursors.move_matched(sequence);
+        fail_point::hit("core-after-matched");
         let mut remaining = self.events.len() as u64 + u64::from(wants_hash);
         if remaining == 0 {
             push(OutputSlot { sequence, remaining, output: Output::Nothing });

@@ -6,7 +6,7 @@
 use std::marker::PhantomData;
 
 use engine::Codec;
-use journal::{JournalError, JournalWriter, RecordKind, SyncPolicy};
+use journal::{JournalError, JournalWriter, RecordKind, SyncPolicy, fail_point};
 
 use crate::abort::or_abort;
 use crate::limits::{IDLE_GROUP_NS, WRITE_BACK_BYTES};
@@ -143,13 +143,16 @@ impl<C: Codec + Copy + Default> Journaler<C> {
         counters.group_records_max.raise(self.group_records);
         counters.stored_bytes.set(self.writer.stored_bytes());
         self.group_records = 0;
+        fail_point::hit("journaler-stored");
         self.shared.cursors.move_written(self.sequencer.last_sequence());
+        fail_point::hit("journaler-written");
         true
     }
 
     /// Stores and syncs one idle group. Damage to the last group with records, which has been
     /// acknowledged, could otherwise be taken for a torn write.
     fn prove_last_group(&mut self) {
+        fail_point::hit("journaler-before-idle");
         match self.writer.store_idle() {
             Err(JournalError::Full { .. }) => {
                 // It proves nothing that anybody waits for: the next pause will do.
@@ -158,6 +161,7 @@ impl<C: Codec + Copy + Default> Journaler<C> {
             }
             outcome => or_abort(STAGE, outcome),
         }
+        fail_point::hit("journaler-after-idle");
         self.unproven_since_ns = None;
         let counters = &self.shared.counters.journaler;
         counters.groups.add(1);
@@ -218,7 +222,9 @@ impl<C: Codec + Copy + Default> Journaler<C> {
     }
 
     fn release(&self, to: u64) {
+        fail_point::hit("journaler-before-durable");
         self.shared.cursors.move_durable(to);
+        fail_point::hit("journaler-after-durable");
         self.shared.bells.publisher.ring();
     }
 }

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use engine::{Frame, StateMachine};
-use journal::JournalError;
+use journal::{JournalError, fail_point};
 
 use crate::abort::or_abort;
 use crate::event_log::EventLog;
@@ -130,6 +130,7 @@ impl<S: StateMachine, R: Reply<S>> Publisher<S, R> {
             state_hash: self.state_hash.take(),
         });
         self.collected = Collected::Nothing;
+        fail_point::hit("publisher-admitted");
         self.shared.cursors.move_released(frame.sequence);
     }
 
@@ -141,7 +142,9 @@ impl<S: StateMachine, R: Reply<S>> Publisher<S, R> {
     pub(crate) fn publish_batch(&mut self) -> usize {
         let Some(last) = self.staged.last() else { return 0 };
         let (acked, events_end, count) = (last.frame.sequence, last.events_end, self.staged.len());
+        fail_point::hit("publisher-before-log");
         or_abort(STAGE, self.log_batch());
+        fail_point::hit("publisher-logged");
         self.shared.cursors.move_logged(acked);
         self.speak_batch();
         for outlet in &mut self.outlets {
@@ -198,11 +201,14 @@ impl<S: StateMachine, R: Reply<S>> Publisher<S, R> {
                 outlet.publish(frame, events);
             }
             if *reply != NO_REPLY {
+                fail_point::hit("publisher-before-reply");
                 let outcome = state_hash.map_or(Outcome::Events(events), Outcome::StateHash);
                 self.replies.remove(*reply).complete(frame, outcome);
+                fail_point::hit("publisher-after-reply");
                 self.shared.counters.publisher.replies.add(1);
             }
             self.shared.cursors.move_acked(frame.sequence);
+            fail_point::hit("publisher-acked");
         }
     }
 
