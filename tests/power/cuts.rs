@@ -144,6 +144,7 @@ fn live_through<S: Script>(
         window: 8,
         allow_fs: false,
         wait: false,
+        arm: None,
     };
     for _ in 0..cuts {
         life.first = heard.first_unanswered();

@@ -16,7 +16,7 @@ use tests::oracle::{Heard, judge};
 
 use crate::life::{Life, ended_by, hear, shown};
 use crate::missing;
-use crate::syscalls::ends_at;
+use crate::scene::ends_at;
 
 const SEED: u64 = 31;
 const COMMANDS: u64 = 100;
@@ -72,8 +72,9 @@ fn what_a_failed_sync_left_in_the_cache_is_not_believed() {
     let dir = disk.path().join("data");
     let segment = dir.join("journal/jrnl-0000000000000001.seg");
     let (machine, policy, seed, window) = ("engine", "group", SEED, 8);
-    let (first, commands, allow_fs, wait) = (0, COMMANDS, false, true);
-    let life = Life { dir: &dir, machine, policy, seed, first, commands, window, allow_fs, wait };
+    let (first, commands, allow_fs, wait, arm) = (0, COMMANDS, false, true, None);
+    let life =
+        Life { dir: &dir, machine, policy, seed, first, commands, window, allow_fs, wait, arm };
     let output = broken(&disk, &life, &segment);
     assert!(ended_by(&output, Signal::ABORT), "{}", shown(&output));
     let mut heard = Heard::default();

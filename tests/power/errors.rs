@@ -11,7 +11,8 @@ use tests::oracle::{Heard, judge};
 use tests::report::say;
 
 use crate::life::{Life, ended_by, hear, shown};
-use crate::syscalls::{folder, has_strace, live_watched};
+use crate::scene::folder;
+use crate::syscalls::{has_strace, live_watched};
 
 const SEED: u64 = 23;
 const COMMANDS: u64 = 60;
@@ -21,8 +22,8 @@ const SYNCS: u64 = 24;
 fn life(dir: &Path, first: u64, window: u64) -> Life<'_> {
     let (machine, policy, seed) = ("engine", "group", SEED);
     let commands = COMMANDS - first;
-    let (allow_fs, wait) = (true, false);
-    Life { dir, machine, policy, seed, first, commands, window, allow_fs, wait }
+    let (allow_fs, wait, arm) = (true, false, None);
+    Life { dir, machine, policy, seed, first, commands, window, allow_fs, wait, arm }
 }
 
 /// The process below strace, which injects this and writes down the calls.

@@ -22,6 +22,8 @@ pub(crate) struct Life<'a> {
     pub(crate) allow_fs: bool,
     /// Whether it waits, before it submits anything, for a line.
     pub(crate) wait: bool,
+    /// Place to end in, and at which time, as `name:nth`.
+    pub(crate) arm: Option<&'a str>,
 }
 
 impl Life<'_> {
@@ -36,6 +38,9 @@ impl Life<'_> {
             ("--window", self.window),
         ] {
             command.arg(name).arg(value.to_string());
+        }
+        if let Some(arm) = self.arm {
+            command.args(["--arm", arm]);
         }
         for (flag, is_set) in [("--allow-fs", self.allow_fs), ("--wait", self.wait)] {
             command.args(is_set.then_some(flag));

@@ -7,6 +7,8 @@ mod device;
 mod errors;
 mod judgement;
 mod life;
+mod points;
+mod scene;
 mod syscalls;
 
 use tests::report::say;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use engine::{Engine, Frame};
-use journal::SyncPolicy;
+use journal::{SyncPolicy, fail_point};
 use pipeline::{Ingress, Lane, Options, Outcome, PipelineError, Reply, SystemClock};
 use tests::drive::{Ack, Line, Script, hex};
 use tests::report::say;
@@ -32,6 +32,8 @@ struct Told {
     allow_fs: bool,
     /// Waits for a line before anything is submitted.
     wait: bool,
+    /// A place to end in, and at which time.
+    arm: Option<(String, u64)>,
 }
 
 impl Told {
@@ -54,6 +56,9 @@ impl Told {
             window: usize::try_from(number("--window")).expect("small"),
             allow_fs: arguments.iter().any(|argument| argument == "--allow-fs"),
             wait: arguments.iter().any(|argument| argument == "--wait"),
+            arm: value("--arm")
+                .and_then(|text| text.split_once(':'))
+                .map(|(name, nth)| (name.to_owned(), nth.parse().expect("a number"))),
         }
     }
 
@@ -120,6 +125,9 @@ fn submit<S: Script>(
 
 fn live<S: Script>(told: &Told) -> Result<(), PipelineError> {
     let options = told.options();
+    if let Some((name, nth)) = &told.arm {
+        fail_point::arm(name, *nth);
+    }
     let recovered = pipeline::recover(&options, S::fresh(), &mut [])?;
     let last_sequence = recovered.report.last_sequence;
     print(&Line::Start { last_sequence, hash: hex(recovered.machine.state_hash()) });
