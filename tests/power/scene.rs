@@ -54,42 +54,33 @@ pub(crate) fn logs<S: Script>(dir: &Path) -> [(u64, u64); 2] {
 /// is left.
 const NEARLY: [u64; 2] = [SEGMENT_BYTES_MIN - (24 << 10), SEGMENT_BYTES_MIN - (40 << 10)];
 
-/// A directory of which both logs are about to roll.
+/// Bytes of a group without records, in either.
+const GROUP_BYTES: [u64; 2] = [BLOCK_BYTES, 64];
+
+/// A directory of which both logs are about to roll: a few commands, then groups without any.
 pub(crate) fn nearly_full<S: Script>(machine: &str, dir: &Path) -> Heard {
     let mut heard = Heard::default();
-    let mut live = |policy, commands| {
-        let first = heard.first_unanswered();
-        let (seed, window) = (SEED, WINDOW);
-        let (allow_fs, wait, arm) = (true, false, None);
-        let life =
-            Life { dir, machine, policy, seed, first, commands, window, allow_fs, wait, arm };
-        life.live(&mut heard);
-        let events = logs::<S>(dir)[1].1;
-        (events, events / (first + commands))
-    };
-    let (mut events, mut each) = live("os", 100);
-    while events < NEARLY[1] {
-        (events, each) = live("os", (NEARLY[1] - events) / each * 9 / 10 + 1);
-    }
-    // Another policy, another segment.
-    live("group", 1);
-    fill_with_idle_groups::<S>(dir);
-    let [journal, events] = logs::<S>(dir);
-    assert_eq!((journal.0, events.0), (2, 1), "{journal:?}, {events:?}");
-    assert!(journal.1 >= NEARLY[0] && events.1 >= NEARLY[1], "{journal:?}, {events:?}");
-    heard
-}
-
-/// Groups without commands, up to where little room is left.
-fn fill_with_idle_groups<S: Script>(dir: &Path) {
+    let (policy, seed, first, commands, window) = ("group", SEED, 0, 30, WINDOW);
+    let (allow_fs, wait, arm) = (true, false, None);
+    Life { dir, machine, policy, seed, first, commands, window, allow_fs, wait, arm }
+        .live(&mut heard);
     let mut options = Options::new(dir);
     options.journal.segment_bytes = SEGMENT_BYTES_MIN;
     options.journal.allow_fs = true;
-    let used = logs::<S>(dir)[0].1;
+    let used = logs::<S>(dir).map(|(_, used)| used);
     let mut recovered = pipeline::recover(&options, S::fresh(), &mut []).expect("a sound log");
-    let (journal, _) = recovered.writers_mut();
-    for _ in 0..(NEARLY[0] - used).div_ceil(BLOCK_BYTES) {
-        journal.store_idle().expect("room");
+    let (journal, events) = recovered.writers_mut();
+    for ((log, used), (nearly, group_bytes)) in
+        [journal, events].into_iter().zip(used).zip(NEARLY.into_iter().zip(GROUP_BYTES))
+    {
+        for _ in 0..(nearly - used).div_ceil(group_bytes) {
+            log.store_idle().expect("room");
+        }
+        log.sync().expect("a disk that works");
     }
-    journal.sync().expect("a disk that works");
+    drop(recovered);
+    let [journal, events] = logs::<S>(dir);
+    assert_eq!((journal.0, events.0), (1, 1), "{journal:?}, {events:?}");
+    assert!(journal.1 >= NEARLY[0] && events.1 >= NEARLY[1], "{journal:?}, {events:?}");
+    heard
 }
