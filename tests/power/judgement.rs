@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use engine::{Command, Engine, EngineConfig, Frame, StateMachine};
-use pipeline::{Lane, Options, Outcome, Reply, SystemClock};
+use pipeline::{Instance, Lane, Options, Outcome, Reply, SystemClock};
 use tempfile::TempDir;
 use tests::drive::Script;
 use tests::oracle::{Heard, judge};
@@ -142,9 +142,10 @@ fn submitted(dir: &Path, commands: &[Command]) {
     let mut options = Options::new(dir);
     options.journal.segment_bytes = journal::limits::SEGMENT_BYTES_MIN;
     options.journal.allow_fs = true;
-    let recovered = pipeline::recover(&options, Engine::fresh(), &mut []).expect("a sound log");
+    let recovered =
+        pipeline::recover(&options, || Instance::bare(Engine::fresh())).expect("a sound log");
     let clock = Arc::new(SystemClock::new());
-    let running = pipeline::start::<Engine, Unheard>(recovered, &options, Vec::new(), clock);
+    let running = pipeline::start::<Engine, Unheard>(recovered, &options, clock);
     let running = running.expect("options");
     for command in Engine::opening().iter().chain(commands) {
         running.ingress().try_submit(*command, None, Lane::Control).expect("room");

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use journal::JournalReader;
 use journal::limits::{BLOCK_BYTES, SEGMENT_BYTES_MIN};
-use pipeline::Options;
+use pipeline::{Instance, Options};
 use tempfile::TempDir;
 use tests::drive::Script;
 use tests::oracle::Heard;
@@ -68,7 +68,8 @@ pub(crate) fn nearly_full<S: Script>(machine: &str, dir: &Path) -> Heard {
     options.journal.segment_bytes = SEGMENT_BYTES_MIN;
     options.journal.allow_fs = true;
     let used = logs::<S>(dir).map(|(_, used)| used);
-    let mut recovered = pipeline::recover(&options, S::fresh(), &mut []).expect("a sound log");
+    let mut recovered =
+        pipeline::recover(&options, || Instance::bare(S::fresh())).expect("a sound log");
     let (journal, events) = recovered.writers_mut();
     for ((log, used), (nearly, group_bytes)) in
         [journal, events].into_iter().zip(used).zip(NEARLY.into_iter().zip(GROUP_BYTES))

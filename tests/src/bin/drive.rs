@@ -11,7 +11,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use engine::{Engine, Frame};
 use journal::{SyncPolicy, fail_point};
-use pipeline::{Ingress, Lane, Options, Outcome, PipelineError, Reply, SystemClock};
+use pipeline::{Ingress, Instance, Lane, Options, Outcome, PipelineError, Reply, SystemClock};
 use tests::drive::{Ack, Line, Script, hex};
 use tests::report::say;
 use wallet::ledger::Ledger;
@@ -128,11 +128,11 @@ fn live<S: Script>(told: &Told) -> Result<(), PipelineError> {
     if let Some((name, nth)) = &told.arm {
         fail_point::arm(name, *nth);
     }
-    let recovered = pipeline::recover(&options, S::fresh(), &mut [])?;
+    let recovered = pipeline::recover(&options, || Instance::bare(S::fresh()))?;
     let last_sequence = recovered.report.last_sequence;
-    print(&Line::Start { last_sequence, hash: hex(recovered.machine.state_hash()) });
+    print(&Line::Start { last_sequence, hash: hex(recovered.instance.machine.state_hash()) });
     let clock = Arc::new(SystemClock::new());
-    let running = pipeline::start::<S, Waiting>(recovered, &options, Vec::new(), clock)?;
+    let running = pipeline::start::<S, Waiting>(recovered, &options, clock)?;
     print(&Line::Ready);
     if told.wait {
         io::stdin().read_line(&mut String::new()).expect("somebody says when");
