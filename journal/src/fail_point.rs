@@ -22,7 +22,7 @@ mod armed {
     use std::sync::{Mutex, PoisonError};
 
     /// Every place: a test arms one after the other.
-    pub const NAMES: [&str; 43] = [
+    pub const NAMES: [&str; 48] = [
         "core-before-matched",
         "core-after-matched",
         "ctl-written",
@@ -60,6 +60,11 @@ mod armed {
         "roll-header-2",
         "roll-header-synced",
         "roll-done",
+        "snapshot-begun",
+        "snapshot-synced",
+        "snapshot-renamed",
+        "snapshot-in-force",
+        "snapshots-pruned",
         "sync-before",
         "sync-after",
         "trim-copied",

@@ -5,6 +5,7 @@
 
 use crate::control::ControlFile;
 use crate::error::JournalError;
+use crate::fail_point;
 use crate::format::BLOCK;
 use crate::limits::SNAPSHOTS_KEPT_MIN;
 use crate::segment::{UNFINISHED, sync_directory};
@@ -164,6 +165,7 @@ impl SnapshotStore {
         for path in old.chain(bad) {
             fs::remove_file(&path).map_err(JournalError::io("remove", &path))?;
         }
+        fail_point::hit("snapshots-pruned");
         sync_directory(&self.dir)
     }
 
@@ -216,6 +218,7 @@ impl SnapshotStore {
 
     fn rename(&self, from: &Path, to: &Path) -> Result<(), JournalError> {
         fs::rename(from, to).map_err(JournalError::io("rename", from))?;
+        fail_point::hit("snapshot-renamed");
         sync_directory(&self.dir)
     }
 }
@@ -248,7 +251,9 @@ impl Draft<'_> {
     /// A system call failed; whether it is in force is not known.
     pub fn put_in_force(mut self) -> Result<(), JournalError> {
         self.ended = true;
-        self.store.rename(&self.path, &self.store.path(self.meta.seq))
+        self.store.rename(&self.path, &self.store.path(self.meta.seq))?;
+        fail_point::hit("snapshot-in-force");
+        Ok(())
     }
 
     /// Keeps it for people to look at, and for nothing else.

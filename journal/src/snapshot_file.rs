@@ -5,6 +5,7 @@
 
 use crate::cache::settle_file;
 use crate::error::JournalError;
+use crate::fail_point;
 use crate::format::BLOCK;
 use crate::limits::{SNAPSHOT_BYTES_MAX, SNAPSHOT_PARTS_MAX, SNAPSHOT_STEP_BYTES};
 use crate::segment::{create_file, space_or_io};
@@ -60,6 +61,7 @@ pub(crate) fn write_file(
     let block = header.to_block();
     let failed = |doing| move |error| space_or_io(doing, path, error);
     let mut file = create_file(path).map_err(failed("create"))?;
+    fail_point::hit("snapshot-begun");
     check_room(&file, body_len.saturating_add(leave)).map_err(failed("make room for"))?;
     let mut unsynced = 0;
     for chunk in std::iter::once(&block[..])
@@ -73,7 +75,9 @@ pub(crate) fn write_file(
             unsynced = 0;
         }
     }
-    file.sync_all().map_err(failed("sync"))
+    file.sync_all().map_err(failed("sync"))?;
+    fail_point::hit("snapshot-synced");
+    Ok(())
 }
 
 /// A snapshot can wait for space, a log cannot.

@@ -144,6 +144,7 @@ fn live_through<S: Script>(
         window: 8,
         allow_fs: false,
         wait: false,
+        snapshots: true,
         arm: None,
     };
     for _ in 0..cuts {

@@ -72,9 +72,21 @@ fn what_a_failed_sync_left_in_the_cache_is_not_believed() {
     let dir = disk.path().join("data");
     let segment = dir.join("journal/jrnl-0000000000000001.seg");
     let (machine, policy, seed, window) = ("engine", "group", SEED, 8);
-    let (first, commands, allow_fs, wait, arm) = (0, COMMANDS, false, true, None);
-    let life =
-        Life { dir: &dir, machine, policy, seed, first, commands, window, allow_fs, wait, arm };
+    let (first, commands) = (0, COMMANDS);
+    let (allow_fs, wait, snapshots, arm) = (false, true, false, None);
+    let life = Life {
+        dir: &dir,
+        machine,
+        policy,
+        seed,
+        first,
+        commands,
+        window,
+        allow_fs,
+        wait,
+        snapshots,
+        arm,
+    };
     let output = broken(&disk, &life, &segment);
     assert!(ended_by(&output, Signal::ABORT), "{}", shown(&output));
     let mut heard = Heard::default();

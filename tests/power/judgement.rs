@@ -33,6 +33,7 @@ fn two_lives(machine: &str) -> (TempDir, Heard) {
             window: 8,
             allow_fs: true,
             wait: false,
+            snapshots: true,
             arm: None,
         };
         life.live(&mut heard);

@@ -22,6 +22,8 @@ pub(crate) struct Life<'a> {
     pub(crate) allow_fs: bool,
     /// Whether it waits, before it submits anything, for a line.
     pub(crate) wait: bool,
+    /// Whether it takes a snapshot at its end: where that fails, the process goes on.
+    pub(crate) snapshots: bool,
     /// Place to end in, and at which time, as `name:nth`.
     pub(crate) arm: Option<&'a str>,
 }
@@ -42,7 +44,9 @@ impl Life<'_> {
         if let Some(arm) = self.arm {
             command.args(["--arm", arm]);
         }
-        for (flag, is_set) in [("--allow-fs", self.allow_fs), ("--wait", self.wait)] {
+        for (flag, is_set) in
+            [("--allow-fs", self.allow_fs), ("--wait", self.wait), ("--snapshots", self.snapshots)]
+        {
             command.args(is_set.then_some(flag));
         }
     }

@@ -66,6 +66,7 @@ fn ends<S: Script>(machine: &str, (from, heard): (&Path, &Heard), name: &str, nt
         window: WINDOW,
         allow_fs: true,
         wait: false,
+        snapshots: true,
         arm: Some(&arm),
     };
     let output = if IDLE.contains(&name) {

@@ -61,8 +61,8 @@ const GROUP_BYTES: [u64; 2] = [BLOCK_BYTES, 64];
 pub(crate) fn nearly_full<S: Script>(machine: &str, dir: &Path) -> Heard {
     let mut heard = Heard::default();
     let (policy, seed, first, commands, window) = ("group", SEED, 0, 30, WINDOW);
-    let (allow_fs, wait, arm) = (true, false, None);
-    Life { dir, machine, policy, seed, first, commands, window, allow_fs, wait, arm }
+    let (allow_fs, wait, snapshots, arm) = (true, false, true, None);
+    Life { dir, machine, policy, seed, first, commands, window, allow_fs, wait, snapshots, arm }
         .live(&mut heard);
     let mut options = Options::new(dir);
     options.journal.segment_bytes = SEGMENT_BYTES_MIN;

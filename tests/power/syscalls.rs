@@ -167,6 +167,7 @@ fn every<S: Script>(scene: &Scene<'_>, watched: Watched, call: &str) -> u64 {
             window: WINDOW,
             allow_fs: true,
             wait: false,
+            snapshots: true,
             arm: None,
         };
         let output = killed(&life, watched, call, nth);

@@ -8,16 +8,28 @@ use std::path::PathBuf;
 use std::process::{ExitCode, abort};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Duration;
 
 use engine::{Engine, Frame};
-use journal::{SyncPolicy, fail_point};
-use pipeline::{Ingress, Instance, Lane, Options, Outcome, PipelineError, Reply, SystemClock};
+use journal::{Retention, SyncPolicy, fail_point};
+use pipeline::{
+    Ingress, Instance, Lane, Options, Outcome, PipelineError, Reply, SnapshotPolicy, SystemClock,
+};
 use tests::drive::{Ack, Line, Script, hex};
 use tests::report::say;
 use wallet::ledger::Ledger;
 
 /// Exit code of a process that should have aborted.
 const ABORT: i32 = 134;
+
+/// So that the next process begins with one.
+const AT_THE_END: SnapshotPolicy = SnapshotPolicy {
+    every_commands: 0,
+    min_interval: Duration::ZERO,
+    at_shutdown: true,
+    kept: 2,
+    retention: Retention::Archive,
+};
 
 struct Told {
     dir: PathBuf,
@@ -32,6 +44,8 @@ struct Told {
     allow_fs: bool,
     /// Waits for a line before anything is submitted.
     wait: bool,
+    /// Takes a snapshot at the end.
+    snapshots: bool,
     /// A place to end in, and at which time.
     arm: Option<(String, u64)>,
 }
@@ -56,6 +70,7 @@ impl Told {
             window: usize::try_from(number("--window")).expect("small"),
             allow_fs: arguments.iter().any(|argument| argument == "--allow-fs"),
             wait: arguments.iter().any(|argument| argument == "--wait"),
+            snapshots: arguments.iter().any(|argument| argument == "--snapshots"),
             arm: value("--arm")
                 .and_then(|text| text.split_once(':'))
                 .map(|(name, nth)| (name.to_owned(), nth.parse().expect("a number"))),
@@ -132,7 +147,10 @@ fn live<S: Script>(told: &Told) -> Result<(), PipelineError> {
     let last_sequence = recovered.report.last_sequence;
     print(&Line::Start { last_sequence, hash: hex(recovered.instance.machine.state_hash()) });
     let clock = Arc::new(SystemClock::new());
-    let running = pipeline::start::<S, Waiting>(recovered, &options, clock)?;
+    let mut running = pipeline::start::<S, Waiting>(recovered, &options, clock)?;
+    if told.snapshots {
+        running.take_snapshots(AT_THE_END, || Instance::bare(S::fresh()))?;
+    }
     print(&Line::Ready);
     if told.wait {
         io::stdin().read_line(&mut String::new()).expect("somebody says when");
