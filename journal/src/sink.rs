@@ -30,6 +30,12 @@ pub trait GroupSink: Send {
     /// # Errors
     /// A sink that cannot be synced.
     fn sync_handle(&self) -> io::Result<Box<dyn SyncHandle>>;
+
+    /// Whether a sync that nobody waits for is done at once, on the thread that asks for it: where
+    /// it takes no time, and the order of everything must be the same in every run.
+    fn syncs_at_once(&self) -> bool {
+        false
+    }
 }
 
 /// Makes durable, on whatever thread, what was put into a sink before.

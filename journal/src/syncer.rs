@@ -19,9 +19,17 @@ pub(crate) struct Syncer {
     outcomes: Receiver<Outcome>,
     thread: Option<JoinHandle<()>>,
     under_way: bool,
+    /// Of a sync that was done at once.
+    held: Option<Outcome>,
 }
 
 impl Syncer {
+    /// One without a thread: syncs are done when they are begun.
+    pub(crate) fn at_once() -> Self {
+        let (_, outcomes) = sync_channel(1);
+        Self { jobs: None, outcomes, thread: None, under_way: false, held: None }
+    }
+
     /// Starts the thread.
     pub(crate) fn start() -> io::Result<Self> {
         let (jobs, queue) = sync_channel::<(u64, Box<dyn SyncHandle>)>(1);
@@ -33,7 +41,8 @@ impl Syncer {
                     let _ = sender.send((seq, handle.sync()));
                 }
             })?;
-        Ok(Self { jobs: Some(jobs), outcomes, thread: Some(thread), under_way: false })
+        let thread = Some(thread);
+        Ok(Self { jobs: Some(jobs), outcomes, thread, under_way: false, held: None })
     }
 
     pub(crate) const fn is_under_way(&self) -> bool {
@@ -44,17 +53,24 @@ impl Syncer {
     ///
     /// # Panics
     /// If another one is under way.
-    pub(crate) fn begin(&mut self, seq: u64, handle: Box<dyn SyncHandle>) {
+    pub(crate) fn begin(&mut self, seq: u64, mut handle: Box<dyn SyncHandle>) {
         assert!(!self.under_way, "one sync at a time");
-        let jobs = self.jobs.as_ref().expect("the thread is running");
-        assert!(jobs.send((seq, handle)).is_ok(), "the syncing thread lives as long as its handle");
         self.under_way = true;
+        let Some(jobs) = &self.jobs else {
+            self.held = Some((seq, handle.sync()));
+            return;
+        };
+        assert!(jobs.send((seq, handle)).is_ok(), "the syncing thread lives as long as its handle");
     }
 
     /// The outcome of the sync under way, `None` while there is none.
     pub(crate) fn poll(&mut self) -> Option<Outcome> {
         if !self.under_way {
             return None;
+        }
+        if let Some(outcome) = self.held.take() {
+            self.under_way = false;
+            return Some(outcome);
         }
         match self.outcomes.try_recv() {
             Ok(outcome) => {
@@ -72,6 +88,9 @@ impl Syncer {
             return None;
         }
         self.under_way = false;
+        if self.thread.is_none() {
+            return self.held.take();
+        }
         Some(self.outcomes.recv().expect("the syncing thread lives as long as its handle"))
     }
 }

@@ -218,9 +218,11 @@ impl JournalWriter {
             return Ok(false);
         }
         let failed = JournalError::io("begin a sync in", &self.dir);
+        let at_once = self.sinks.current.syncs_at_once();
         let begun = self.sinks.current.sync_handle().and_then(|handle| {
             let syncer = match &mut self.syncer {
                 Some(syncer) => syncer,
+                none if at_once => none.insert(Syncer::at_once()),
                 none => none.insert(Syncer::start()?),
             };
             syncer.begin(self.chain.last_seq, handle);

@@ -25,6 +25,7 @@ pub mod projection;
 pub mod proxy;
 pub mod random;
 pub mod report;
+pub mod sim;
 pub mod snapshot_fuzzing;
 pub mod trading;
 pub mod workload;
