@@ -2,8 +2,8 @@
 //! that steps and clients that repeat what was not answered; a seed in, a verdict out. Knows
 //! nothing of processes. Invariant: a seed gives the same trace in every run.
 //!
-//! Simulated are the stores and syncs of both logs, sector by sector. Names, sizes and control files
-//! are real, on a file system in memory, and taken to be as durable as their syncs say.
+//! Simulated are the stores and syncs of both logs, sector by sector. Names, sizes and control
+//! files are real, on a file system in memory, and taken to be as durable as their syncs say.
 
 mod clients;
 mod disk;
@@ -36,6 +36,8 @@ pub struct Outcome {
     pub commands: u64,
     pub kills: u64,
     pub power_cuts: u64,
+    /// Of both, those in the middle of a store or sync.
+    pub deaths_in_calls: u64,
     /// Sectors that a power cut took back.
     pub sectors_lost: u64,
     /// Answers that were lost where the policy allows it.
@@ -145,8 +147,12 @@ impl<S: Script> World<S> {
         };
         let until = if is_last { self.commands } else { self.commands * number / LIVES };
         let life = Life::begin(recovered, &self.options, &self.disk, &mut self.random, self.seed)?;
+        // Half of the deaths come in the middle of something.
+        let dies_in = self.random.below(1_000) * u64::from(self.random.chance(50));
+        self.disk.dies_in(if end == End::InOrder { 0 } else { dies_in });
         let synced =
             life.live(&mut self.clients, until, end, &mut self.random, &mut self.outcome)?;
+        self.disk.dies_in(0);
         if end == End::PowerCut {
             self.outcome.power_cuts += 1;
             self.outcome.sectors_lost += self.disk.lose_power(&mut self.random);

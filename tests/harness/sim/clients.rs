@@ -1,6 +1,6 @@
 //! Owns what the clients of a simulation know: what they were answered, and what to repeat. Knows
-//! nothing of disks. Invariant: whatever was answered and is not lost by the policy's leave is there
-//! after every recovery.
+//! nothing of disks. Invariant: whatever was answered and is not lost by the policy's leave is
+//! there after every recovery.
 
 use journal::SyncPolicy;
 

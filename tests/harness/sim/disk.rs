@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt;
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use journal::{GroupSink, JournalWriter, SyncHandle};
@@ -16,15 +18,33 @@ use crate::random::Random;
 const SECTOR: usize = 512;
 type Sector = [u8; SECTOR];
 
-/// Sectors of one segment as they were when it was synced last.
-type Unsynced = BTreeMap<u64, Sector>;
+/// Sectors of one segment as they were when it was synced last, and whether nothing that lasts
+/// stood there, not even the zeros at the end of a group.
+type Unsynced = BTreeMap<u64, (Sector, bool)>;
 
 #[derive(Debug, Default)]
-struct Shared(Mutex<BTreeMap<PathBuf, Unsynced>>);
+struct Shared {
+    unsynced: Mutex<BTreeMap<PathBuf, Unsynced>>,
+    /// Stores and syncs until the process dies in one; 0 if it does not.
+    left: AtomicU64,
+}
+
+/// What a process dies of in the middle of a call: carried by an unwinding stack.
+#[derive(Debug)]
+pub(super) struct Dies;
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<PathBuf, Unsynced>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.unsynced.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One store or sync begins.
+    fn begin(&self) {
+        let left = self.left.load(Ordering::Relaxed);
+        self.left.store(left.saturating_sub(1), Ordering::Relaxed);
+        if left == 1 {
+            resume_unwind(Box::new(Dies));
+        }
     }
 }
 
@@ -51,26 +71,31 @@ impl Disk {
         });
     }
 
+    /// The process dies in so many stores and syncs from now; never, if that is 0.
+    pub(super) fn dies_in(&self, calls: u64) {
+        self.shared.left.store(calls, Ordering::Relaxed);
+    }
+
     /// Everything that was stored is on the disk.
     pub(super) fn settle(&self) {
         self.shared.lock().clear();
     }
 
-    /// Of each sector that was not synced, the new content may have got to the disk or not, or, where
-    /// nothing stood before, something else. Returns how many did not.
+    /// Of each sector that was not synced, the new content may have got to the disk or not, or,
+    /// where nothing stood before, something else. Returns how many did not.
     pub(super) fn lose_power(&self, random: &mut Random) -> u64 {
         let mut lost = 0;
         // All of it, none, or any part.
         let percent = [0, 50, 90, 100, 100][usize::try_from(random.below(5)).expect("small")];
         for (path, sectors) in std::mem::take(&mut *self.shared.lock()) {
             let file = OpenOptions::new().write(true).open(&path).expect("a segment in use");
-            for (number, old) in sectors {
+            for (number, (old, is_empty)) in sectors {
                 if !random.chance(percent) {
                     continue;
                 }
                 let mut content = old;
                 // A sector is written whole or not; one that held nothing may hold anything.
-                if old == [0; SECTOR] && random.chance(2) {
+                if is_empty && random.chance(2) {
                     content.iter_mut().for_each(|byte| *byte = random.bits().to_le_bytes()[0]);
                 }
                 file.write_all_at(&content, number * SECTOR as u64).expect("a file in memory");
@@ -93,6 +118,7 @@ struct Recording {
 
 impl GroupSink for Recording {
     fn put(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.shared.begin();
         let mut unsynced = self.shared.lock();
         let sectors = unsynced.entry(self.path.clone()).or_default();
         let end = offset + bytes.len() as u64;
@@ -103,7 +129,8 @@ impl GroupSink for Recording {
             self.old.resize(count * SECTOR, 0);
             self.file.read_exact_at(&mut self.old, first * SECTOR as u64)?;
             for (number, old) in (first..).zip(self.old.as_chunks().0) {
-                sectors.entry(number).or_insert(*old);
+                let is_empty = *old == [0; SECTOR] && number * SECTOR as u64 >= offset;
+                sectors.entry(number).or_insert((*old, is_empty));
             }
         }
         drop(unsynced);
@@ -131,6 +158,7 @@ struct Syncing {
 
 impl SyncHandle for Syncing {
     fn sync(&mut self) -> io::Result<()> {
+        self.shared.begin();
         self.shared.lock().remove(&self.path);
         Ok(())
     }

@@ -2,6 +2,7 @@
 //! the load, and the moment at which it ends. Knows nothing of what a disk keeps. Invariant: one
 //! thread does everything that a client could notice.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
@@ -9,7 +10,7 @@ use engine::Frame;
 use pipeline::{Lane, ManualClock, Options, Outcome, Recovered, Reply, Stepped, SubmitError};
 
 use super::clients::Clients;
-use super::disk::Disk;
+use super::disk::{Dies, Disk};
 use crate::drive::{Ack, Script};
 use crate::random::Random;
 
@@ -85,14 +86,20 @@ impl<S: Script> Life<S> {
         let mut still = 0;
         loop {
             let before = outcome.trace;
-            self.step(&mut next, until, random)?;
+            let step = AssertUnwindSafe(|| self.step(&mut next, until, random));
+            let died = match catch_unwind(step) {
+                Ok(step) => step.map(|()| false)?,
+                Err(payload) if payload.is::<Dies>() => true,
+                Err(payload) => resume_unwind(payload),
+            };
             for ack in self.answers.1.try_iter() {
                 outcome.fold(ack.sequence);
                 outcome.fold(ack.number ^ (ack.answer.len() as u64) << 32);
                 clients.hear(ack)?;
             }
             let answered = clients.first_unanswered();
-            if answered >= until || end != End::InOrder && answered >= dies_at {
+            outcome.deaths_in_calls += u64::from(died);
+            if died || answered >= until || end != End::InOrder && answered >= dies_at {
                 break;
             }
             still = if outcome.trace == before { still + 1 } else { 0 };

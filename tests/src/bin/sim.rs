@@ -68,6 +68,7 @@ fn child(told: &Told) -> ExitCode {
                 o.commands,
                 o.kills,
                 o.power_cuts,
+                o.deaths_in_calls,
                 o.sectors_lost,
                 o.answers_lost,
                 o.snapshots,
@@ -100,7 +101,7 @@ fn spawn(told: &Told, part: Range<u64>) -> std::io::Result<Child> {
 }
 
 /// Reads what a child has to say; the seed that it died of, if it did.
-fn hear(mut child: Child, part: Range<u64>, sum: &mut [u64; 8]) -> Result<(), u64> {
+fn hear(mut child: Child, part: Range<u64>, sum: &mut [u64; 9]) -> Result<(), u64> {
     let mut seed = part.start;
     let lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
     for line in lines.map_while(Result::ok) {
@@ -125,7 +126,7 @@ fn main() -> ExitCode {
     let parts: Vec<Range<u64>> = starts.map(|start| start..end.min(start + size)).collect();
     let children: Vec<_> =
         parts.iter().map(|part| spawn(&told, part.clone()).expect("a child starts")).collect();
-    let mut sum = [0; 8];
+    let mut sum = [0; 9];
     let mut failed = false;
     for (child, part) in children.into_iter().zip(parts) {
         if let Err(seed) = hear(child, part, &mut sum) {
@@ -137,12 +138,13 @@ fn main() -> ExitCode {
             ));
         }
     }
-    let [trace, commands, kills, cuts, sectors, answers, snapshots, from_snapshot] = sum;
+    let [trace, commands, kills, cuts, in_calls, sectors, answers, snapshots, from_snapshot] = sum;
     let body = serde_json::json!({
         "seeds": told.seeds,
         "commands": commands,
         "kills": kills,
         "power_cuts": cuts,
+        "deaths_in_calls": in_calls,
         "sectors_lost": sectors,
         "answers_lost": answers,
         "snapshots": snapshots,
