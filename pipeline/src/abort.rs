@@ -31,8 +31,9 @@ impl Drop for AbortOnPanic {
 /// Says why on standard error and aborts. Used for panics and for failed writes, which are never
 /// retried: after one failed sync a second may report success for bytes that are lost.
 pub(crate) fn fatal(stage: &'static str, cause: &dyn Display) -> ! {
-    // Nothing can be done about a failure to write the message.
-    let _ = writeln!(std::io::stderr(), "fatal: stage {stage}: {cause}; aborting");
+    // In one piece: other threads write there, too. Nothing can be done about a failure to write.
+    let message = format!("fatal: stage {stage}: {cause}; aborting\n");
+    let _ = std::io::stderr().write_all(message.as_bytes());
     process::abort();
 }
 
