@@ -1,6 +1,7 @@
 //! Owns what the command line does without a running exchange, and how it fails.
 //! Knows nothing of servers. Invariant: the one thing ever made is a token key where there is none.
 
+mod log_name;
 mod logs;
 mod settlement;
 mod snapshot;

@@ -40,8 +40,10 @@ pub(crate) fn encode_event<E: Codec>(
     PREFIX_BYTES + event.encode_into(&mut out[PREFIX_BYTES..])
 }
 
-/// Splits a payload into input sequence, index and the encoding of the event.
-pub(crate) fn split_payload(payload: &[u8]) -> Option<(u64, u32, &[u8])> {
+/// Splits the payload of an event log record into input sequence, index and the encoding of the
+/// event; `None` where it is too short.
+#[must_use]
+pub fn split_payload(payload: &[u8]) -> Option<(u64, u32, &[u8])> {
     let (sequence, rest) = payload.split_first_chunk()?;
     let (index, event) = rest.split_first_chunk()?;
     Some((u64::from_le_bytes(*sequence), u32::from_le_bytes(*index), event))

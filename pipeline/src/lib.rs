@@ -48,7 +48,7 @@ pub use clock::{Clock, ManualClock, SystemClock};
 pub use counters::{Counter, Counters, SnapshotCounters};
 pub use cursor::{Cursor, Cursors};
 pub use error::PipelineError;
-pub use event_log::{EventLogReader, LoggedEvent};
+pub use event_log::{EventLogReader, LoggedEvent, split_payload as split_event};
 pub use graph::start;
 pub use huge_pages::HugePages;
 pub use ingress::{Ingress, Lane, SubmitError};

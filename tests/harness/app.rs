@@ -284,6 +284,17 @@ impl App {
         serde_json::from_slice(&output.stdout).expect("one line of JSON")
     }
 
+    /// Takes a snapshot of what is not running, under the configuration that a start would have.
+    ///
+    /// # Panics
+    /// If the binary does not start.
+    #[must_use]
+    pub fn snapshot(&self) -> Output {
+        let mut command = self.command();
+        command.arg("snapshot").arg("--config").arg(self.config_path());
+        command.arg("--data-dir").arg(self.data_dir()).output().expect("the binary starts")
+    }
+
     /// A bearer token.
     ///
     /// # Panics

@@ -6,14 +6,16 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use engine::{Codec, Command, Engine, EngineOptions, StateMachine};
-use journal::{Record, RecordKind};
-use pipeline::{Clock, Control, SystemClock};
+use engine::{Engine, EngineOptions, StateMachine};
+use journal::{Record, SnapshotStore};
+use pipeline::{Clock, SystemClock};
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
+use wallet::ledger::Ledger;
 
 use crate::convert::{self, NS_PER_S};
 use crate::offline::OfflineError;
+use crate::offline::log_name::LogName;
 use crate::routes::admin::hex;
 
 #[derive(Debug, Args)]
@@ -39,6 +41,9 @@ pub(crate) enum JournalCommand {
 pub(crate) struct LogArguments {
     #[arg(long, value_name = "DIR", default_value = "./data")]
     data_dir: PathBuf,
+    /// Which of the logs in it.
+    #[arg(long, value_enum, default_value_t = LogName::Journal)]
+    log: LogName,
 }
 
 #[derive(Debug, Args)]
@@ -98,7 +103,7 @@ pub(crate) fn journal(
     command: &JournalCommand,
     output: &mut impl Write,
 ) -> Result<(), OfflineError> {
-    let dir = |log: &LogArguments| journal_dir(&log.data_dir);
+    let dir = |log: &LogArguments| log.log.dir(&log.data_dir);
     match command {
         JournalCommand::Stat(log) => {
             let stat = journal::stat(&dir(log)?)?;
@@ -118,8 +123,10 @@ pub(crate) fn journal(
             Ok(writeln!(output, "{body}")?)
         }
         JournalCommand::Verify(log) => {
-            let report = journal::verify(&dir(log)?)?;
+            let (log_dir, name) = (dir(log)?, log.log);
+            let report = journal::verify(&log_dir)?;
             let body = json!({
+                "snapshots": snapshots(name, &log_dir)?,
                 "segments": report.segments,
                 "groups": report.groups,
                 "records": report.records,
@@ -133,7 +140,7 @@ pub(crate) fn journal(
             Ok(writeln!(output, "{body}")?)
         }
         JournalCommand::Dump(DumpArguments { log, from, to }) => {
-            dump(&dir(log)?, *from, *to, output)
+            dump(log.log, &dir(log)?, *from, *to, output)
         }
     }
 }
@@ -144,11 +151,37 @@ fn journal_dir(data_dir: &Path) -> Result<PathBuf, OfflineError> {
     if dir.is_dir() { Ok(dir) } else { Err(OfflineError::NoJournal(data_dir.to_owned())) }
 }
 
-fn dump(dir: &Path, from: u64, to: u64, output: &mut impl Write) -> Result<(), OfflineError> {
+/// Each snapshot beside a journal, and whether it can be used as far as its bytes say.
+fn snapshots(log: LogName, dir: &Path) -> Result<Vec<Value>, OfflineError> {
+    let (machine, schema) = match log {
+        LogName::Journal => (Engine::MACHINE_ID, Engine::schema_hash()),
+        LogName::Wallet => (Ledger::MACHINE_ID, Ledger::schema_hash()),
+        LogName::Events | LogName::WalletEvents => return Ok(Vec::new()),
+    };
+    let Some(store) = SnapshotStore::open(dir, machine, schema, true)? else {
+        return Ok(Vec::new());
+    };
+    let mut found = Vec::new();
+    for sequence in store.list()? {
+        found.push(match store.load(sequence) {
+            Ok(snapshot) => json!({"sequence": sequence, "bytes": snapshot.file_bytes()}),
+            Err(error) => json!({"sequence": sequence, "damaged": error.to_string()}),
+        });
+    }
+    Ok(found)
+}
+
+fn dump(
+    log: LogName,
+    dir: &Path,
+    from: u64,
+    to: u64,
+    output: &mut impl Write,
+) -> Result<(), OfflineError> {
     let mut written = Ok(());
     journal::dump(dir, from, to, |record| {
         if written.is_ok() {
-            written = writeln!(output, "{}", record_line(&record));
+            written = writeln!(output, "{}", record_line(log, &record));
         }
     })?;
     match written {
@@ -158,27 +191,13 @@ fn dump(dir: &Path, from: u64, to: u64, output: &mut impl Write) -> Result<(), O
     }
 }
 
-fn record_line(record: &Record<'_>) -> serde_json::Value {
-    let undecodable = |error: &dyn std::fmt::Display| format!("cannot be decoded: {error}");
-    let content = match record.kind {
-        RecordKind::Command => match Command::decode_from(record.payload) {
-            Ok(command) => format!("{command:?}"),
-            Err(error) => undecodable(&error),
-        },
-        RecordKind::Control => match Control::decode_from(record.payload) {
-            Ok(control) => format!("{control:?}"),
-            Err(error) => undecodable(&error),
-        },
-        RecordKind::Timer | RecordKind::External | RecordKind::Digest | RecordKind::Seal => {
-            hex(record.payload)
-        }
-    };
+fn record_line(log: LogName, record: &Record<'_>) -> Value {
     json!({
         "sequence": record.seq,
         "time": convert::time(record.ts_ns),
         "timestamp_ns": record.ts_ns,
         "kind": format!("{:?}", record.kind),
-        "content": content,
+        "content": log.content(record),
     })
 }
 
@@ -192,7 +211,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let data_dir = folder.path().join("nothing");
         let replayed = replay(&ReplayArguments { data_dir: data_dir.clone(), json: true });
-        let log = LogArguments { data_dir: data_dir.clone() };
+        let log = LogArguments { data_dir: data_dir.clone(), log: LogName::Journal };
         let verified = journal(&JournalCommand::Verify(log), &mut Vec::new());
         for error in [replayed.unwrap_err(), verified.unwrap_err()] {
             assert_eq!(error.exit_code(), exit_status::CONFIGURATION);
