@@ -6,6 +6,7 @@ mod cuts;
 mod device;
 mod errors;
 mod judgement;
+mod lasting;
 mod life;
 mod points;
 mod scene;

@@ -46,6 +46,8 @@ struct Told {
     wait: bool,
     /// Takes a snapshot at the end.
     snapshots: bool,
+    /// Asks for one when all is answered, while it still runs.
+    snapshot_live: bool,
     /// A place to end in, and at which time.
     arm: Option<(String, u64)>,
 }
@@ -71,6 +73,7 @@ impl Told {
             allow_fs: arguments.iter().any(|argument| argument == "--allow-fs"),
             wait: arguments.iter().any(|argument| argument == "--wait"),
             snapshots: arguments.iter().any(|argument| argument == "--snapshots"),
+            snapshot_live: arguments.iter().any(|argument| argument == "--snapshot-live"),
             arm: value("--arm")
                 .and_then(|text| text.split_once(':'))
                 .map(|(name, nth)| (name.to_owned(), nth.parse().expect("a number"))),
@@ -148,9 +151,9 @@ fn live<S: Script>(told: &Told) -> Result<(), PipelineError> {
     print(&Line::Start { last_sequence, hash: hex(recovered.instance.machine.state_hash()) });
     let clock = Arc::new(SystemClock::new());
     let mut running = pipeline::start::<S, Waiting>(recovered, &options, clock)?;
-    if told.snapshots {
-        running.take_snapshots(AT_THE_END, || Instance::bare(S::fresh()))?;
-    }
+    let desk =
+        told.snapshots.then(|| running.take_snapshots(AT_THE_END, || Instance::bare(S::fresh())));
+    let desk = desk.transpose()?;
     print(&Line::Ready);
     if told.wait {
         io::stdin().read_line(&mut String::new()).expect("somebody says when");
@@ -158,6 +161,10 @@ fn live<S: Script>(told: &Told) -> Result<(), PipelineError> {
     let numbers = told.first..told.first + told.commands;
     let commands = numbers.map(|number| S::command(told.seed, number));
     submit(&running.ingress(), S::opening().into_iter().chain(commands), told.window);
+    if told.snapshot_live {
+        let asked = desk.expect("a process that takes snapshots").ask().expect("nobody else asks");
+        asked.recv().expect("an answer").expect("a snapshot");
+    }
     drop(running.shutdown());
     print(&Line::Done);
     Ok(())
