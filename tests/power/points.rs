@@ -8,6 +8,7 @@ use std::process::{Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use engine::Engine;
 use journal::fail_point::NAMES;
 use rustix::process::Signal;
 use tests::drive::Script;
@@ -103,9 +104,38 @@ fn in_every_place<S: Script>(machine: &str) {
     assert!(fired > 5, "{machine}: {fired} places are passed for every command");
 }
 
+/// What is left of a tail must not be judged by itself: a start that dies while it removes one says
+/// before what it is about to do.
+#[test]
+fn a_tail_is_marked_before_it_is_removed() {
+    let root = folder();
+    let dir = root.path().join("data");
+    let mut heard = nearly_full::<Engine>("engine", &dir);
+    tear::<Engine>(&dir);
+    let life = Life {
+        dir: &dir,
+        machine: "engine",
+        policy: "group",
+        seed: SEED,
+        first: heard.first_unanswered(),
+        commands: COMMANDS,
+        window: WINDOW,
+        allow_fs: true,
+        wait: false,
+        snapshots: false,
+        arm: Some("trim-zeroed:1"),
+    };
+    let output = life.command().output().expect("the process starts");
+    assert!(ended_by(&output, Signal::ABORT), "{}", shown(&output));
+    let is_marked = || journal::stat(&dir.join("journal")).expect("a log").trim_pending;
+    assert!(is_marked(), "{}", shown(&output));
+    Life { arm: None, ..life }.live(&mut heard);
+    assert!(!is_marked());
+}
+
 #[test]
 fn the_engine_ends_in_every_place() {
-    in_every_place::<engine::Engine>("engine");
+    in_every_place::<Engine>("engine");
 }
 
 #[test]

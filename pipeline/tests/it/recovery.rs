@@ -390,8 +390,14 @@ fn one_process_holds_the_directory() {
     let dir = tempfile::tempdir().unwrap();
     let options = options(dir.path(), SyncPolicy::Os);
     let running = running(&options);
+    let starts = || {
+        let read = |log| fs::read(dir.path().join(log).join("ctl")).unwrap();
+        ["journal", "events"].map(read)
+    };
+    let before = starts();
     let error = recover(&options, bare).expect_err("the first one is there");
     assert_eq!(error.exit_code(), 75);
+    assert!(starts() == before, "what is refused is no start");
     let desk = Desk::new(running.cursors());
     submit(&running.ingress(), Command::Add(1), &desk);
     assert_eq!(desk.wait(1).len(), 1, "the first one goes on");
