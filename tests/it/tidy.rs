@@ -200,3 +200,21 @@ fn links_between_documents_resolve() {
     }
     assert_none(&broken);
 }
+
+#[test]
+fn tests_that_are_named_in_documents_exist() {
+    let mut broken = Vec::new();
+    let page = fs::read_to_string(root().join("docs/fault-matrix.md")).expect("readable text");
+    let named: Vec<&str> = page.split('`').filter(|word| word.contains(".rs::")).collect();
+    assert!(named.len() > 50, "the search lost its way");
+    for name in named {
+        let (file, function) = name.split_once("::").expect("a file and a function");
+        let text = fs::read_to_string(root().join(file)).unwrap_or_default();
+        let begins = format!("fn {function}(");
+        let is_test = |before: &str| before.trim_end().ends_with(']') || before.ends_with("async ");
+        if !text.match_indices(&begins).any(|(at, _)| is_test(&text[..at])) {
+            broken.push(name.to_owned());
+        }
+    }
+    assert_none(&broken);
+}
