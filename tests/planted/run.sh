@@ -6,9 +6,9 @@
 #
 # A patch begins with two kinds of comments: `# what: ...` says what is wrong, and each
 # `# caught by: PACKAGE TARGET FILTER` names tests (target `lib` or the name of a test target). They
-# are run once as they are, must pass, and once with the bug, must fail. What does not compile, runs
-# for too long or finds nothing to run catches nothing. The bugs are planted in a worktree of HEAD,
-# which is removed in the end; what was compiled stays in the target folder.
+# must pass without the bug and fail with it. What does not compile, is stuck, or finds nothing to
+# run catches nothing. The bugs are planted in a worktree of HEAD, which is removed in the end; what
+# was compiled stays in the target folder, with the last words of every test.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 here=$root/tests/planted
@@ -68,69 +68,79 @@ git -C "$root" worktree prune
 git -C "$root" worktree add --quiet --detach "$tree" HEAD
 
 # Arguments of cargo for a target.
-which_target() { if [ "$1" = lib ]; then echo --lib; else echo --test "$1"; fi; }
+which_target() { if [ "$1" = lib ]; then echo --lib; else echo "--test $1"; fi; }
 
-# Builds the named tests; their output is in the log.
+# Runs a command of cargo in the worktree, without input; what it says is in the log.
+run_cargo() { (cd "$tree" && "$@") </dev/null >"$log" 2>&1; }
+
+# Builds the tests that a patch names.
 build() {
   local package place filter
   while read -r package place filter; do
     # shellcheck disable=SC2046
-    (cd "$tree" && cargo test --locked -p "$package" $(which_target "$place") --no-run) \
-      </dev/null >>"$log" 2>&1 || return 1
+    run_cargo cargo test --locked -p "$package" $(which_target "$place") --no-run || return 1
   done < <(named "$1")
 }
 
-# Runs the named tests one after the other; says `as expected`, or what the first one did instead.
+# What comes of tests: green, red, stuck, skipped, none, or an end that is no verdict.
+outcome() {
+  local package=$1 place=$2 filter=$3 code=0
+  # shellcheck disable=SC2046
+  run_cargo timeout -k 5 "$patience" cargo test --locked -p "$package" $(which_target "$place") \
+    -- --nocapture "$filter" || code=$?
+  if [ "$code" -eq 124 ] || [ "$code" -eq 137 ]; then echo stuck
+  elif grep -Eq '^test result: FAILED|SIGABRT|SIGSEGV|SIGBUS' "$log" && [ "$code" -ne 0 ]; then echo red
+  elif [ "$code" -ne 0 ]; then echo "ended with $code"
+  elif grep -q SKIPPED "$log"; then echo skipped
+  elif grep -Eq '^test result: ok\. [1-9]' "$log"; then echo green
+  else echo none
+  fi
+}
+
+# Runs the tests that a patch names; says `as expected`, or what the first one did instead.
 try() {
-  local expected=$2 package place filter code outcome
+  local expected=$2 package place filter came
   while read -r package place filter; do
-    code=0
-    # shellcheck disable=SC2046
-    (cd "$tree" && timeout -k 5 "$patience" cargo test --locked -p "$package" \
-      $(which_target "$place") -- --nocapture "$filter") </dev/null >"$log" 2>&1 || code=$?
-    case $code in
-      0) outcome=green ;;
-      124 | 137) outcome=stuck ;;
-      *) outcome=red ;;
-    esac
-    if [ "$outcome" = green ]; then
-      if grep -q SKIPPED "$log"; then outcome=skipped; fi
-      if ! grep -Eq '^test result: ok\. [1-9]' "$log"; then outcome=none; fi
-    fi
-    if [ "$outcome" != "$expected" ]; then echo "$outcome: $filter"; return; fi
+    came=$(outcome "$package" "$place" "$filter")
+    if [ "$came" != "$expected" ]; then echo "$came: $filter"; return; fi
   done < <(named "$1")
   echo "as expected"
 }
 
 failed=0
-say() { printf '%-34s %s\n' "$1" "$2"; }
-fail() { say "$1" "$2"; failed=1; }
+say() { printf '%-36s %s\n' "$1" "$2"; }
+fail() { say "$1" "$2"; cp "$log" "$target/$1.log"; failed=1; }
 
+# First all of them without a bug: then each bug costs one build.
+sound=()
 for patch in "${patches[@]}"; do
   name=$(basename "$patch" .patch)
-  begun=$SECONDS
-  : >"$log"
   if ! build "$patch"; then fail "$name" "NOT TRIED: does not compile without the bug"; continue; fi
   before=$(try "$patch" green)
   case $before in
-    "as expected") ;;
-    skipped:*) say "$name" "skipped: something that the test needs is missing"; continue ;;
-    *) fail "$name" "NOT TRIED: without the bug $before"; cp "$log" "$target/$name.log"; continue ;;
+    "as expected") sound+=("$patch") ;;
+    skipped:*) say "$name" "skipped: something that the test needs is missing" ;;
+    *) fail "$name" "NOT TRIED: without the bug $before" ;;
   esac
+done
+printf '%d bugs to plant, %d s\n' "${#sound[@]}" "$SECONDS"
+
+for patch in "${sound[@]}"; do
+  name=$(basename "$patch" .patch)
+  begun=$SECONDS
   if ! git -C "$tree" apply "$patch"; then fail "$name" "DOES NOT APPLY"; continue; fi
-  : >"$log"
-  if build "$patch"; then
+  if ! build "$patch"; then
+    fail "$name" "DOES NOT COMPILE: see $target/$name.log"
+  else
+    built=$((SECONDS - begun))
     after=$(try "$patch" red)
-    took=$((SECONDS - begun))
+    took="$built s to build, $((SECONDS - begun - built)) s to run"
     cp "$log" "$target/$name.log"
     if [ "$after" = "as expected" ]; then
-      say "$name" "caught by $(named "$patch" | awk '{print $NF}' | paste -sd' ') ($took s)"
+      say "$name" "caught by $(named "$patch" | awk '{print $NF}' | paste -sd' ') ($took)"
     else
-      fail "$name" "SURVIVED: $after ($took s)"
+      fail "$name" "SURVIVED: $after ($took)"
     fi
-  else
-    fail "$name" "DOES NOT COMPILE: see $log"
-    cp "$log" "$target/$name.log"
   fi
   git -C "$tree" checkout --quiet -- .
   git -C "$tree" clean --quiet -fd
