@@ -1,14 +1,17 @@
 //! Belongs here: what a submitted command goes through, with threads and step by step.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex};
+use std::io;
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use engine::{Frame, StateMachine};
-use journal::SyncPolicy;
+use journal::{GroupSink, SyncHandle, SyncPolicy};
 use pipeline::limits::{IDLE_GROUP_NS, WRITE_BACK_BYTES};
-use pipeline::{Lane, ManualClock, Options, Outlet, Stepped, SubmitError, WaitMode, recover};
+use pipeline::{
+    Cursors, Lane, ManualClock, Options, Outlet, Stepped, SubmitError, WaitMode, recover,
+};
 
 use crate::harness::{
     Desk, Ticket, bare, journal_records, logged_events, options, running, running_with, stepped,
@@ -101,6 +104,52 @@ fn under_group_no_answer_comes_before_its_sync() {
     }
     let stopped = running.shutdown();
     assert!(stopped.counters.journaler.syncs.get() > 0);
+}
+
+/// Takes down how far `durable` is whenever a sync begins.
+struct Watched {
+    below: Box<dyn GroupSink>,
+    cursors: Arc<OnceLock<Arc<Cursors>>>,
+    seen: Arc<Mutex<Vec<u64>>>,
+}
+
+impl GroupSink for Watched {
+    fn put(&mut self, offset: u64, group: &[u8]) -> io::Result<()> {
+        self.below.put(offset, group)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        let durable = self.cursors.get().map(|cursors| cursors.durable());
+        self.seen.lock().unwrap().extend(durable);
+        self.below.sync()
+    }
+
+    fn sync_handle(&self) -> io::Result<Box<dyn SyncHandle>> {
+        self.below.sync_handle()
+    }
+}
+
+#[test]
+fn under_group_nothing_is_durable_before_its_sync_has_returned() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = options(dir.path(), SyncPolicy::Group);
+    let (cursors, seen) = (Arc::new(OnceLock::new()), Arc::new(Mutex::new(Vec::new())));
+    let mut recovered = recover(&options, bare).unwrap();
+    let (told, taken) = (Arc::clone(&cursors), Arc::clone(&seen));
+    recovered.writers_mut().0.layer_sinks(move |_, below| {
+        let (cursors, seen) = (Arc::clone(&told), Arc::clone(&taken));
+        Box::new(Watched { below, cursors, seen })
+    });
+    let clock = Arc::new(ManualClock::new(1));
+    let mut stepped = Stepped::<Sum, Ticket>::new(recovered, &options, clock).unwrap();
+    assert!(cursors.set(stepped.cursors()).is_ok());
+    let desk = Desk::new(stepped.cursors());
+    for _ in 0..3 {
+        let sequence = submit(&stepped.ingress(), Command::Add(1), &desk);
+        assert!(stepped.step_journaler());
+        assert_eq!(stepped.cursors().durable(), sequence);
+        assert_eq!(seen.lock().unwrap().pop(), Some(sequence - 1), "while it is synced");
+    }
 }
 
 #[test]
