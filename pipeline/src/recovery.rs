@@ -100,8 +100,10 @@ pub fn recover<S: StateMachine>(
 ) -> Result<Recovered<S>, PipelineError> {
     options.check()?;
     let lock = DirectoryLock::acquire_within(&options.data_dir, LOCK_PATIENCE)?;
-    let Base { mut instance, sequence: base, event_sequence, bad, judged_after } =
+    let Base { mut instance, sequence: base, event_sequence, bad, judged_after, witness } =
         Base::choose(options, fresh)?;
+    let witness_sequence = options.witness_sequence.max(witness);
+    let options = &Options { witness_sequence, ..options.clone() };
     assert_eq!(instance.machine.last_sequence(), base, "recovery begins with something fresh");
     let begin = Begin { sequence: base, event_sequence, judged_after };
     let mut proof = Proof::<S>::open(options, begin)?;

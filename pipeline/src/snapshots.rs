@@ -25,6 +25,9 @@ pub(crate) struct Base<S: StateMachine> {
     /// Event up to which the event log need not be judged, because all of it that matters is
     /// compared: one in its last segment.
     pub(crate) judged_after: u64,
+    /// Last command of a newer snapshot that lacks its events: it cannot be begun with, but what it
+    /// holds had been on the disk.
+    pub(crate) witness: u64,
 }
 
 /// What was put in force.
@@ -52,7 +55,7 @@ impl<S: StateMachine> Base<S> {
         options: &Options,
         mut fresh: impl FnMut() -> Instance<S>,
     ) -> Result<Self, PipelineError> {
-        let mut bad = Vec::new();
+        let (mut bad, mut witness) = (Vec::new(), 0);
         // A log that cannot be looked at is judged by the start itself, from its beginning.
         let log = journal::stat(&events_dir(&options.data_dir));
         let (logged, newest) = log.map_or((0, 0), |log| (log.last_seq, log.newest_segment_seq));
@@ -61,6 +64,7 @@ impl<S: StateMachine> Base<S> {
             for sequence in store.list()? {
                 match load(&store, sequence, fresh()) {
                     Ok((_, event_sequence)) if event_sequence > logged => {
+                        witness = witness.max(sequence);
                         tracing::warn!(
                             sequence,
                             "events before a snapshot are not in the event log"
@@ -68,7 +72,14 @@ impl<S: StateMachine> Base<S> {
                     }
                     Ok((instance, event_sequence)) => {
                         let judged_after = judged_after.max(event_sequence);
-                        return Ok(Self { instance, sequence, event_sequence, bad, judged_after });
+                        return Ok(Self {
+                            instance,
+                            sequence,
+                            event_sequence,
+                            bad,
+                            judged_after,
+                            witness,
+                        });
                     }
                     Err(error) => {
                         tracing::error!(sequence, %error, "a snapshot cannot be used");
@@ -80,7 +91,7 @@ impl<S: StateMachine> Base<S> {
             }
         }
         let (sequence, event_sequence) = (0, 0);
-        Ok(Self { instance: fresh(), sequence, event_sequence, bad, judged_after })
+        Ok(Self { instance: fresh(), sequence, event_sequence, bad, judged_after, witness })
     }
 }
 

@@ -252,26 +252,32 @@ fn segments_go_and_without_them_a_damaged_snapshot_is_the_end() {
 
 #[test]
 fn a_snapshot_is_a_witness_of_the_journal() {
-    let dir = tempfile::tempdir().unwrap();
-    let options = options(dir.path(), SyncPolicy::Os);
-    let life = Life::begin(&options, ON_DEMAND);
-    life.add(10);
-    let (_place, earlier) = life.copy();
-    life.ask().unwrap();
-    life.end();
-    for file in files(&options, "snp") {
-        std::fs::copy(&file, earlier.data_dir.join("journal").join(file.file_name().unwrap()))
-            .unwrap();
+    for has_events in [true, false] {
+        let dir = tempfile::tempdir().unwrap();
+        let options = options(dir.path(), SyncPolicy::Os);
+        let life = Life::begin(&options, ON_DEMAND);
+        life.add(10);
+        let (_place, earlier) = life.copy();
+        life.ask().unwrap();
+        life.end();
+        for file in files(&options, "snp") {
+            std::fs::copy(&file, earlier.data_dir.join("journal").join(file.file_name().unwrap()))
+                .unwrap();
+        }
+        // As the page cache had it, the copy has all of it; the disk may have had less.
+        let segment = &files(&earlier, "seg")[0];
+        let mut bytes = std::fs::read(segment).unwrap();
+        bytes[8_192..].fill(0);
+        std::fs::write(segment, bytes).unwrap();
+        if !has_events {
+            // Nothing can begin with the snapshot then, and yet it tells what there was.
+            std::fs::remove_dir_all(earlier.data_dir.join("events")).unwrap();
+        }
+        let before = bytes_below(&earlier.data_dir);
+        let error = recover(&earlier, watched).expect_err("what a snapshot holds is lost");
+        assert!(error.to_string().contains("R6"), "{error}");
+        assert!(bytes_below(&earlier.data_dir) == before);
     }
-    // As the page cache had it, the copy has all of it; the disk may have had less.
-    let segment = &files(&earlier, "seg")[0];
-    let mut bytes = std::fs::read(segment).unwrap();
-    bytes[8_192..].fill(0);
-    std::fs::write(segment, bytes).unwrap();
-    let before = bytes_below(&earlier.data_dir);
-    let error = recover(&earlier, watched).expect_err("what a snapshot holds is lost");
-    assert!(error.to_string().contains("R6"), "{error}");
-    assert!(bytes_below(&earlier.data_dir) == before);
 }
 
 #[test]
