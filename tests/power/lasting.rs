@@ -1,8 +1,10 @@
 //! What belongs here: the power goes at a moment from which on something is relied on: a file that
-//! has got its name, a snapshot that is in force. It is there afterwards, with all that it needs.
+//! has got its name, a snapshot that is in force. It is there afterwards, with all that it needs:
+//! a segment with its space, a snapshot with what comes before it.
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Output;
 
@@ -18,6 +20,8 @@ use crate::missing;
 const SEED: u64 = 41;
 const COMMANDS: u64 = 100;
 const DISK_BYTES: u64 = 64 << 20;
+/// Unit in which the system counts the space of a file.
+const SPACE_UNIT: u64 = 512;
 /// Behind the sync of the directory in which a file got its name.
 const NAMED: [&str; 2] = ["prepare-done", "snapshot-in-force"];
 
@@ -53,6 +57,10 @@ fn cut_there(disk: &mut LoopDisk, dir: &Path, output: &Output, heard: &mut Heard
     disk.power_on();
     let left = names(dir);
     assert!(named.is_subset(&left), "{named:?}, and then {left:?}");
+    for name in left.iter().filter(|name| name.ends_with(".seg")) {
+        let segment = fs::metadata(dir.join(name)).expect("a segment");
+        assert!(segment.blocks() * SPACE_UNIT >= segment.len(), "{name} has holes: {segment:?}");
+    }
 }
 
 #[test]
