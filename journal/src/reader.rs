@@ -223,7 +223,7 @@ impl JournalReader {
     /// Opens the next segment once it is in use.
     fn enter_segment(&mut self) -> Result<bool, JournalError> {
         if !is_kept(&self.dir, self.next_segment) {
-            return Ok(false);
+            return self.check_end().map(|()| false);
         }
         let segment = open_kept(&self.dir, self.next_segment)?;
         if !segment.is_active() {
@@ -245,6 +245,18 @@ impl JournalReader {
         self.window.discard();
         self.open = Some(Open { segment, scan, uuid });
         Ok(true)
+    }
+
+    /// Where the next segment is not there, none behind it may be.
+    fn check_end(&self) -> Result<(), JournalError> {
+        let wanted = self.next_segment;
+        match kept(&self.dir)?.into_iter().find(|id| *id > wanted) {
+            Some(id) => {
+                let detail = format!("segment {wanted} is missing, the next one is {id}");
+                Err(JournalError::corrupt("R3", wanted, 0, detail))
+            }
+            None => Ok(()),
+        }
     }
 
     /// Checks the seal that was just met and turns to the next segment.

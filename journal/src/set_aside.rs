@@ -33,6 +33,26 @@ pub fn set_aside(dir: &Path, quarantine: &Path) -> Result<PathBuf, JournalError>
     Ok(place)
 }
 
+/// Gives a whole log the name of one that was set aside, for good.
+///
+/// # Errors
+/// A system call failed.
+///
+/// # Panics
+/// If `dir` has no parent.
+pub fn put_in_place(draft: &Path, dir: &Path) -> Result<(), JournalError> {
+    std::fs::rename(draft, dir).map_err(JournalError::io("rename", draft))?;
+    sync_directory(dir.parent().expect("a log directory stands in another one"))
+}
+
+/// Removes a log that was to replace another one, and does not.
+///
+/// # Errors
+/// A system call failed.
+pub fn remove_draft(draft: &Path) -> Result<(), JournalError> {
+    std::fs::remove_dir_all(draft).map_err(JournalError::io("remove", draft))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

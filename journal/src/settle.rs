@@ -8,8 +8,11 @@ use crate::segment::{SegmentFile, list, sync_directory};
 use std::path::Path;
 
 /// Before anything is believed: what is in the page cache goes to the disk and out of the cache.
-/// The control file has done so by itself.
-pub(crate) fn settle(dir: &Path) -> Result<(), JournalError> {
+/// The control file does so by itself when it is opened to be written.
+///
+/// # Errors
+/// A system call failed.
+pub fn settle(dir: &Path) -> Result<(), JournalError> {
     for id in list(dir)? {
         let segment = SegmentFile::open(dir, id, false)?;
         settle_file(&segment.file, &segment.path)?;

@@ -7,7 +7,6 @@ use crate::control::ControlFile;
 use crate::error::JournalError;
 use crate::fail_point;
 use crate::format::BLOCK;
-use crate::limits::SNAPSHOTS_KEPT_MIN;
 use crate::segment::{UNFINISHED, sync_directory};
 use crate::snapshot_file::{Contents, read_file, refused, write_file};
 use crate::snapshot_format::{SNAPSHOT_FORMAT, SNAPSHOT_MAGIC, SnapshotHeader};
@@ -153,15 +152,15 @@ impl SnapshotStore {
         self.rename(&self.path(seq), &self.dir.join(file_name(seq) + BAD))
     }
 
-    /// Removes all but the newest `kept` snapshots, and all files of bad ones but the newest.
+    /// Removes all snapshots before that at `oldest`, and all files of bad ones but the newest.
     ///
     /// # Errors
     /// A system call failed.
-    pub fn prune(&self, kept: usize) -> Result<(), JournalError> {
-        let kept = kept.max(SNAPSHOTS_KEPT_MIN);
+    pub fn prune(&self, oldest: u64) -> Result<(), JournalError> {
         let bad = named(&self.dir, BAD)?.into_iter().skip(1);
         let bad = bad.map(|seq| self.dir.join(file_name(seq) + BAD));
-        let old = self.list()?.into_iter().skip(kept).map(|seq| self.path(seq));
+        let old = self.list()?.into_iter().filter(|seq| *seq < oldest);
+        let old = old.map(|seq| self.path(seq));
         for path in old.chain(bad) {
             fs::remove_file(&path).map_err(JournalError::io("remove", &path))?;
         }

@@ -157,6 +157,11 @@ pub(crate) fn events_dir(data_dir: &Path) -> PathBuf {
     data_dir.join("events")
 }
 
+/// Where an event log is written that will replace the one that is there.
+pub(crate) fn events_draft_dir(data_dir: &Path) -> PathBuf {
+    data_dir.join("events.new")
+}
+
 /// Where an event log goes that has to be written anew.
 pub(crate) fn quarantine_dir(data_dir: &Path) -> PathBuf {
     data_dir.join("quarantine")

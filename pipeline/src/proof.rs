@@ -6,12 +6,14 @@
 use std::path::PathBuf;
 
 use engine::{Frame, StateMachine};
-use journal::{Examined, JournalReader, RecoveryReport};
+use journal::{Examined, JournalReader, Record, RecoveryReport};
 
 use crate::error::PipelineError;
 use crate::event_check::EventCheck;
 use crate::event_log::{EventLog, split_payload};
-use crate::options::{Options, event_log_id, events_dir, journal_dir, quarantine_dir};
+use crate::options::{
+    Options, event_log_id, events_dir, events_draft_dir, journal_dir, quarantine_dir,
+};
 
 /// Walks the event log beside the replay.
 pub(crate) struct Proof<'a, S: StateMachine> {
@@ -142,34 +144,59 @@ impl<'a, S: StateMachine> Proof<'a, S> {
         Ok(log)
     }
 
-    /// Moves the log to quarantine and begins another one with those of its events that the replay
-    /// came to as well, byte for byte. A process that dies meanwhile leaves a log that ends early,
-    /// which the next start completes.
+    /// Moves the log to quarantine and puts another one in its place, with those of its events that
+    /// the replay came to as well, or that a snapshot vouches for, byte for byte. All of the old
+    /// one is read before anything is changed, and the new one is whole before the old one goes: a
+    /// process that dies meanwhile leaves one of the two, see [`finish_swap`].
     fn write_anew(
         &mut self,
         journal: &mut Examined,
         replayed: u64,
     ) -> Result<PathBuf, PipelineError> {
         self.found = None;
-        let dir = events_dir(&self.options.data_dir);
-        let place = journal::set_aside(&dir, &quarantine_dir(&self.options.data_dir))?;
+        let options = self.options;
+        let (dir, draft) = (events_dir(&options.data_dir), events_draft_dir(&options.data_dir));
+        let compared = self.check.compared();
+        let judged = options.event_log_options::<S>(0);
+        let all = |_: Record<'_>| Ok::<_, PipelineError>(());
+        journal::examine(&dir, &judged, all)?;
+        let mut found = journal::examine(&draft, &judged, all)?;
+        found.join(journal)?;
+        let mut log = EventLog::<S::Event>::new(found.open()?.0);
+        let mut old = JournalReader::open(&dir, event_log_id::<S>(), 1)?;
+        for _ in 0..compared {
+            log.copy(&old.next_record()?.expect("a record that was read before"))?;
+        }
+        log.store()?;
+        log.close()?;
+        let place = journal::set_aside(&dir, &quarantine_dir(&options.data_dir))?;
+        journal::put_in_place(&draft, &dir)?;
         tracing::warn!(
             first_lost_sequence = replayed + 1,
             last_lost_sequence = self.released,
-            first_lost_event = self.check.compared() + 1,
+            first_lost_event = compared + 1,
             last_lost_event = self.logged,
             set_aside = %place.display(),
             "the journal has lost unsynced commands; the event log is written again without them"
         );
-        let options = self.options.event_log_options::<S>(0);
-        self.found = Some(journal::examine(&dir, &options, |_| Ok::<_, PipelineError>(()))?);
+        let rest = options.event_log_options::<S>(compared);
+        self.found = Some(journal::examine(&dir, &rest, all)?);
         self.join(journal)?;
-        let mut old = JournalReader::open(&place, event_log_id::<S>(), 1)?;
-        let compared = self.check.compared();
-        let log = self.open_log()?;
-        for _ in 0..compared {
-            log.copy(&old.next_record()?.expect("a record that was read before"))?;
-        }
         Ok(place)
     }
+}
+
+/// Ends what a process began that died while it put another event log in place: the new one is
+/// whole if the old one has gone, and not needed if it has not.
+pub(crate) fn finish_swap(options: &Options) -> Result<(), PipelineError> {
+    let (dir, draft) = (events_dir(&options.data_dir), events_draft_dir(&options.data_dir));
+    if !draft.is_dir() {
+        return Ok(());
+    }
+    if dir.is_dir() {
+        journal::remove_draft(&draft)?;
+    } else {
+        journal::put_in_place(&draft, &dir)?;
+    }
+    Ok(())
 }

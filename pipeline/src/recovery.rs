@@ -16,7 +16,7 @@ use crate::event_log::EventLog;
 use crate::instance::Instance;
 use crate::limits::{EVENTS_RESERVED, LOCK_PATIENCE};
 use crate::options::{Options, journal_dir};
-use crate::proof::{Begin, Proof, Proven};
+use crate::proof::{Begin, Proof, Proven, finish_swap};
 use crate::slot::Control;
 use crate::snapshots::{self, Base};
 use crate::stages::apply::apply_frame;
@@ -100,6 +100,7 @@ pub fn recover<S: StateMachine>(
 ) -> Result<Recovered<S>, PipelineError> {
     options.check()?;
     let lock = DirectoryLock::acquire_within(&options.data_dir, LOCK_PATIENCE)?;
+    finish_swap(options)?;
     let Base { mut instance, sequence: base, event_sequence, bad, judged_after, witness } =
         Base::choose(options, fresh)?;
     let witness_sequence = options.witness_sequence.max(witness);

@@ -2,6 +2,8 @@
 //! Knows nothing of how one is taken. Invariant: whoever asks has an answer, or is told at once
 //! that there will be none.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
@@ -70,11 +72,13 @@ pub(crate) type Answer = Sender<Result<SnapshotTaken, SnapshotError>>;
 #[derive(Clone, Debug)]
 pub struct SnapshotDesk {
     requests: Sender<Answer>,
+    /// Whether nobody answers any more.
+    stop: Arc<AtomicBool>,
 }
 
 impl SnapshotDesk {
-    pub(crate) const fn new(requests: Sender<Answer>) -> Self {
-        Self { requests }
+    pub(crate) const fn new(requests: Sender<Answer>, stop: Arc<AtomicBool>) -> Self {
+        Self { requests, stop }
     }
 
     /// Asks for a snapshot of all that has happened; the answer comes when it is in force.
@@ -87,6 +91,10 @@ impl SnapshotDesk {
             TrySendError::Full(_) => SnapshotError::Busy,
             TrySendError::Disconnected(_) => SnapshotError::Closed,
         })?;
+        // Behind the request: it is answered, or this is seen.
+        if self.stop.load(Ordering::SeqCst) {
+            return Err(SnapshotError::Closed);
+        }
         Ok(outcome)
     }
 }

@@ -2,6 +2,8 @@
 //! Knows nothing of when. Invariant: a snapshot is in force only after a fresh instance that was
 //! made from what the disk gives back has the same state, and both logs have reached the disk.
 
+use std::path::Path;
+
 use engine::StateMachine;
 use journal::limits::SNAPSHOTS_KEPT_MIN;
 use journal::{
@@ -25,8 +27,8 @@ pub(crate) struct Base<S: StateMachine> {
     /// Event up to which the event log need not be judged, because all of it that matters is
     /// compared: one in its last segment.
     pub(crate) judged_after: u64,
-    /// Last command of a newer snapshot that lacks its events: it cannot be begun with, but what it
-    /// holds had been on the disk.
+    /// Last command in the newest snapshot, also if it cannot be begun with: what it holds had been
+    /// on the disk.
     pub(crate) witness: u64,
 }
 
@@ -55,49 +57,65 @@ impl<S: StateMachine> Base<S> {
         options: &Options,
         mut fresh: impl FnMut() -> Instance<S>,
     ) -> Result<Self, PipelineError> {
-        let (mut bad, mut witness) = (Vec::new(), 0);
-        // A log that cannot be looked at is judged by the start itself, from its beginning.
-        let log = journal::stat(&events_dir(&options.data_dir));
-        let (logged, newest) = log.map_or((0, 0), |log| (log.last_seq, log.newest_segment_seq));
-        let judged_after = logged.min(newest);
-        if let Some(store) = store::<S>(options)? {
-            for sequence in store.list()? {
-                match load(&store, sequence, fresh()) {
-                    Ok((_, event_sequence)) if event_sequence > logged => {
-                        witness = witness.max(sequence);
-                        tracing::warn!(
-                            sequence,
-                            "events before a snapshot are not in the event log"
-                        );
-                    }
-                    Ok((instance, event_sequence)) => {
-                        let judged_after = judged_after.max(event_sequence);
-                        return Ok(Self {
-                            instance,
-                            sequence,
-                            event_sequence,
-                            bad,
-                            judged_after,
-                            witness,
-                        });
-                    }
-                    Err(error) => {
-                        tracing::error!(sequence, %error, "a snapshot cannot be used");
-                        if !is_of_another_version(&error) {
-                            bad.push(sequence);
-                        }
+        let (logged, judged_after) = end_of_events(&events_dir(&options.data_dir))?;
+        let store = store::<S>(options)?;
+        let snapshots = store.as_ref().map_or(Ok(Vec::new()), SnapshotStore::list)?;
+        // Whether or not it can be used: it had its name only when its inputs were on the disk.
+        let witness = snapshots.first().copied().unwrap_or(0);
+        let mut base = Self {
+            instance: fresh(),
+            sequence: 0,
+            event_sequence: 0,
+            bad: Vec::new(),
+            judged_after,
+            witness,
+        };
+        for (store, sequence) in store.iter().flat_map(|s| snapshots.iter().map(move |at| (s, *at)))
+        {
+            match load(store, sequence, fresh()) {
+                Ok((_, event_sequence)) if event_sequence > logged => {
+                    tracing::warn!(sequence, "events before a snapshot are not in the event log");
+                }
+                Ok((instance, event_sequence)) => {
+                    let judged_after = judged_after.max(event_sequence);
+                    return Ok(Self { instance, sequence, event_sequence, judged_after, ..base });
+                }
+                Err(error) => {
+                    tracing::error!(sequence, %error, "a snapshot cannot be used");
+                    if is_damage(&error) {
+                        base.bad.push(sequence);
                     }
                 }
             }
         }
-        let (sequence, event_sequence) = (0, 0);
-        Ok(Self { instance: fresh(), sequence, event_sequence, bad, judged_after, witness })
+        Ok(base)
     }
 }
 
-/// A build of another version may be able to use it.
-const fn is_of_another_version(error: &PipelineError) -> bool {
-    matches!(error, PipelineError::Journal(JournalError::VersionUnsupported { .. }))
+/// The last event that is logged, and one in the last segment of the log: up to there it need not
+/// be judged before it is compared. A log that cannot be looked at, or does not begin with its
+/// first segment, is judged by the start itself, from its beginning.
+fn end_of_events(dir: &Path) -> Result<(u64, u64), PipelineError> {
+    if !dir.is_dir() {
+        return Ok((0, 0));
+    }
+    // Of the disk, not of what a failed sync has left in memory.
+    journal::settle(dir)?;
+    Ok(match journal::stat(dir) {
+        Ok(log) if log.first_seq <= 1 => (log.last_seq, log.last_seq.min(log.newest_segment_seq)),
+        Ok(_) | Err(_) => (0, 0),
+    })
+}
+
+/// Whether the file will never be of use: not where another build, or another attempt, may read it.
+const fn is_damage(error: &PipelineError) -> bool {
+    matches!(
+        error,
+        PipelineError::Journal(JournalError::Corrupt { .. })
+            | PipelineError::SnapshotPart { .. }
+            | PipelineError::SnapshotRestore { .. }
+            | PipelineError::SnapshotElsewhere { .. }
+    )
 }
 
 /// Gives a fresh instance the state of a snapshot; returns it with the last event it has caused.
@@ -198,33 +216,52 @@ pub fn take_snapshot<S: StateMachine>(
     let written = write(options, &store, &instance, meta)?;
     drop(instance);
     let taken = put_in_force(options, written, fresh)?;
-    clear(options, &store, policy.kept, policy.retention)?;
+    clear_behind(options, &store, policy);
     drop(lock);
     Ok(taken)
 }
 
-/// Removes what is not needed besides the newest `kept` snapshots: older ones, and segments of the
-/// journal that come before all of them, as `retention` says.
+/// Removes what is not needed besides the newest `kept` snapshots that can be read: older ones, and
+/// segments of the journal that come before all of them, as `retention` says.
 ///
 /// # Errors
-/// The oldest snapshot that stays cannot be read; or a system call failed.
+/// A system call failed; nothing that is needed is gone.
 pub(crate) fn clear(
     options: &Options,
     store: &SnapshotStore,
     kept: usize,
     retention: Retention,
 ) -> Result<(), PipelineError> {
-    store.prune(kept)?;
-    let snapshots = store.list()?;
-    if retention == Retention::Keep || snapshots.len() < SNAPSHOTS_KEPT_MIN {
-        return Ok(());
+    let mut good = Vec::new();
+    for sequence in store.list()? {
+        if good.len() == kept.max(SNAPSHOTS_KEPT_MIN) {
+            break;
+        }
+        match store.load(sequence) {
+            Ok(_) => good.push(sequence),
+            Err(JournalError::VersionUnsupported { .. }) => {}
+            Err(error @ JournalError::Corrupt { .. }) => {
+                tracing::error!(sequence, %error, "a snapshot cannot be used");
+                store.set_bad(sequence)?;
+            }
+            Err(error) => return Err(error.into()),
+        }
     }
-    // With the commands before it gone it is what a start falls back to.
-    let oldest = snapshots[snapshots.len() - 1];
-    store.load(oldest)?;
-    let retired = retire_segments(&journal_dir(&options.data_dir), oldest, retention)?;
+    // With the commands before it gone the oldest is what a start falls back to.
+    let Some(oldest) = good.last().filter(|_| good.len() >= SNAPSHOTS_KEPT_MIN) else {
+        return Ok(());
+    };
+    store.prune(*oldest)?;
+    let retired = retire_segments(&journal_dir(&options.data_dir), *oldest, retention)?;
     if retired > 0 {
         tracing::info!(retired, needed = oldest, "segments of the journal were taken out");
     }
     Ok(())
+}
+
+/// Clears, after a snapshot that is in force whatever comes of this.
+pub(crate) fn clear_behind(options: &Options, store: &SnapshotStore, policy: &SnapshotPolicy) {
+    if let Err(error) = clear(options, store, policy.kept, policy.retention) {
+        tracing::error!(%error, "what a snapshot replaces could not be cleared away");
+    }
 }

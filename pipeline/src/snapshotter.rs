@@ -59,7 +59,7 @@ impl<S: StateMachine> Snapshots<S> {
             Snapshotter { policy, fresh, origin, shared, stop: stopped, tried_at, tried_ns };
         let thread = spawn(THREAD, None, move || taker.live(&received))
             .map_err(|source| PipelineError::Thread { name: THREAD, source })?;
-        Ok(Self { desk: SnapshotDesk::new(requests), stop, thread })
+        Ok(Self { desk: SnapshotDesk::new(requests, Arc::clone(&stop)), stop, thread })
     }
 
     pub(crate) fn desk(&self) -> SnapshotDesk {
@@ -68,7 +68,7 @@ impl<S: StateMachine> Snapshots<S> {
 
     /// Gives up what is being taken and ends the thread.
     pub(crate) fn stop(self) -> Snapshotter<S> {
-        self.stop.store(true, Ordering::Release);
+        self.stop.store(true, Ordering::SeqCst);
         crate::running::join(self.thread)
     }
 }
@@ -99,11 +99,15 @@ impl<S: StateMachine> Snapshotter<S> {
                 Err(_) => {}
             }
         }
+        // Whoever asked before the flag was set is here, and whoever asks later sees it.
+        while let Ok(answer) = requests.try_recv() {
+            let _ = answer.send(Err(SnapshotError::Closed));
+        }
         self
     }
 
     fn stops(&self) -> bool {
-        self.stop.load(Ordering::Acquire)
+        self.stop.load(Ordering::SeqCst)
     }
 
     fn is_due(&self) -> bool {
@@ -129,6 +133,9 @@ impl<S: StateMachine> Snapshotter<S> {
         let base = Base::choose(options, || (self.fresh)())?;
         let previous_seq = base.sequence;
         let (instance, event_seq) = self.advance(base, until)?;
+        if self.stops() {
+            return Err(SnapshotError::Closed);
+        }
         let store = self.store()?;
         let meta = self.meta(event_seq, previous_seq);
         let written = snapshots::write(options, &store, &instance, meta)?;
@@ -154,7 +161,7 @@ impl<S: StateMachine> Snapshotter<S> {
     ) -> Result<SnapshotTaken, SnapshotError> {
         let options = &self.origin.options;
         let taken = snapshots::put_in_force(options, written, (self.fresh)())?;
-        snapshots::clear(options, store, self.policy.kept, self.policy.retention)?;
+        snapshots::clear_behind(options, store, &self.policy);
         Ok(taken)
     }
 

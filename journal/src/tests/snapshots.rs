@@ -1,7 +1,7 @@
 //! Snapshot files, and logs that are read from one on.
 
 use super::{Log, Owned, contents, open, store_large};
-use crate::limits::{SNAPSHOT_PARTS_MAX, SNAPSHOTS_KEPT_MIN};
+use crate::limits::SNAPSHOT_PARTS_MAX;
 use crate::{
     JournalError, JournalReader, Options, Retention, SnapshotMeta, SnapshotStore, SyncPolicy,
     retire_segments, verify,
@@ -154,10 +154,10 @@ fn the_newest_are_kept_and_one_that_is_bad() {
     store.set_bad(1).unwrap();
     store.set_bad(2).unwrap();
     assert_eq!(store.list().unwrap(), [6, 5, 4, 3]);
-    store.prune(3).unwrap();
+    store.prune(4).unwrap();
     assert_eq!(store.list().unwrap(), [6, 5, 4]);
-    store.prune(0).unwrap();
-    assert_eq!(store.list().unwrap().len(), SNAPSHOTS_KEPT_MIN);
+    store.prune(5).unwrap();
+    assert_eq!(store.list().unwrap(), [6, 5]);
     let bad = |(path, _): &(PathBuf, Vec<u8>)| path.extension().is_some_and(|end| end == "bad");
     let files = contents(&log.dir());
     let left: Vec<_> = files.iter().filter(|file| bad(file)).collect();
@@ -251,4 +251,20 @@ fn snapshots_without_a_log_are_no_fresh_start() {
     }
     std::fs::remove_file(log.dir().join("ctl")).unwrap();
     log.refused("R1");
+}
+
+#[test]
+fn a_gap_is_no_end() {
+    let log = Log::new(SyncPolicy::Group);
+    let firsts = six_segments(&log);
+    assert_eq!(retire_segments(&log.dir(), firsts[3], Retention::Archive).unwrap(), 3);
+    std::fs::remove_file(log.segment(4)).unwrap();
+    let mut reader = JournalReader::open(&log.dir(), 1, 1).unwrap();
+    let error = loop {
+        match reader.next_record() {
+            Ok(record) => assert!(record.is_some(), "there is more behind the gap"),
+            Err(error) => break error,
+        }
+    };
+    assert!(error.to_string().contains("segment 4 is missing"), "{error}");
 }

@@ -388,3 +388,86 @@ fn policy_and_requests_have_bounds() {
     life.end();
     assert!(matches!(desk.ask(), Err(SnapshotError::Closed)));
 }
+
+#[test]
+fn whoever_asked_is_answered_also_at_the_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = options(dir.path(), SyncPolicy::Os);
+    let gate = Arc::new(Mutex::new(()));
+    let (held, seen) = (gate.lock().unwrap(), Arc::clone(&gate));
+    let life = Life::begin_with(&options, ON_DEMAND, move || {
+        drop(seen.lock());
+        watched()
+    });
+    let asked: Vec<_> = (0..3).map(|_| life.snapshots.ask().unwrap()).collect();
+    let desk = life.snapshots.clone();
+    let end = std::thread::spawn(move || life.end());
+    while desk.ask().is_ok() {}
+    drop(held);
+    end.join().unwrap();
+    for answer in asked {
+        let answer = answer.recv().expect("an answer");
+        assert!(matches!(answer, Ok(_) | Err(SnapshotError::Closed)), "{answer:?}");
+    }
+}
+
+#[test]
+fn damaged_snapshots_do_not_count_among_those_that_are_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = options(dir.path(), SyncPolicy::Group);
+    let life = Life::begin(&options, ON_DEMAND);
+    for _ in 0..2 {
+        life.add(3);
+        life.ask().unwrap();
+    }
+    flip(&files(&options, "snp")[1]);
+    life.add(3);
+    assert_eq!(life.ask().unwrap().sequence, 10);
+    let kept = files(&options, "snp");
+    assert_eq!((kept.len(), files(&options, "bad").len()), (2, 1));
+    assert!(kept[0].to_string_lossy().contains("004.snp"), "the good one stays: {kept:?}");
+    let last = life.end();
+    assert_eq!(recovered(&options).instance.machine, last);
+}
+
+#[test]
+fn a_damaged_snapshot_is_still_a_witness() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = options(dir.path(), SyncPolicy::Os);
+    let life = Life::begin(&options, ON_DEMAND);
+    life.add(3);
+    life.ask().unwrap();
+    life.add(6);
+    life.ask().unwrap();
+    life.end();
+    flip(&files(&options, "snp")[1]);
+    // The journal loses what the newest one holds.
+    let segment = &files(&options, "seg")[0];
+    let mut bytes = std::fs::read(segment).unwrap();
+    let last = bytes.iter().rposition(|byte| *byte != 0).unwrap();
+    bytes[last - 150..=last].fill(0);
+    std::fs::write(segment, bytes).unwrap();
+    let error = recover(&options, watched).expect_err("what was on the disk is lost");
+    assert!(error.to_string().contains("R6"), "{error}");
+}
+
+#[test]
+fn an_event_log_that_was_being_replaced_is_put_right() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = options(dir.path(), SyncPolicy::Os);
+    let life = Life::begin(&options, ON_DEMAND);
+    life.add(10);
+    let last = life.end();
+    let (events, draft) = (dir.path().join("events"), dir.path().join("events.new"));
+    // Died before the old one went: what was begun is not needed.
+    std::fs::create_dir(&draft).unwrap();
+    std::fs::write(draft.join("jrnl-0000000000000001.seg"), b"half").unwrap();
+    assert_eq!(recovered(&options).report.events_compared, 10);
+    assert!(!draft.exists());
+    // Died when it had gone: the new one is whole.
+    std::fs::rename(&events, &draft).unwrap();
+    let again = recovered(&options);
+    assert_eq!((again.report.events_compared, again.report.events_appended), (10, 0));
+    assert_eq!(again.instance.machine, last);
+    assert!(!draft.exists() && events.exists());
+}
