@@ -13,6 +13,8 @@ use tests::app::{App, Settings};
 use tests::http_client::HttpClient;
 use tests::random::Random;
 use tests::trading::books::{self, Parties};
+use tests::trading::drafts::MARKETS;
+use tests::trading::habits::Habits;
 use tests::trading::ledger::Ledger;
 use tests::trading::trader::{Identity, Trader};
 use tests::trading::venue::{Opening, Tally, Venue};
@@ -73,7 +75,7 @@ fn prove(sync: &str, kills: u64, answers: u64) -> Proof {
     let ledgers = thread::scope(|scope| {
         let seeds = (1..).map(|number| Random::new(seed.wrapping_add(number)));
         let traders: Vec<_> = (exchange.parties.identities.iter().cloned().zip(seeds))
-            .map(|(identity, random)| Trader::new(&venue, identity, random))
+            .map(|(identity, random)| Trader::new(&venue, identity, Habits::default(), random))
             .map(|trader| scope.spawn(|| trader.run()))
             .collect();
         let _alarm = venue.alarm();
@@ -111,7 +113,7 @@ impl Exchange {
             Identity { user, token, admin_token: Some(operator.clone()) }
         };
         let identities = (1..=TRADERS).map(identity).collect();
-        let parties = Parties { identities, users: BTreeMap::new(), operator };
+        let parties = Parties { identities, markets: &MARKETS, users: BTreeMap::new(), operator };
         let mut exchange = Self { app, random, parties, credits: Vec::new(), starts_killed: 0 };
         for _ in 0..FIRST_STARTS_KILLED {
             exchange.kill_a_start();

@@ -1,8 +1,8 @@
 //! What belongs here: a wallet that is stopped where it stands and goes on later, so that it takes
 //! connections and answers late, or to nobody.
 
-use crate::load::Scene;
-use crate::pair::{Pair, TRADERS, settings};
+use tests::trading::load::Scene;
+use tests::trading::pair::{Pair, TRADERS, settings};
 
 const FREEZES: u64 = 6;
 

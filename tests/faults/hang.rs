@@ -4,8 +4,8 @@
 use serde_json::json;
 use tests::proxy::Mode;
 
-use crate::load::PAYERS;
-use crate::pair::{Pair, settings};
+use tests::trading::load::PAYERS;
+use tests::trading::pair::{Pair, settings};
 
 const WORKERS: u64 = 4;
 /// Calls at once: settlement, the reading of funding events, an answer to each payer.

@@ -8,8 +8,8 @@ use tests::app::Settings;
 use tests::random::Random;
 use tests::report::say;
 
-use crate::load::Scene;
-use crate::pair::{Pair, TRADERS, settings};
+use tests::trading::load::Scene;
+use tests::trading::pair::{Pair, TRADERS, settings};
 
 /// Kills of each process; half of them hit both at once, or one while the other is away.
 const KILLS: usize = 100;

@@ -10,8 +10,8 @@ use tests::proxy::Mode;
 use tests::report::say;
 use tests::trading::desk::text;
 
-use crate::load::Evidence;
-use crate::pair::{Pair, settings};
+use tests::trading::load::Evidence;
+use tests::trading::pair::{Pair, settings};
 
 const LETTERS_MIN: usize = 20;
 const OPERATORS: [&str; 2] = ["first-operator", "second-operator"];

@@ -11,7 +11,7 @@ use tests::report::say;
 use tests::trading::desk::text;
 use tests::trading::drafts::MARKETS;
 
-use crate::pair::{Pair, settings};
+use tests::trading::pair::{Pair, settings};
 
 const MODES: [Mode; 4] =
     [Mode::DropReply, Mode::CutReply, Mode::Delay(Duration::from_millis(20)), Mode::Pass];

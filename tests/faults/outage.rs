@@ -8,8 +8,8 @@ use serde_json::json;
 use tests::app::Memory;
 use tests::report::say;
 
-use crate::load::Scene;
-use crate::pair::{Pair, settings};
+use tests::trading::load::Scene;
+use tests::trading::pair::{Pair, settings};
 
 /// Seconds without a wallet, unless `MATCHRING_OUTAGE_S` says otherwise.
 const OUTAGE_S_DEFAULT: u64 = 20;

@@ -24,8 +24,8 @@ use tests::trading::trader::Identity;
 use wallet::ledger::Ledger;
 use wallet::ledger::types::{TransactionKind, TransactionStatus};
 
-use crate::load::Scene;
-use crate::pair::{Pair, TRADERS, settings};
+use tests::trading::load::Scene;
+use tests::trading::pair::{Pair, TRADERS, settings};
 
 /// Cuts of the exchange's disk, of the wallet's, and of both.
 const CUTS_OF_EACH: usize = 4;

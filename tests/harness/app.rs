@@ -20,7 +20,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::http_client::{HttpClient, Outcome, Request};
-pub use process::{Ended, Memory};
+pub use process::{Ended, Memory, Remarks, Said};
 use process::{PATIENCE, POLL, Process};
 
 /// Configuration by section and key; values as TOML.
@@ -77,6 +77,7 @@ pub struct App {
     root: TempDir,
     /// While a process is ready.
     addresses: Option<Addresses>,
+    remarks: Remarks,
 }
 
 impl App {
@@ -108,7 +109,7 @@ impl App {
     pub fn prepare_below(folder: &Path, settings: &Settings) -> Self {
         let root = tempfile::Builder::new().prefix("matchring-").tempdir_in(folder);
         let root = root.expect("a directory");
-        let app = Self { root, process: None, addresses: None };
+        let app = Self { root, process: None, addresses: None, remarks: Remarks::default() };
         app.configure(settings);
         app
     }
@@ -172,7 +173,7 @@ impl App {
     /// If one is running.
     pub fn spawn(&mut self) {
         assert!(self.process.is_none(), "one process at a time");
-        self.process = Some(Process::start(self.serve()));
+        self.process = Some(Process::start(self.serve(), &self.remarks));
     }
 
     /// Starts a process on the same files and waits until it is ready.
@@ -244,13 +245,35 @@ impl App {
         self.process.take().expect("a process was started").ended()
     }
 
+    /// Stops the process where it is; its connections stay.
+    ///
+    /// # Panics
+    /// If none was started.
+    pub fn freeze(&self) {
+        self.process.as_ref().expect("a process was started").freeze();
+    }
+
+    /// Lets it go on.
+    ///
+    /// # Panics
+    /// If none was started.
+    pub fn thaw(&self) {
+        self.process.as_ref().expect("a process was started").thaw();
+    }
+
+    /// What its processes said.
+    #[must_use]
+    pub fn remarks(&self) -> &Remarks {
+        &self.remarks
+    }
+
     /// Starts one more process on the same files, which is expected to refuse.
     ///
     /// # Panics
     /// If the binary cannot be started, or does not end.
     #[must_use]
     pub fn refused_start(&self) -> Ended {
-        Process::start(self.serve()).ended()
+        Process::start(self.serve(), &self.remarks).ended()
     }
 
     /// What the process uses.

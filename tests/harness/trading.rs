@@ -5,7 +5,11 @@
 pub mod books;
 pub mod desk;
 pub mod drafts;
+pub mod habits;
 pub mod ledger;
+pub mod load;
+pub mod pair;
+pub mod payer;
 pub mod shown;
 pub mod trader;
 pub mod truth;

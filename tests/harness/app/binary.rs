@@ -1,6 +1,6 @@
-//! Owns finding the binary: the one that `MATCHRING_BIN` names, else the one built beside these
-//! tests, in their profile; and the examples. Knows nothing of running them. Invariant: built once
-//! per test process, so that no test ever runs against yesterday's binary.
+//! Owns finding the binary: the one that a program or `MATCHRING_BIN` names, else the one built
+//! beside these tests, in their profile; and the examples. Knows nothing of running them.
+//! Invariant: built once per test process, so that no test ever runs against yesterday's binary.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -9,6 +9,14 @@ use std::sync::OnceLock;
 
 static BINARY: OnceLock<PathBuf> = OnceLock::new();
 static EXAMPLES: OnceLock<PathBuf> = OnceLock::new();
+
+/// Takes this binary in all that follows, unless one was taken before.
+///
+/// # Panics
+/// If the path is empty.
+pub fn take(program: &Path) {
+    BINARY.get_or_init(|| std::path::absolute(program).expect("a path"));
+}
 
 /// The binary `matchring`.
 ///

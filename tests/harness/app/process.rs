@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -28,8 +29,43 @@ pub struct Ended {
 pub struct Memory {
     /// All that is resident, mapped files included.
     pub resident: u64,
+    /// The most that has ever been resident.
+    pub peak: u64,
     /// What is of no file.
     pub anonymous: u64,
+}
+
+/// What processes said that is worth keeping, over all their lives.
+#[derive(Clone, Debug, Default)]
+pub struct Remarks(Arc<Mutex<Said>>);
+
+#[derive(Clone, Debug, Default)]
+pub struct Said {
+    /// Lines of level ERROR, and what is no entry of a log at all.
+    pub errors: Vec<String>,
+    /// The snapshot that each start began with; 0 for one that began at the beginning.
+    pub bases: Vec<u64>,
+}
+
+impl Remarks {
+    /// All of it until now.
+    ///
+    /// # Panics
+    /// If a reader of a log has panicked.
+    #[must_use]
+    pub fn said(&self) -> Said {
+        self.0.lock().expect("no reader panics").clone()
+    }
+
+    fn note(&self, line: &str) {
+        let entry: Value = serde_json::from_str(line).unwrap_or_default();
+        let mut said = self.0.lock().expect("no reader panics");
+        if entry["level"] == "ERROR" || entry.is_null() {
+            said.errors.push(line.to_owned());
+        } else if let Some(base) = entry["fields"]["snapshot"].as_u64() {
+            said.bases.push(base);
+        }
+    }
 }
 
 /// A running process.
@@ -41,13 +77,15 @@ pub(super) struct Process {
 
 impl Process {
     /// Starts it and returns at once.
-    pub(super) fn start(mut command: Command) -> Self {
+    pub(super) fn start(mut command: Command, remarks: &Remarks) -> Self {
         command.stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the binary starts");
         let stderr = child.stderr.take().expect("a pipe");
         let (sender, log) = channel();
+        let remarks = remarks.clone();
         thread::spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                remarks.note(&line);
                 // Whoever does not read the log any more has no use for it.
                 let _ = sender.send(line);
             }
@@ -118,6 +156,27 @@ impl Process {
         Ended { code, stderr: self.log.iter().collect::<Vec<_>>().join("\n") }
     }
 
+    /// Stops it where it is, and waits until the system says that it stands; its connections stay.
+    pub(super) fn freeze(&self) {
+        self.signal(Signal::STOP);
+        let asked = Instant::now();
+        while !self.is_frozen() {
+            assert!(asked.elapsed() < PATIENCE, "the process does not stop");
+            thread::sleep(POLL);
+        }
+    }
+
+    /// Lets it go on.
+    pub(super) fn thaw(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn is_frozen(&self) -> bool {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = fs::read_to_string(path).unwrap_or_default();
+        status.lines().any(|line| line.starts_with("State:") && line.contains('T'))
+    }
+
     pub(super) fn memory(&self) -> Memory {
         let path = format!("/proc/{}/status", self.child.id());
         let status = fs::read_to_string(path).expect("a running process");
@@ -126,7 +185,8 @@ impl Process {
             let number = line.and_then(|rest| rest.split_whitespace().next()?.parse().ok());
             number.unwrap_or_else(|| panic!("{name} in {status}"))
         };
-        Memory { resident: field("VmRSS:"), anonymous: field("RssAnon:") }
+        let (resident, peak) = (field("VmRSS:"), field("VmHWM:"));
+        Memory { resident, peak, anonymous: field("RssAnon:") }
     }
 }
 

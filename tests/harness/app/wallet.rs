@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use rustix::process::Signal;
 use serde_json::Value;
 
-use super::process::{Ended, Process};
+use super::process::{Ended, Process, Remarks};
 use super::{App, command_in};
 
 /// Below the ports of outgoing connections.
@@ -41,13 +41,15 @@ pub struct WalletProcess {
     root: PathBuf,
     address: SocketAddr,
     process: Option<Process>,
+    remarks: Remarks,
 }
 
 impl WalletProcess {
     /// Of the wallet in the files of this exchange, at this address; starts nothing.
     #[must_use]
     pub fn of(app: &App, address: SocketAddr) -> Self {
-        Self { root: app.root.path().to_owned(), address, process: None }
+        let (root, process, remarks) = (app.root.path().to_owned(), None, Remarks::default());
+        Self { root, address, process, remarks }
     }
 
     /// Where it listens, if it runs.
@@ -69,7 +71,7 @@ impl WalletProcess {
     /// If one is running.
     pub fn spawn(&mut self) {
         assert!(self.process.is_none(), "one process at a time");
-        self.process = Some(Process::start(self.command()));
+        self.process = Some(Process::start(self.command(), &self.remarks));
     }
 
     /// Waits until the process that was spawned takes requests.
@@ -112,7 +114,7 @@ impl WalletProcess {
     /// # Panics
     /// If none was started.
     pub fn freeze(&self) {
-        self.process.as_ref().expect("a process was started").signal(Signal::STOP);
+        self.process.as_ref().expect("a process was started").freeze();
     }
 
     /// Lets it go on.
@@ -120,7 +122,13 @@ impl WalletProcess {
     /// # Panics
     /// If none was started.
     pub fn thaw(&self) {
-        self.process.as_ref().expect("a process was started").signal(Signal::CONT);
+        self.process.as_ref().expect("a process was started").thaw();
+    }
+
+    /// What its processes said.
+    #[must_use]
+    pub fn remarks(&self) -> &Remarks {
+        &self.remarks
     }
 
     /// Asks the process to end, and waits.

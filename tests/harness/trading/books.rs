@@ -11,6 +11,7 @@ use engine::AccountId;
 use serde_json::{Value, json};
 
 use super::desk::{self, post_order};
+use super::drafts::Market;
 use super::ledger::Ledger;
 use super::shown::{self, Shown, check_balances};
 use super::trader::Identity;
@@ -28,6 +29,7 @@ const POLL: Duration = Duration::from_millis(50);
 #[derive(Debug, Default)]
 pub struct Parties {
     pub identities: Vec<Identity>,
+    pub markets: &'static [Market],
     /// The UUID of each user by name, once they have money.
     pub users: BTreeMap<String, String>,
     pub operator: String,
@@ -78,7 +80,7 @@ impl Parties {
         self.check_state(app);
         let (mut admin, mut public) = (HttpClient::new(app.admin()), HttpClient::new(app.public()));
         let all_shown = ledgers.iter().all(Ledger::is_shown);
-        let shown = all_shown.then(|| Shown::read(&mut public, &self.identities));
+        let shown = all_shown.then(|| Shown::read(&mut public, &self.identities, self.markets));
         let live = desk::live_hash(&mut admin, &self.operator);
         app.kill();
         let line = app.run_json(&["replay", "--json"]);

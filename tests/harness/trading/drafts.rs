@@ -22,23 +22,39 @@ pub struct Market {
     lots_max: i64,
 }
 
-pub const MARKETS: [Market; 2] = [
-    Market {
-        symbol: "BTC/USDT",
-        path: "BTC-USDT",
-        id: engine::InstrumentId(1),
-        mid_ticks: 5_000_000,
-        step_ticks: 500,
-        lots_max: 50_000,
-    },
-    Market {
-        symbol: "ETH/USDT",
-        path: "ETH-USDT",
-        id: engine::InstrumentId(2),
-        mid_ticks: 300_000,
-        step_ticks: 30,
-        lots_max: 800_000,
-    },
+const BTC: Market = Market {
+    symbol: "BTC/USDT",
+    path: "BTC-USDT",
+    id: engine::InstrumentId(1),
+    mid_ticks: 5_000_000,
+    step_ticks: 500,
+    lots_max: 50_000,
+};
+
+const ETH: Market = Market {
+    symbol: "ETH/USDT",
+    path: "ETH-USDT",
+    id: engine::InstrumentId(2),
+    mid_ticks: 300_000,
+    step_ticks: 30,
+    lots_max: 800_000,
+};
+
+/// What an exchange lists unless it is told otherwise.
+pub const MARKETS: [Market; 2] = [BTC, ETH];
+
+/// So many of [`MANY`], from the first on, are hot: most orders are for them.
+pub const HOT: usize = 3;
+
+/// What an exchange lists that was told to.
+pub const MANY: [Market; 7] = [
+    BTC,
+    ETH,
+    Market::coin(3, "SOL/USDT", "SOL-USDT", 20_000),
+    Market::coin(4, "ADA/USDT", "ADA-USDT", 10_000),
+    Market::coin(5, "DOT/USDT", "DOT-USDT", 12_000),
+    Market::coin(6, "LTC/USDT", "LTC-USDT", 11_000),
+    Market::coin(7, "XRP/USDT", "XRP-USDT", 15_000),
 ];
 
 /// A body that is no order, with the status and the code that refuse it.
@@ -53,6 +69,26 @@ fn decimal(units: i64, scale: u8) -> String {
 }
 
 impl Market {
+    const fn coin(id: u32, symbol: &'static str, path: &'static str, mid_ticks: i64) -> Self {
+        let (step_ticks, lots_max) = (mid_ticks / 1_000, 1_000_000);
+        Self { symbol, path, id: engine::InstrumentId(id), mid_ticks, step_ticks, lots_max }
+    }
+
+    /// The market of this symbol.
+    ///
+    /// # Panics
+    /// If there is none.
+    #[must_use]
+    pub fn of(symbol: &str) -> &'static Self {
+        MANY.iter().find(|market| market.symbol == symbol).expect("a known symbol")
+    }
+
+    /// What is traded there.
+    #[must_use]
+    pub fn base(&self) -> &'static str {
+        self.symbol.split_once('/').expect("two assets").0
+    }
+
     /// Up to six steps on the far side of the mid, up to twenty on the near one.
     fn price(&self, random: &mut Random, buys: bool) -> String {
         let away = random.between(-6, 20) * self.step_ticks;
@@ -63,6 +99,23 @@ impl Market {
     fn quantity(&self, random: &mut Random) -> String {
         decimal(random.between(self.lots_max / 100, self.lots_max), LOT_SCALE)
     }
+}
+
+/// An order of [`MANY`] that rests on its side of the mid unless somebody has gone beyond it, or
+/// that goes beyond it and takes what it finds there.
+pub fn plain(random: &mut Random, key: &str, crosses: bool) -> String {
+    let hot = random.chance(80);
+    let market = random.pick(if hot { &MANY[..HOT] } else { &MANY[HOT..] });
+    let buys = random.chance(50);
+    let steps = if crosses { -random.between(1, 6) } else { random.between(1, 20) };
+    let away = steps * market.step_ticks;
+    let ticks = if buys { market.mid_ticks - away } else { market.mid_ticks + away };
+    let order = json!({
+        "symbol": market.symbol, "side": if buys { "BUY" } else { "SELL" }, "type": "LIMIT",
+        "price": decimal(ticks, TICK_SCALE), "quantity": market.quantity(random),
+        "time_in_force": if crosses { "IOC" } else { "GTC" }, "client_order_id": key,
+    });
+    order.to_string()
 }
 
 /// The body of a sound order under this key, or without one.
@@ -162,7 +215,7 @@ pub fn contradiction(body: &str) -> String {
 
 /// A new price, a new quantity, or both.
 pub fn amendment(random: &mut Random, symbol: &str, buys: bool) -> String {
-    let market = MARKETS.iter().find(|market| market.symbol == symbol).expect("a known symbol");
+    let market = Market::of(symbol);
     let mut fields = Map::new();
     let kind = random.below(3);
     if kind != 0 {

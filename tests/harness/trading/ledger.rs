@@ -2,7 +2,7 @@
 //! is known of each order. Knows nothing of connections. Invariant: what was once told is never
 //! taken back: each new answer is held against all earlier ones the moment it comes.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::http_client::Answer;
 use engine::decimal::parse;
@@ -57,6 +57,8 @@ pub struct Ledger {
     by_id: HashMap<String, usize>,
     /// Keys that no order may have: their bodies were refused for their shape.
     pub barren_keys: Vec<String>,
+    /// Hostile and malformed requests that were refused as they must be, by code.
+    pub refused: BTreeMap<&'static str, u64>,
     pub credits: Vec<Bound>,
     pub mass_cancels: Vec<MassCancel>,
     /// Orders without a key whose outcome nobody will ever know.

@@ -10,7 +10,7 @@ use engine::decimal::{Decimal, parse};
 use engine::{AccountId, AssetCode, CloseReason, Engine, InstrumentId, Side};
 use serde_json::Value;
 
-use super::drafts::{LOT_SCALE, MARKETS, TICK_SCALE};
+use super::drafts::{LOT_SCALE, Market, TICK_SCALE};
 use super::ledger::{lots, prevented};
 use super::trader::Identity;
 
@@ -33,6 +33,7 @@ struct Account {
 /// What everybody sees, and each user his own.
 #[derive(Debug)]
 pub struct Shown {
+    markets: &'static [Market],
     accounts: Vec<Account>,
     books: Vec<Value>,
     trades: Vec<Value>,
@@ -66,7 +67,11 @@ pub fn balances(public: &mut HttpClient, identity: &Identity) -> Value {
 
 impl Shown {
     /// Asks for everything.
-    pub fn read(public: &mut HttpClient, identities: &[Identity]) -> Self {
+    pub fn read(
+        public: &mut HttpClient,
+        identities: &[Identity],
+        markets: &'static [Market],
+    ) -> Self {
         let account = |identity: &Identity| {
             let token = &identity.token;
             let balances = balances(public, identity);
@@ -77,11 +82,11 @@ impl Shown {
         };
         let accounts = identities.iter().map(account).collect();
         let mut of_markets = |path: &dyn Fn(&str) -> String| {
-            MARKETS.iter().map(|market| get(public, "", &path(market.path))).collect()
+            markets.iter().map(|market| get(public, "", &path(market.path))).collect()
         };
         let books = of_markets(&|symbol| format!("/api/v1/orderbook/{symbol}?depth={DEPTH}"));
         let trades = of_markets(&|symbol| format!("/api/v1/trades/{symbol}/recent?limit={TRADES}"));
-        Self { accounts, books, trades }
+        Self { markets, accounts, books, trades }
     }
 
     /// Everything that was shown is what the journal says. `accounts` by user.
@@ -96,7 +101,8 @@ impl Shown {
             check_orders(truth, accounts[&shown.user], &shown.orders);
         }
         self.check_open_orders(truth);
-        for (market, (book, trades)) in MARKETS.iter().zip(self.books.iter().zip(&self.trades)) {
+        for (market, (book, trades)) in self.markets.iter().zip(self.books.iter().zip(&self.trades))
+        {
             check_book(&truth.engine, market.id, book);
             check_trades(truth, market.id, trades);
         }
@@ -114,7 +120,7 @@ impl Shown {
         assert_eq!(shown_once.len(), shown.len(), "an open order is shown twice");
         let engine = &truth.engine;
         let sides =
-            MARKETS.iter().flat_map(|market| Side::ALL.iter().map(|side| (market.id, *side)));
+            self.markets.iter().flat_map(|market| Side::ALL.iter().map(|side| (market.id, *side)));
         let resting = sides.flat_map(|(market, side)| engine.resting_orders(market, side));
         let resting: BTreeSet<_> =
             resting.map(|o| (o.order_id.0, o.price.0.into(), o.open.0.into())).collect();

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::desk::{Bound, is_replayed, post_credit, post_order, text, told};
 use super::drafts::{self, MARKETS};
+use super::habits::{Action, Habits};
 use super::ledger::{Ledger, MassCancel, has_ended};
 use super::venue::{Opening, Venue};
 
@@ -30,10 +31,15 @@ pub struct Identity {
     pub admin_token: Option<String>,
 }
 
+/// Bytes of padding that no body has room for.
+const PADDING: usize = 20 << 10;
+
 /// Which listener a request is for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Desk {
     Public,
+    /// The public one, with a token that nobody has signed.
+    Forged,
     Admin,
 }
 
@@ -58,6 +64,8 @@ impl Connections {
 pub struct Trader<'a> {
     venue: &'a Venue,
     identity: Identity,
+    forged: String,
+    habits: Habits,
     random: Random,
     connections: Option<Connections>,
     pub ledger: Ledger,
@@ -70,13 +78,17 @@ pub struct Trader<'a> {
 }
 
 impl<'a> Trader<'a> {
-    pub fn new(venue: &'a Venue, identity: Identity, random: Random) -> Self {
+    pub fn new(venue: &'a Venue, identity: Identity, habits: Habits, random: Random) -> Self {
+        let signed = identity.token.rsplit_once('.').expect("three parts").0;
+        let forged = format!("{signed}.{}", "A".repeat(43));
         let ledger = Ledger::default();
         let (generation, dead, next_key) = (0, 0, 0);
         let (connections, last_refusal) = (None, String::new());
         Self {
             venue,
             identity,
+            forged,
+            habits,
             random,
             connections,
             ledger,
@@ -107,19 +119,34 @@ impl<'a> Trader<'a> {
         self.ledger
     }
 
-    /// Does one thing; `None` if somebody has failed.
+    /// Does one thing when it is time; `None` if somebody has failed.
     fn step(&mut self) -> Option<()> {
-        match self.random.below(1_000) {
-            0..690 => self.place(),
-            690..700 => self.place_without_key(),
-            700..780 => self.cancel(),
-            780..850 => self.amend(),
-            850..856 => self.cancel_all(),
-            856..890 => self.repeat(),
-            890..910 => self.contradict(),
-            910..935 => self.place_broken(),
-            935..950 if self.identity.admin_token.is_some() => self.deposit(),
-            _ => self.look(),
+        self.habits.wait();
+        let action = self.habits.choose(&mut self.random);
+        let done = self.act(action);
+        self.habits.answered();
+        done
+    }
+
+    fn act(&mut self, action: Action) -> Option<()> {
+        let changes = matches!(action, Action::Cancel | Action::Amend);
+        let idles = changes && self.habits.is_paced() && self.ledger.open_orders().is_empty();
+        match action {
+            _ if idles => self.place_plain(false),
+            Action::Place => self.place(),
+            Action::PlaceWithoutKey => self.place_without_key(),
+            Action::PlaceBroken => self.place_broken(),
+            Action::Rest => self.place_plain(false),
+            Action::Cross => self.place_plain(true),
+            Action::Cancel => self.cancel(),
+            Action::Amend => self.amend(),
+            Action::CancelAll => self.cancel_all(),
+            Action::Repeat => self.repeat(),
+            Action::Contradict => self.contradict(),
+            Action::Deposit if self.identity.admin_token.is_some() => self.deposit(),
+            Action::Deposit | Action::Look => self.look(),
+            Action::Forge => self.forge(),
+            Action::Overfill => self.overfill(),
         }
     }
 
@@ -146,6 +173,7 @@ impl<'a> Trader<'a> {
         let Connections { public, admin, .. } = self.connections.insert(connections);
         let (client, token) = match desk {
             Desk::Public => (public, Some(&*self.identity.token)),
+            Desk::Forged => (public, Some(&*self.forged)),
             Desk::Admin => (admin, self.identity.admin_token.as_deref()),
         };
         self.venue.begin();
@@ -203,6 +231,16 @@ impl<'a> Trader<'a> {
     fn place(&mut self) -> Option<()> {
         let key = self.fresh_key();
         let body = drafts::sound(&mut self.random, Some(&key));
+        self.place_this(key, body)
+    }
+
+    fn place_plain(&mut self, crosses: bool) -> Option<()> {
+        let key = self.fresh_key();
+        let body = drafts::plain(&mut self.random, &key, crosses);
+        self.place_this(key, body)
+    }
+
+    fn place_this(&mut self, key: String, body: String) -> Option<()> {
         let (answer, doubtful) = self.insist(Desk::Public, &post_order(&body))?;
         self.ledger.place(Some(key), body, &answer, doubtful);
         Some(())
@@ -223,10 +261,39 @@ impl<'a> Trader<'a> {
     fn place_broken(&mut self) -> Option<()> {
         let key = self.fresh_key();
         let draft = drafts::broken(&mut self.random, &key);
-        let (answer, _) = self.insist(Desk::Public, &post_order(&draft.body))?;
-        let body = answer.json();
-        assert_eq!((answer.status, text(&body, "code")), draft.refusal, "{}: {body}", draft.body);
+        self.expect_refusal(Desk::Public, &draft.body, draft.refusal)?;
         self.ledger.barren_keys.push(key);
+        Some(())
+    }
+
+    fn forge(&mut self) -> Option<()> {
+        let key = self.fresh_key();
+        let body = drafts::plain(&mut self.random, &key, false);
+        self.expect_refusal(Desk::Forged, &body, (401, "UNAUTHORIZED"))?;
+        self.ledger.barren_keys.push(key);
+        Some(())
+    }
+
+    fn overfill(&mut self) -> Option<()> {
+        let key = self.fresh_key();
+        let body = drafts::plain(&mut self.random, &key, false) + &" ".repeat(PADDING);
+        self.expect_refusal(Desk::Public, &body, (413, "PAYLOAD_TOO_LARGE"))?;
+        self.ledger.barren_keys.push(key);
+        Some(())
+    }
+
+    /// Sends a body that is refused like this, and counts it.
+    fn expect_refusal(
+        &mut self,
+        desk: Desk,
+        body: &str,
+        refusal: (u16, &'static str),
+    ) -> Option<()> {
+        let (answer, _) = self.insist(desk, &post_order(body))?;
+        let error = answer.json();
+        let shown = body.trim_end();
+        assert_eq!((answer.status, text(&error, "code")), refusal, "{shown}: {error}");
+        *self.ledger.refused.entry(refusal.1).or_default() += 1;
         Some(())
     }
 
@@ -261,11 +328,7 @@ impl<'a> Trader<'a> {
         let keyed = |ledger: &Ledger, place: usize| ledger.orders[place].key.is_some();
         let Some(place) = self.pick(keyed) else { return Some(()) };
         let body = drafts::contradiction(&self.ledger.orders[place].request.body);
-        let (answer, _) = self.insist(Desk::Public, &post_order(&body))?;
-        let error = answer.json();
-        let refusal = (answer.status, text(&error, "code"));
-        assert_eq!(refusal, (409, "DUPLICATE_CLIENT_ORDER_ID"), "{body}: {error}");
-        Some(())
+        self.expect_refusal(Desk::Public, &body, (409, "DUPLICATE_CLIENT_ORDER_ID"))
     }
 
     fn look(&mut self) -> Option<()> {

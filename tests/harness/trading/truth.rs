@@ -70,9 +70,9 @@ pub struct Truth {
     pub by_key: HashMap<(AccountId, ClientOrderId), Vec<u64>>,
     /// Every trade with its time.
     pub trades: Vec<(Trade, u64)>,
-    /// Orders closed by each mass cancel.
     /// Orders that waited for their funds.
     pub reserves: u64,
+    /// Orders closed by each mass cancel.
     pub mass_cancels: BTreeMap<u64, Vec<u64>>,
     pub events: Vec<Said>,
 }
@@ -86,28 +86,69 @@ pub struct StateHash {
 
 /// Replays the journal of a data directory, in use or not.
 pub fn replay(data_dir: &Path) -> ReplaySummary<Truth> {
-    pipeline::replay(data_dir, Truth::new()).unwrap_or_else(|error| panic!("replay: {error}"))
+    pipeline::replay(data_dir, Truth::default()).unwrap_or_else(|error| panic!("replay: {error}"))
 }
 
 /// The event log holds what replay says, record for record.
 pub fn check_event_log(data_dir: &Path, events: &[Said]) {
-    let mut reader = EventLogReader::<Engine>::open(data_dir, 1).expect("an event log");
-    let mut expected = (1..).zip(events);
-    while let Some(logged) = reader.next_event().expect("a whole event log") {
-        let (number, said) = expected.next().expect("the event log goes on behind the journal");
-        let found = Said {
+    let mut log = EventLog::open(data_dir);
+    log.check(events);
+    assert_eq!(log.checked, events.len(), "missing in the event log");
+    assert!(log.next().is_none(), "the event log goes on behind the journal");
+}
+
+/// An event log that is compared as it grows.
+pub struct EventLog {
+    reader: EventLogReader<Engine>,
+    /// Events that were compared.
+    pub checked: usize,
+}
+
+impl EventLog {
+    /// From its first event on.
+    ///
+    /// # Panics
+    /// If there is none.
+    #[must_use]
+    pub fn open(data_dir: &Path) -> Self {
+        let reader = EventLogReader::open(data_dir, 1).expect("an event log");
+        Self { reader, checked: 0 }
+    }
+
+    /// Compares what has come since the last time with the same part of `events`, which are all
+    /// there were from the beginning; the log may be behind them.
+    ///
+    /// # Panics
+    /// If an event is another, or has another number.
+    pub fn check(&mut self, events: &[Said]) {
+        while let Some(said) = events.get(self.checked) {
+            let Some((number, found)) = self.next() else { return };
+            self.checked += 1;
+            assert_eq!((number, found), (self.checked as u64, *said));
+        }
+    }
+
+    fn next(&mut self) -> Option<(u64, Said)> {
+        let logged = self.reader.next_event().expect("a whole event log")?;
+        let said = Said {
             sequence: logged.input_sequence,
             index: logged.index,
             timestamp_ns: logged.timestamp_ns,
             event: logged.event,
         };
-        assert_eq!((logged.event_sequence, found), (number, *said));
+        Some((logged.event_sequence, said))
     }
-    assert_eq!(expected.next(), None, "missing in the event log");
 }
 
-impl Truth {
-    fn new() -> Self {
+impl std::fmt::Debug for EventLog {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EventLog").field("checked", &self.checked).finish_non_exhaustive()
+    }
+}
+
+impl Default for Truth {
+    /// Of an empty journal.
+    fn default() -> Self {
         Self {
             engine: Engine::new(EngineOptions::default()),
             orders: BTreeMap::new(),
@@ -118,7 +159,9 @@ impl Truth {
             events: Vec::new(),
         }
     }
+}
 
+impl Truth {
     /// What an account's trades brought it of an asset, less what they cost.
     #[must_use]
     pub fn gained(&self, account: AccountId, asset: AssetId) -> SignedAmount {
@@ -142,6 +185,20 @@ impl Truth {
             }
         }
         gained
+    }
+
+    /// No order has filled more than it asked for, and those without an end are the live ones.
+    ///
+    /// # Panics
+    /// If one has, or they are not.
+    pub fn assert_orders(&self) {
+        for (id, order) in &self.orders {
+            let Progress { quantity, filled, prevented, .. } = order.now;
+            let by_budget = order.request.quote_budget > 0;
+            assert!(by_budget || filled.0 + prevented.0 <= quantity.0, "{id}: {order:?}");
+        }
+        let open = self.orders.values().filter(|order| order.now.end.is_none()).count();
+        assert_eq!(open, self.engine.live_orders() as usize, "orders without an end");
     }
 
     /// Where and what the state is.

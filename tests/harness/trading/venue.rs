@@ -144,6 +144,12 @@ impl Venue {
         });
     }
 
+    /// Whether somebody failed.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        matches!(self.lock().door, Door::Over)
+    }
+
     pub fn tally(&self) -> Tally {
         self.lock().tally
     }

@@ -5,7 +5,7 @@
 use engine::{AccountId, ClientOrderId};
 
 use super::desk::text;
-use super::drafts::MARKETS;
+use super::drafts::Market;
 use super::ledger::{Ledger, MassCancel, Order as ToldOrder, has_ended, lots};
 use super::shown::{check_view, number};
 use super::truth::{End, Truth};
@@ -72,7 +72,7 @@ fn check_order(told: &ToldOrder, account: AccountId, truth: &Truth) {
 fn check_mass_cancel(told: &MassCancel, account: AccountId, truth: &Truth) {
     let closed: Vec<_> = told.closed.iter().map(|id| number(id).0).collect();
     assert_eq!(Some(&closed), truth.mass_cancels.get(&told.sequence), "{told:?}");
-    let market = MARKETS.iter().find(|market| told.symbol == Some(market.symbol));
+    let market = told.symbol.map(Market::of);
     let in_scope = truth.orders.range(..told.sequence).filter(|(_, order)| {
         order.request.account == account
             && market.is_none_or(|market| order.request.instrument == market.id)

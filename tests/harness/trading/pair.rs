@@ -7,61 +7,102 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::books::{self, Parties};
+use super::desk::{Bound, text};
+use super::drafts::{MARKETS, Market};
+use super::trader::Identity;
+use super::truth::Truth;
+use crate::app::wallet::{WalletProcess, lasting_port};
+use crate::app::{App, Settings};
+use crate::http_client::{HttpClient, Request};
+use crate::proxy::Proxy;
 use engine::decimal::parse;
 use engine::fees::signed;
 use engine::{AssetCode, SignedAmount};
 use serde_json::{Value, json};
-use tests::app::wallet::{WalletProcess, lasting_port};
-use tests::app::{App, Settings};
-use tests::http_client::{HttpClient, Request};
-use tests::proxy::Proxy;
-use tests::trading::books::{self, Parties};
-use tests::trading::desk::{Bound, text};
-use tests::trading::trader::Identity;
-use tests::trading::truth::Truth;
 
-use crate::load::Evidence;
-use crate::payer::{Payment, Till};
+use super::load::Evidence;
+use super::payer::{Payment, Till};
 
-pub(crate) const TRADERS: usize = 8;
+pub const TRADERS: usize = 8;
 /// Decimal places of the assets used here.
-pub(crate) const SCALE: u8 = 8;
-const FUNDS: [(&str, &str); 3] = [("BTC", "10"), ("ETH", "200"), ("USDT", "600000")];
+pub const SCALE: u8 = 8;
+const USDT: (&str, &str) = ("USDT", "600000");
+const FUNDS: [(&str, &str); 3] = [("BTC", "10"), ("ETH", "200"), USDT];
+/// What a trader has of each cold asset.
+const COLD_FUNDS: &str = "10000";
 const PATIENCE: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(5);
 
 /// Both processes, and what their users have.
 #[derive(Debug)]
-pub(crate) struct Pair {
-    pub(crate) app: App,
-    pub(crate) wallet: WalletProcess,
+pub struct Pair {
+    pub app: App,
+    pub wallet: WalletProcess,
     /// Between them, if anything is.
-    pub(crate) proxy: Option<Proxy>,
-    pub(crate) parties: Parties,
+    pub proxy: Option<Proxy>,
+    pub parties: Parties,
     /// Of an operator, for the wallet.
-    pub(crate) token: String,
-    pub(crate) tills: Vec<Till>,
-    /// What everybody had before trading began.
+    pub token: String,
+    pub tills: Vec<Till>,
+    /// What each trader was given, and what everybody had before trading began.
+    given: Vec<(&'static str, &'static str)>,
     funds: Vec<Payment>,
 }
 
 /// Settings under which a wallet that is back is called again within a second.
-pub(crate) fn settings() -> Settings {
+pub fn settings() -> Settings {
     Settings::default()
         .with("wallet", "backend", "\"http\"")
         .with("wallet_client", "circuit_breaker_timeout", "\"500ms\"")
         .with("settlement", "retry_wait_max_ms", "500")
 }
 
+/// The same settings with these markets, and no others.
+#[must_use]
+pub fn listing(settings: Settings, markets: &[Market]) -> Settings {
+    let codes = markets.iter().map(Market::base).chain([USDT.0]);
+    let asset = |(id, code)| format!("{{id = {id}, code = \"{code}\", scale = {SCALE}}}");
+    let assets: Vec<_> = (1..).zip(codes).map(asset).collect();
+    let instrument = |market: &Market| {
+        format!(
+            "{{id = {}, base = \"{}\", quote = \"{}\", tick = \"0.01\", lot = \"0.000001\", \
+             max_quantity = \"100\", max_price = \"10000000\"}}",
+            market.id.0,
+            market.base(),
+            USDT.0
+        )
+    };
+    let instruments: Vec<_> = markets.iter().map(instrument).collect();
+    let list = |entries: Vec<String>| format!("[{}]", entries.join(", "));
+    settings.with("", "assets", &list(assets)).with("", "instruments", &list(instruments))
+}
+
 impl Pair {
     /// Starts both, and gives everybody money. With `proxied`, the exchange speaks to the wallet
     /// through a proxy.
-    pub(crate) fn open(settings: Settings, proxied: bool) -> Self {
-        Self::open_on(settings, proxied, |_| ())
+    #[must_use]
+    pub fn open(settings: Settings, proxied: bool) -> Self {
+        Self::open_in(settings, proxied, &MARKETS, |_| ())
     }
 
     /// The same, with a data directory that `prepare` makes ready.
-    pub(crate) fn open_on(settings: Settings, proxied: bool, prepare: impl FnOnce(&Path)) -> Self {
+    pub fn open_on(settings: Settings, proxied: bool, prepare: impl FnOnce(&Path)) -> Self {
+        Self::open_in(settings, proxied, &MARKETS, prepare)
+    }
+
+    /// The same where these are traded.
+    #[must_use]
+    pub fn open_with(settings: Settings, proxied: bool, markets: &'static [Market]) -> Self {
+        Self::open_in(settings, proxied, markets, |_| ())
+    }
+
+    fn open_in(
+        settings: Settings,
+        proxied: bool,
+        markets: &'static [Market],
+        prepare: impl FnOnce(&Path),
+    ) -> Self {
         let address = lasting_port();
         let proxy = proxied.then(|| Proxy::start(lasting_port(), address));
         let base = proxy.as_ref().map_or(address, Proxy::address);
@@ -77,9 +118,11 @@ impl Pair {
         let identities = (1..=TRADERS).map(identity).collect();
         let operator = app.token("operator", "admin");
         let token = app.token("cashier", "wallet,admin");
-        let parties = Parties { identities, users: BTreeMap::new(), operator };
+        let parties = Parties { identities, markets, users: BTreeMap::new(), operator };
+        let cold = markets.iter().map(Market::base).filter(|b| FUNDS.iter().all(|(a, _)| a != b));
+        let given = FUNDS.into_iter().chain(cold.map(|asset| (asset, COLD_FUNDS))).collect();
         let (tills, funds) = (Vec::new(), Vec::new());
-        let mut pair = Self { app, wallet, proxy, parties, token, tills, funds };
+        let mut pair = Self { app, wallet, proxy, parties, token, tills, given, funds };
         pair.wallet.spawn();
         pair.app.restart();
         pair.wallet.wait_until_ready();
@@ -87,21 +130,21 @@ impl Pair {
         pair
     }
 
-    pub(crate) fn proxy(&self) -> &Proxy {
+    pub fn proxy(&self) -> &Proxy {
         self.proxy.as_ref().expect("there is a proxy")
     }
 
     /// A connection to the wallet itself.
-    pub(crate) fn cashier(&self) -> HttpClient {
+    pub fn cashier(&self) -> HttpClient {
         HttpClient::new(self.wallet.address())
     }
 
-    pub(crate) fn operator(&self) -> HttpClient {
+    pub fn operator(&self) -> HttpClient {
         HttpClient::new(self.app.admin())
     }
 
     /// What an operator of the exchange is shown.
-    pub(crate) fn admin_get(&self, path: &str) -> Value {
+    pub fn admin_get(&self, path: &str) -> Value {
         let request = Request::get(path).with_token(&self.parties.operator);
         let answer = self.operator().ask(&request);
         assert_eq!(answer.status, 200, "{path}: {:?}", answer.json());
@@ -109,21 +152,21 @@ impl Pair {
     }
 
     /// What the wallet answers an operator.
-    pub(crate) fn wallet_post(&self, path: &str, body: &Value) -> Value {
+    pub fn wallet_post(&self, path: &str, body: &Value) -> Value {
         let body = body.to_string();
         let answer = self.cashier().ask(&Request::post(path, &body).with_token(&self.token));
         assert!([200, 201].contains(&answer.status), "{path} {body}: {:?}", answer.json());
         answer.json()
     }
 
-    pub(crate) fn wallet_get(&self, path: &str) -> Value {
+    pub fn wallet_get(&self, path: &str) -> Value {
         let answer = self.cashier().ask(&Request::get(path).with_token(&self.token));
         assert_eq!(answer.status, 200, "{path}: {:?}", answer.json());
         answer.json()
     }
 
     /// Opens a user's wallet; its id, and that of the user.
-    pub(crate) fn open_wallet(&self, user: &str, asset: &str) -> (String, String) {
+    pub fn open_wallet(&self, user: &str, asset: &str) -> (String, String) {
         let opened =
             self.wallet_post("/api/v1/wallets", &json!({"userId": user, "currency": asset}));
         (text(&opened, "walletId").to_owned(), text(&opened, "userId").to_owned())
@@ -132,7 +175,7 @@ impl Pair {
     fn fund(&mut self) {
         let names: Vec<_> = self.parties.identities.iter().map(|i| i.user.clone()).collect();
         for name in names {
-            for (asset, amount) in FUNDS {
+            for (asset, amount) in self.given.clone() {
                 let (wallet, user) = self.open_wallet(&name, asset);
                 self.parties.users.insert(name.clone(), user);
                 let till = Till { asset, wallet };
@@ -157,13 +200,14 @@ impl Pair {
                 // Somebody who was never given money is unknown.
                 let balances = if answer.status == 200 { answer.json() } else { json!([]) };
                 let shown = balances.as_array().expect("a list");
-                shown.iter().filter(|balance| text(balance, "available") != "0").count() >= 3
+                shown.iter().filter(|balance| text(balance, "available") != "0").count()
+                    >= self.given.len()
             });
         }
     }
 
     /// Waits until it is so.
-    pub(crate) fn wait_until(&self, what: &str, mut so: impl FnMut() -> bool) {
+    pub fn wait_until(&self, what: &str, mut so: impl FnMut() -> bool) {
         let started = Instant::now();
         while !so() {
             assert!(
@@ -176,7 +220,7 @@ impl Pair {
     }
 
     /// Waits until no trade is left to be settled and no letter is dead.
-    pub(crate) fn wait_until_drained(&self) {
+    pub fn wait_until_drained(&self) {
         self.wait_until("all is settled", || {
             let status = self.admin_get("/api/v1/admin/settlements");
             assert_eq!(status["halted"], json!(null), "{status}");
@@ -190,8 +234,13 @@ impl Pair {
     }
 
     /// Holds everything against everything; both processes must be running. Returns the trades.
-    pub(crate) fn verdict(&mut self, evidence: &Evidence) -> usize {
+    pub fn verdict(&mut self, evidence: &Evidence) -> usize {
         self.repeat_everything(evidence);
+        self.conclude(evidence)
+    }
+
+    /// The same without asking anything a second time.
+    pub fn conclude(&mut self, evidence: &Evidence) -> usize {
         let truth = self.parties.check_exchange(&mut self.app, &evidence.ledgers);
         let trades = truth.trades.len();
         self.app.restart();
@@ -213,7 +262,7 @@ impl Pair {
     }
 
     /// Every key and every reference once more: the first answers, and nothing else.
-    fn repeat_everything(&self, evidence: &Evidence) {
+    pub fn repeat_everything(&self, evidence: &Evidence) {
         let (public, token) = (self.app.public(), &self.token);
         let (mut cashier, payments) = (self.cashier(), self.funds.iter().chain(&evidence.payments));
         thread::scope(|scope| {
@@ -259,7 +308,9 @@ impl Pair {
     fn check_wallets(&self, truth: &Truth, payments: &[Payment]) {
         let accounts = self.parties.accounts(truth);
         let names = self.parties.identities.iter().map(|identity| &identity.user);
-        let tills = names.flat_map(|name| FUNDS.map(|(code, _)| (name, code))).zip(&self.tills);
+        let tills = names
+            .flat_map(|name| self.given.iter().map(move |(code, _)| (name, *code)))
+            .zip(&self.tills);
         for ((name, code), till) in tills {
             let paid = self.funds.iter().chain(payments).filter(|payment| payment.is_of(till));
             let paid: SignedAmount = paid.map(Payment::effect).sum();

@@ -7,49 +7,50 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::desk::{Told, is_replayed, text, told};
+use crate::http_client::{HttpClient, Outcome, Request};
+use crate::random::Random;
 use engine::SignedAmount;
 use engine::decimal::parse;
 use serde_json::json;
-use tests::http_client::{HttpClient, Outcome, Request};
-use tests::random::Random;
-use tests::trading::desk::{Told, is_replayed, text, told};
 
-use crate::pair::SCALE;
+use super::pair::SCALE;
+use super::venue::Venue;
 
-/// Pause after a try without an outcome, and before the next payment.
-const PAUSE: Duration = Duration::from_millis(5);
+/// Pause after a try without an outcome, and before the next payment unless told otherwise.
+pub const PAUSE: Duration = Duration::from_millis(5);
 /// How long one payment may take; the wallet may be away for minutes.
 const PATIENCE: Duration = Duration::from_secs(200);
 
 /// Where a user's money of one asset is.
 #[derive(Clone, Debug)]
-pub(crate) struct Till {
-    pub(crate) asset: &'static str,
-    pub(crate) wallet: String,
+pub struct Till {
+    pub asset: &'static str,
+    pub wallet: String,
 }
 
 /// Money in or out under a reference.
 #[derive(Clone, Debug)]
-pub(crate) struct Payment {
-    pub(crate) path: String,
-    pub(crate) body: String,
-    pub(crate) asset: &'static str,
+pub struct Payment {
+    pub path: String,
+    pub body: String,
+    pub asset: &'static str,
     /// Below zero if it goes out.
     units: SignedAmount,
     /// The final one.
-    pub(crate) answer: Option<Told>,
+    pub answer: Option<Told>,
     /// Tries that may have been carried out although there was no answer.
-    pub(crate) doubts: u64,
+    pub doubts: u64,
     /// The answer says that an earlier try was carried out.
-    pub(crate) done_unanswered: bool,
+    pub done_unanswered: bool,
 }
 
 impl Payment {
-    pub(crate) fn deposit(till: &Till, amount: &str, reference: &str) -> Self {
+    pub fn deposit(till: &Till, amount: &str, reference: &str) -> Self {
         Self::new(till, amount, reference, "deposit", 1)
     }
 
-    pub(crate) fn withdrawal(till: &Till, amount: &str, reference: &str) -> Self {
+    pub fn withdrawal(till: &Till, amount: &str, reference: &str) -> Self {
         Self::new(till, amount, reference, "withdraw", -1)
     }
 
@@ -66,12 +67,12 @@ impl Payment {
     }
 
     /// Whether it is into or out of this wallet.
-    pub(crate) fn is_of(&self, till: &Till) -> bool {
+    pub fn is_of(&self, till: &Till) -> bool {
         self.path.split('/').nth(4) == Some(&till.wallet)
     }
 
     /// What it has changed.
-    pub(crate) fn effect(&self) -> SignedAmount {
+    pub fn effect(&self) -> SignedAmount {
         match &self.answer {
             Some((200, _)) => self.units,
             _ => 0,
@@ -79,10 +80,23 @@ impl Payment {
     }
 
     /// Asks until there is a final answer.
-    pub(crate) fn insist(&mut self, cashier: &mut HttpClient, token: &str) -> Told {
+    pub fn insist(&mut self, cashier: &mut HttpClient, token: &str) -> Told {
+        self.insist_unless(cashier, token, || false).expect("nobody gives up")
+    }
+
+    /// The same until somebody has given up.
+    fn insist_unless(
+        &mut self,
+        cashier: &mut HttpClient,
+        token: &str,
+        given_up: impl Fn() -> bool,
+    ) -> Option<Told> {
         let mut asked = false;
         let began = Instant::now();
         while began.elapsed() < PATIENCE {
+            if given_up() {
+                return None;
+            }
             let request = Request::post(&self.path, &self.body).with_token(token);
             match cashier.send(&request) {
                 Outcome::Answered(answer) => match answer.status {
@@ -99,7 +113,7 @@ impl Payment {
                         let refused = text(&first.1, "code") == "INSUFFICIENT_FUNDS";
                         assert!(refused || first.0 == 200, "{}: {first:?}", self.body);
                         self.answer = Some(first.clone());
-                        return first;
+                        return Some(first);
                     }
                     _ => panic!("{} {}: {:?}", self.path, self.body, answer.json()),
                 },
@@ -114,24 +128,29 @@ impl Payment {
 
 /// One who pays all the time.
 #[derive(Debug)]
-pub(crate) struct Payer {
-    pub(crate) name: String,
-    pub(crate) wallet: SocketAddr,
-    pub(crate) token: String,
-    pub(crate) tills: Vec<Till>,
-    pub(crate) random: Random,
+pub struct Payer {
+    pub name: String,
+    pub wallet: SocketAddr,
+    pub token: String,
+    pub tills: Vec<Till>,
+    pub random: Random,
+    /// Before the next payment.
+    pub pause: Duration,
 }
 
 impl Payer {
-    /// Pays until it is over.
-    pub(crate) fn run(mut self, over: &AtomicBool) -> Vec<Payment> {
+    /// Pays until it is over, or until somebody has failed.
+    pub fn run(mut self, venue: &Venue, over: &AtomicBool) -> Vec<Payment> {
         let mut cashier = HttpClient::new(self.wallet);
         let mut payments = Vec::new();
         while !over.load(Ordering::Relaxed) {
             let mut payment = self.draft(payments.len());
-            payment.insist(&mut cashier, &self.token);
+            let failed = || venue.is_over();
+            if payment.insist_unless(&mut cashier, &self.token, failed).is_none() {
+                break;
+            }
             payments.push(payment);
-            thread::sleep(PAUSE);
+            thread::sleep(self.pause);
         }
         payments
     }
