@@ -13,6 +13,7 @@ mod process;
 mod replay;
 mod report;
 mod settlement;
+mod soak;
 mod tape;
 mod tape_command;
 mod timer;
@@ -46,6 +47,8 @@ enum Bench {
     Funding(funding::Args),
     /// The wallet process over HTTP, and the same money moved by PostgreSQL.
     Wallet(wallet::Args),
+    /// The real processes under load while they are killed and started, and what must hold.
+    Soak(soak::Args),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -58,5 +61,6 @@ fn main() -> anyhow::Result<()> {
         Bench::Settlement(args) => settlement::run(&args),
         Bench::Funding(args) => funding::run(&args),
         Bench::Wallet(args) => wallet::run(&args),
+        Bench::Soak(args) => soak::run(&args),
     }
 }
