@@ -108,8 +108,8 @@ fn a_recovery_that_came_to_something_else_fails() {
 
 #[test]
 fn an_event_log_that_is_not_what_the_replay_says_fails() {
-    // One that ends early.
-    fails("is not in its log", |_, dir| {
+    // One of which the beginning is gone.
+    fails("segment 1 is missing", |_, dir| {
         fs::remove_file(dir.join("events/jrnl-0000000000000001.seg")).expect("a segment");
     });
     // One that goes on.
