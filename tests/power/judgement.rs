@@ -112,6 +112,8 @@ fn an_event_log_that_is_not_what_the_replay_says_fails() {
     fails("segment 1 is missing", |_, dir| {
         fs::remove_file(dir.join("events/jrnl-0000000000000001.seg")).expect("a segment");
     });
+    // One that ends early.
+    fails("is not in its log", |_, dir| shorten(&dir.join("events")));
     // One that goes on.
     fails("the event log goes on", |heard, dir| {
         let (other, _) = two_lives("engine");
