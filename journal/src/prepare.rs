@@ -11,7 +11,8 @@ use crate::format::{BLOCK, FORMAT, SEGMENT_MAGIC, STATE_PREPARED, SegmentHeader}
 use crate::limits::{BODY_OFFSET, FETCH_FIRST_BYTES, PREPARE_BYTES_PER_SECOND};
 use crate::options::Options;
 use crate::segment::{
-    SegmentFile, UNFINISHED, create_file, file_name, space_or_io, sync_directory, write_header,
+    SegmentFile, UNFINISHED, check_room, create_file, file_name, space_or_io, sync_directory,
+    write_header,
 };
 use crate::sink::{GroupSink, Storing, open_sink};
 use rustix::fs::FallocateFlags;
@@ -235,13 +236,9 @@ impl Template {
 }
 
 /// Reserves the space of `from..to` of a file, so that nothing that is put there later lacks it.
-/// Asks first: a call that cannot have all would take what there is, and give it back, while others
-/// need it.
+/// Asks first: a call that cannot have all would take what there is, and give it back.
 fn reserve(file: &File, from: u64, to: u64) -> io::Result<()> {
-    let system = rustix::fs::fstatvfs(file)?;
-    if system.f_bavail.saturating_mul(system.f_frsize) < to - from {
-        return Err(io::ErrorKind::StorageFull.into());
-    }
+    check_room(file, to - from)?;
     Ok(rustix::fs::fallocate(file, FallocateFlags::empty(), from, to - from)?)
 }
 

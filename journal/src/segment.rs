@@ -173,6 +173,16 @@ pub(crate) fn create_file(path: &Path) -> std::io::Result<File> {
     OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(0o600).open(path)
 }
 
+/// Refuses where the file system has not this much room: asking first takes nothing away, while
+/// others need it.
+pub(crate) fn check_room(file: &File, bytes: u64) -> std::io::Result<()> {
+    let system = rustix::fs::fstatvfs(file)?;
+    if system.f_bavail.saturating_mul(system.f_frsize) < bytes {
+        return Err(std::io::ErrorKind::StorageFull.into());
+    }
+    Ok(())
+}
+
 /// No room and quota are told apart from other failures: they heal.
 pub(crate) fn space_or_io(
     doing: &'static str,

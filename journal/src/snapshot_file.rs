@@ -8,12 +8,12 @@ use crate::error::JournalError;
 use crate::fail_point;
 use crate::format::BLOCK;
 use crate::limits::{SNAPSHOT_BYTES_MAX, SNAPSHOT_PARTS_MAX, SNAPSHOT_STEP_BYTES};
-use crate::segment::{create_file, space_or_io};
+use crate::segment::{check_room, create_file, space_or_io};
 use crate::snapshot_format::{SNAPSHOT_FORMAT, SnapshotHeader, part_head, parts_of};
 use crate::window::{AlignedBuffer, View, open_direct};
 use std::fmt::Display;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::Write;
 use std::ops::Range;
 use std::path::Path;
 use zerocopy::byteorder::little_endian::{U32, U64};
@@ -62,6 +62,7 @@ pub(crate) fn write_file(
     let failed = |doing| move |error| space_or_io(doing, path, error);
     let mut file = create_file(path).map_err(failed("create"))?;
     fail_point::hit("snapshot-begun");
+    // A snapshot can wait for space, a log cannot.
     check_room(&file, body_len.saturating_add(leave)).map_err(failed("make room for"))?;
     let mut unsynced = 0;
     for chunk in std::iter::once(&block[..])
@@ -77,15 +78,6 @@ pub(crate) fn write_file(
     }
     file.sync_all().map_err(failed("sync"))?;
     fail_point::hit("snapshot-synced");
-    Ok(())
-}
-
-/// A snapshot can wait for space, a log cannot.
-fn check_room(file: &File, bytes: u64) -> io::Result<()> {
-    let system = rustix::fs::fstatvfs(file)?;
-    if system.f_bavail.saturating_mul(system.f_frsize) < bytes {
-        return Err(io::ErrorKind::StorageFull.into());
-    }
     Ok(())
 }
 
