@@ -56,6 +56,17 @@ impl JournalError {
         move |source| Self::Io { doing, path: path.to_owned(), source }
     }
 
+    /// A payload schema that this build does not read; `known` are those that it does.
+    pub(crate) fn unknown_schema(path: &Path, found: &[u8; 32], known: &[[u8; 32]]) -> Self {
+        let hex = |hash: &[u8; 32]| hash.map(|byte| format!("{byte:02x}")).concat();
+        Self::VersionUnsupported {
+            what: "payload schema",
+            path: path.to_owned(),
+            found: hex(found),
+            known: known.iter().map(hex).collect::<Vec<_>>().join(", "),
+        }
+    }
+
     pub(crate) fn corrupt(
         rule: &'static str,
         segment: u64,

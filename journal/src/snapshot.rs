@@ -196,13 +196,8 @@ impl SnapshotStore {
             }
         }
         if header.schema_hash != self.schema_hash {
-            let hex = |hash: &[u8; 32]| hash.map(|byte| format!("{byte:02x}")).concat();
-            return Err(JournalError::VersionUnsupported {
-                what: "payload schema",
-                path: path.to_owned(),
-                found: hex(&header.schema_hash),
-                known: hex(&self.schema_hash),
-            });
+            let known = [self.schema_hash];
+            return Err(JournalError::unknown_schema(path, &header.schema_hash, &known));
         }
         let meta = SnapshotMeta {
             seq: header.seq.get(),

@@ -166,13 +166,7 @@ impl Walk {
         if let Some(schemas) = &expect.schemas
             && !schemas.contains(&header.schema_hash)
         {
-            let hex = |hash: &[u8; 32]| hash.map(|byte| format!("{byte:02x}")).concat();
-            return Err(JournalError::VersionUnsupported {
-                what: "payload schema",
-                path: segment.path.clone(),
-                found: hex(&header.schema_hash),
-                known: schemas.iter().map(hex).collect::<Vec<_>>().join(", "),
-            });
+            return Err(JournalError::unknown_schema(&segment.path, &header.schema_hash, schemas));
         }
         self.chain.epoch = header.epoch.get();
         self.window.discard();
