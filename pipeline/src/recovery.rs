@@ -81,7 +81,8 @@ pub struct ReplaySummary<S> {
 /// Takes the lock of the data directory, gives a `fresh` instance the state of the newest snapshot
 /// that can be used, replays what the journal has behind it, or all of it, compares the regenerated
 /// events with the event log, writes those that are missing there, and shows every frame to the
-/// outlets. `fresh` is asked again where a snapshot turns out to be none.
+/// outlets. `fresh` is asked again where a snapshot turns out to be none; the last instance that it
+/// made is the one that is used.
 ///
 /// A power cut under a policy that does not wait for syncs may leave an event log that knows of
 /// commands which the journal has lost. That log is moved to `quarantine/` and written again up to

@@ -62,14 +62,7 @@ impl<S: StateMachine> Base<S> {
         let snapshots = store.as_ref().map_or(Ok(Vec::new()), SnapshotStore::list)?;
         // Whether or not it can be used: it had its name only when its inputs were on the disk.
         let witness = snapshots.first().copied().unwrap_or(0);
-        let mut base = Self {
-            instance: fresh(),
-            sequence: 0,
-            event_sequence: 0,
-            bad: Vec::new(),
-            judged_after,
-            witness,
-        };
+        let (mut bad, mut found) = (Vec::new(), None);
         for (store, sequence) in store.iter().flat_map(|s| snapshots.iter().map(move |at| (s, *at)))
         {
             match load(store, sequence, fresh()) {
@@ -77,18 +70,21 @@ impl<S: StateMachine> Base<S> {
                     tracing::warn!(sequence, "events before a snapshot are not in the event log");
                 }
                 Ok((instance, event_sequence)) => {
-                    let judged_after = judged_after.max(event_sequence);
-                    return Ok(Self { instance, sequence, event_sequence, judged_after, ..base });
+                    found = Some((instance, sequence, event_sequence));
+                    break;
                 }
                 Err(error) => {
                     tracing::error!(sequence, %error, "a snapshot cannot be used");
                     if is_damage(&error) {
-                        base.bad.push(sequence);
+                        bad.push(sequence);
                     }
                 }
             }
         }
-        Ok(base)
+        // The last one made is the one used: whoever makes them keeps a way to its outlets.
+        let (instance, sequence, event_sequence) = found.unwrap_or_else(|| (fresh(), 0, 0));
+        let judged_after = judged_after.max(event_sequence);
+        Ok(Self { instance, sequence, event_sequence, bad, judged_after, witness })
     }
 }
 

@@ -221,6 +221,32 @@ fn a_damaged_snapshot_costs_a_longer_replay() {
     assert_eq!((files(&options, "snp").len(), files(&options, "bad").len()), (0, 2));
 }
 
+/// Whoever makes instances keeps a way to the outlets of the last one.
+#[test]
+fn the_last_instance_that_was_made_is_the_one_that_is_used() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = options(dir.path(), SyncPolicy::Group);
+    let life = Life::begin(&options, AT_SHUTDOWN);
+    life.add(10);
+    life.ask().unwrap();
+    life.add(5);
+    life.end();
+    for usable in (0..=2).rev() {
+        let (mut made, mut shown) = (0, Arc::default());
+        let recovered = recover(&options, || {
+            let counted = Counted::default();
+            (made, shown) = (made + 1, Arc::clone(&counted.shown));
+            Instance { machine: Sum::default(), outlets: vec![Box::new(counted)] }
+        });
+        assert_eq!(recovered.unwrap().report.last_sequence, 16);
+        assert_eq!(shown.load(Ordering::Relaxed), 16, "{usable} snapshots can be used");
+        assert_eq!(made, if usable == 2 { 1 } else { 2 }, "none is made that is not tried");
+        if let Some(newest) = files(&options, "snp").last() {
+            flip(newest);
+        }
+    }
+}
+
 #[test]
 fn segments_go_and_without_them_a_damaged_snapshot_is_the_end() {
     let dir = tempfile::tempdir().unwrap();
