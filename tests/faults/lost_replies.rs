@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tests::http_client::{HttpClient, Request};
-use tests::proxy::Mode;
+use tests::proxy::{Counts, Mode};
 use tests::report::say;
 use tests::trading::desk::text;
 use tests::trading::drafts::MARKETS;
@@ -15,19 +15,31 @@ use tests::trading::pair::{Pair, settings};
 
 const MODES: [Mode; 4] =
     [Mode::DropReply, Mode::CutReply, Mode::Delay(Duration::from_millis(20)), Mode::Pass];
-const ROUNDS: usize = 24;
-const ANSWERS_PER_ROUND: u64 = 60;
-/// Answers that must have been spoilt.
-const SPOILT_MIN: u64 = 10;
+const ROUNDS: usize = 16;
+/// Answers that must have been spoilt: at least one in each round that spoils.
+const SPOILT_MIN: u64 = ROUNDS as u64 / 2;
+/// Answers of the exchange before it is asked whether a round has done what it is there for, and
+/// how often that is asked at most: trades are settled many at a time, and not at all for a while
+/// after a fault, so that a round may be over before an answer of the wallet came through it.
+const ANSWERS: u64 = 30;
+const LOOKS: usize = 300;
+/// No round takes them all: what has become a dead letter is tried again after half a minute only.
+const ATTEMPTS: &str = "50";
 
 #[test]
 fn a_lost_reply_settles_nothing_twice_and_fails_nothing() {
-    let mut pair = Pair::open(settings(), true);
+    let mut pair = Pair::open(settings().with("settlement", "retry_attempts", ATTEMPTS), true);
     let mut seen = Statuses::default();
     let evidence = pair.under_load(|scene| {
         for mode in MODES.iter().cycle().take(ROUNDS) {
+            let before = scene.pair.proxy().counts();
             scene.pair.proxy().turn(*mode);
-            scene.trade(ANSWERS_PER_ROUND);
+            for _ in 0..LOOKS {
+                scene.trade(ANSWERS);
+                if has_struck(*mode, before, scene.pair.proxy().counts()) {
+                    break;
+                }
+            }
             seen.look(scene.pair);
         }
         scene.pair.proxy().turn(Mode::Pass);
@@ -40,6 +52,14 @@ fn a_lost_reply_settles_nothing_twice_and_fails_nothing() {
     assert!(pending > 0, "no trade was ever in doubt");
     let trades = pair.verdict(&evidence);
     say(&format!("{counts:?}, {trades} trades, {pending} of those seen were pending at first"));
+}
+
+/// Whether the proxy spoilt an answer, where `mode` is there for that.
+fn has_struck(mode: Mode, before: Counts, now: Counts) -> bool {
+    match mode {
+        Mode::DropReply | Mode::CutReply => now.spoilt > before.spoilt,
+        _ => true,
+    }
 }
 
 /// What was seen of trades: the settlement of each that was ever shown as settled.
