@@ -1,5 +1,6 @@
 //! Owns what the command line does without a running exchange, and how it fails.
-//! Knows nothing of servers. Invariant: the one thing ever made is a token key where there is none.
+//! Knows nothing of servers. Invariant: nothing is made but a token key where there is none, and
+//! what the command is named after.
 
 mod log_name;
 mod logs;

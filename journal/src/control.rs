@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use zerocopy::FromZeros;
 use zerocopy::byteorder::little_endian::{U16, U32, U64};
 
-const FILE_NAME: &str = "ctl";
+pub(crate) const FILE_NAME: &str = "ctl";
 /// Rule named when the control file cannot be used.
 const RULE: &str = "R1 control file";
 

@@ -5,7 +5,7 @@
 
 use crate::error::JournalError;
 use crate::format::{BLOCK, FORMAT, STATE_ACTIVE, STATE_PREPARED, SegmentHeader, is_zero};
-use crate::limits::{BODY_OFFSET, PADS};
+use crate::limits::{BODY_OFFSET, PADS, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN};
 use crate::window::{AlignedBuffer, View, open_direct};
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
@@ -212,6 +212,21 @@ pub(crate) fn write_header(
 /// Refuses a header that is whole but does not belong here, or is of a version unknown here.
 pub(crate) fn check_header(segment: &SegmentFile, machine_id: u32) -> Result<(), JournalError> {
     let header = segment.header.as_ref().expect("a readable header");
+    check_fields(segment, header, machine_id)?;
+    let (found, len) = (segment.file_len, header.segment_len.get());
+    if found != len {
+        let detail = format!("file of {found} bytes, header says {len}");
+        return Err(JournalError::corrupt("R3", segment.id, 0, detail));
+    }
+    Ok(())
+}
+
+/// The same, however long the file is.
+pub(crate) fn check_fields(
+    segment: &SegmentFile,
+    header: &SegmentHeader,
+    machine_id: u32,
+) -> Result<(), JournalError> {
     if header.format.get() != FORMAT {
         return Err(JournalError::VersionUnsupported {
             what: "segment format",
@@ -225,19 +240,15 @@ pub(crate) fn check_header(segment: &SegmentFile, machine_id: u32) -> Result<(),
         let found = header.segment_id.get();
         return refuse("R3", format!("the header says segment {found}"));
     }
-    if header.segment_len.get() != segment.file_len {
-        let (found, len) = (segment.file_len, header.segment_len.get());
-        return refuse("R3", format!("file of {found} bytes, header says {len}"));
-    }
     if header.machine_id.get() != machine_id {
         let found = header.machine_id.get();
         return refuse("R3", format!("machine id {found:#x}, expected {machine_id:#x}"));
     }
+    let len = header.segment_len.get();
     let sound = header.header_len.get() == 4096
         && PADS.contains(&header.pad.get())
-        && segment.file_len >= crate::limits::SEGMENT_BYTES_MIN
-        && segment.file_len <= crate::limits::SEGMENT_BYTES_MAX
-        && segment.file_len.is_multiple_of(BODY_OFFSET / 2)
+        && (SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX).contains(&len)
+        && len.is_multiple_of(BODY_OFFSET / 2)
         && matches!(header.state.get(), STATE_PREPARED | STATE_ACTIVE)
         && header.flags.get() == 0
         && is_zero(&header.reserved);

@@ -7,6 +7,7 @@ mod crash_images;
 mod damage;
 mod live_reader;
 mod refusals;
+mod repair;
 mod rotation;
 mod round_trip;
 mod snapshots;

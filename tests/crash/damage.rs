@@ -13,6 +13,7 @@ use crate::desk::{Bound, Customer, Sent};
 use crate::truth;
 
 const EXIT_HALT: i32 = 70;
+const EXIT_HELD: i32 = 75;
 /// Alignment of groups where each is synced.
 const BLOCK: u64 = 4096;
 /// Where a group header says how many records there are.
@@ -116,6 +117,39 @@ fn a_flipped_byte_stops_the_start_and_is_named() {
         assert_eq!(verify.status.code(), Some(EXIT_HALT), "{verify:?}");
         segment.flip(offset);
     }
+    app.restart();
+    customer.check_repeats(&app, &told);
+}
+
+/// The backup is of some orders earlier: what it has is taken from it, the rest is still there.
+#[test]
+fn a_damaged_journal_is_repaired_from_a_backup() {
+    let (mut app, customer, mut told) = killed_after(ORDERS);
+    let backup = tempfile::tempdir().expect("a folder");
+    fs::create_dir(backup.path().join("journal")).expect("a folder");
+    for (path, bytes) in files(&app.data_dir().join("journal")) {
+        let place = path.strip_prefix(app.data_dir()).expect("a file of the exchange");
+        fs::write(backup.path().join(place), bytes).expect("a copy");
+    }
+    app.restart();
+    told.extend(customer.place(app.public(), "later", 20));
+    let from = backup.path().to_str().expect("a path");
+    let dry = ["journal", "repair", "--from", from];
+    let repair = [dry.as_slice(), &["--apply"]].concat();
+    assert_eq!(app.run(&repair).status.code(), Some(EXIT_HELD), "not beside an exchange");
+    app.kill();
+
+    let first = Segment::of(&app, "journal", 1);
+    first.flip(BODY + 70);
+    first.flip(first.end() / 2);
+    halted_start(&app);
+    let planned = app.run_json(&dry);
+    assert_eq!(planned["applied"], false);
+    halted_start(&app);
+    let done = app.run_json(&repair);
+    assert_eq!(done["mended"], planned["mended"]);
+    assert_eq!(done["mended"].as_array().map(Vec::len), Some(2), "{done}");
+    assert_eq!(done["quarantined"].as_array().map(Vec::len), Some(1), "{done}");
     app.restart();
     customer.check_repeats(&app, &told);
 }

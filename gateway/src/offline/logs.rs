@@ -1,5 +1,6 @@
-//! Owns replay and the look at a journal. Knows nothing of tokens and servers.
-//! Invariant: a log is only read, and a folder without one is left as it is.
+//! Owns replay, the look at a journal, and its repair. Knows nothing of tokens and servers.
+//! Invariant: a log is only read unless a repair is to be applied, and a folder without one is left
+//! as it is.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -7,7 +8,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use engine::{Engine, EngineOptions, StateMachine};
-use journal::{Record, SnapshotStore};
+use journal::{DirectoryLock, Record, SnapshotStore, VerifyReport};
 use pipeline::{Clock, SystemClock};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -35,6 +36,8 @@ pub(crate) enum JournalCommand {
     Verify(LogArguments),
     /// One line of JSON for each record.
     Dump(DumpArguments),
+    /// Put back what is damaged from a copy; without --apply only say what that would be.
+    Repair(RepairArguments),
 }
 
 #[derive(Debug, Args)]
@@ -56,6 +59,18 @@ pub(crate) struct DumpArguments {
     /// Last sequence.
     #[arg(long, default_value_t = u64::MAX)]
     to: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RepairArguments {
+    #[command(flatten)]
+    log: LogArguments,
+    /// Data directory of the copy: a backup, or what another machine has.
+    #[arg(long, value_name = "DIR")]
+    from: PathBuf,
+    /// Replace the damaged files; they are kept in the folder quarantine of the log.
+    #[arg(long)]
+    apply: bool,
 }
 
 #[derive(Serialize)]
@@ -124,25 +139,51 @@ pub(crate) fn journal(
         }
         JournalCommand::Verify(log) => {
             let (log_dir, name) = (dir(log)?, log.log);
-            let report = journal::verify(&log_dir)?;
-            let body = json!({
-                "snapshots": snapshots(name, &log_dir)?,
-                "segments": report.segments,
-                "groups": report.groups,
-                "records": report.records,
-                "last_sequence": report.last_seq,
-                "epoch": report.epoch,
-                "sealed_bytes": report.sealed_bytes,
-                "header_copies_damaged": report.header_copies_damaged,
-                "tail": format!("{:?}", report.tail),
-                "tail_bytes": report.tail_bytes,
-            });
+            let mut body = verified(&journal::verify(&log_dir)?);
+            body["snapshots"] = snapshots(name, &log_dir)?.into();
             Ok(writeln!(output, "{body}")?)
         }
+        JournalCommand::Repair(arguments) => Ok(writeln!(output, "{}", repair(arguments)?)?),
         JournalCommand::Dump(DumpArguments { log, from, to }) => {
             dump(log.log, &dir(log)?, *from, *to, output)
         }
     }
+}
+
+/// The exchange must not run meanwhile, and does not start.
+fn repair(arguments: &RepairArguments) -> Result<Value, OfflineError> {
+    let RepairArguments { log: LogArguments { data_dir, log }, from, apply } = arguments;
+    let (dir, copy) = (log.dir(data_dir)?, log.dir(from)?);
+    let _lock = DirectoryLock::acquire(data_dir)?;
+    let report = journal::repair(&dir, &copy, *apply)?;
+    let mended = report.mended.iter().map(|mended| {
+        json!({
+            "damage": mended.damage.to_string(),
+            "segment": mended.segment,
+            "offset": mended.offset,
+            "bytes": mended.bytes,
+        })
+    });
+    Ok(json!({
+        "mended": mended.collect::<Value>(),
+        "applied": apply,
+        "quarantined": report.quarantined,
+        "verified": verified(&report.verified),
+    }))
+}
+
+fn verified(report: &VerifyReport) -> Value {
+    json!({
+        "segments": report.segments,
+        "groups": report.groups,
+        "records": report.records,
+        "last_sequence": report.last_seq,
+        "epoch": report.epoch,
+        "sealed_bytes": report.sealed_bytes,
+        "header_copies_damaged": report.header_copies_damaged,
+        "tail": format!("{:?}", report.tail),
+        "tail_bytes": report.tail_bytes,
+    })
 }
 
 /// The journal of a data directory that has one.
