@@ -29,6 +29,7 @@ pub mod metrics;
 pub mod money;
 mod offline;
 mod rate_limit;
+mod replay_progress;
 pub mod replies;
 pub mod request;
 pub mod router;

@@ -18,6 +18,7 @@ use wallet::wire::Assets;
 
 use crate::config::{Config, FundingMode, WalletBackend};
 use crate::exchange::Exchange;
+use crate::replay_progress;
 use crate::state::MoneyState;
 use crate::views::Views;
 
@@ -121,7 +122,9 @@ impl Venue {
 /// # Errors
 /// See [`BankError`].
 pub fn open_bank(config: &Config, clock: Arc<dyn Clock>) -> Result<Bank, BankError> {
-    Bank::open(&config.bank_options(&config.data_dir.join(WALLET_DIR)), clock)
+    let mut options = config.bank_options(&config.data_dir.join(WALLET_DIR));
+    options.pipeline.progress = Some(replay_progress::shown("wallet"));
+    Bank::open(&options, clock)
 }
 
 /// Wallet, settlement, funding and reconciliation of a running exchange.

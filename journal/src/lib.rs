@@ -18,6 +18,7 @@ mod arrange;
 mod cache;
 mod control;
 mod error;
+mod extent;
 pub mod fail_point;
 mod file_system;
 mod format;
@@ -54,6 +55,7 @@ mod window;
 mod writer;
 
 pub use error::{JournalError, RecoverError};
+pub use extent::newest_sequence;
 pub use inspect::{LogStat, VerifyReport, dump, stat, verify};
 pub use lock::DirectoryLock;
 pub use options::{Options, ParseSyncPolicyError, SyncPolicy};

@@ -64,6 +64,9 @@ pub const SNAPSHOT_REQUESTS_MAX: usize = 4;
 /// Commands between two looks whether the snapshot that is being taken is to be given up.
 pub const SNAPSHOT_STOP_EVERY: u64 = 1024;
 
+/// Inputs between two words about how far a replay has come.
+pub const PROGRESS_EVERY: u64 = 1 << 14;
+
 /// How long a start waits for the lock of a process that was killed and is still going away.
 pub const LOCK_PATIENCE: Duration = Duration::from_secs(2);
 

@@ -9,6 +9,7 @@ use journal::{Storing, SyncPolicy};
 use crate::bell::WaitMode;
 use crate::error::PipelineError;
 use crate::limits;
+use crate::progress::Listener;
 use crate::slot::Control;
 
 /// Bit that tells the event log of a machine from its journal.
@@ -65,6 +66,8 @@ pub struct Options {
     /// Highest sequence that somebody outside has acted on and kept. A journal that ends before it
     /// has lost what was promised to last: the start is refused and nothing is trimmed. 0: nobody.
     pub witness_sequence: u64,
+    /// Is told how far a start has come.
+    pub progress: Option<Listener>,
 }
 
 impl Options {
@@ -84,6 +87,7 @@ impl Options {
             journaler_batch_max: limits::JOURNALER_BATCH_DEFAULT,
             publisher_batch_max: limits::PUBLISHER_BATCH_DEFAULT,
             witness_sequence: 0,
+            progress: None,
         }
     }
 

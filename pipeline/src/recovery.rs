@@ -16,6 +16,7 @@ use crate::event_log::EventLog;
 use crate::instance::Instance;
 use crate::limits::{EVENTS_RESERVED, LOCK_PATIENCE};
 use crate::options::{Options, journal_dir};
+use crate::progress::Telling;
 use crate::proof::{Begin, Proof, Proven, finish_swap};
 use crate::slot::Control;
 use crate::snapshots::{self, Base};
@@ -110,17 +111,20 @@ pub fn recover<S: StateMachine>(
     let begin = Begin { sequence: base, event_sequence, judged_after };
     let mut proof = Proof::<S>::open(options, begin)?;
     let mut replay = Replay::<S>::new();
+    let dir = journal_dir(&options.data_dir);
+    let mut telling = Telling::new(options.progress.as_ref(), journal::newest_sequence(&dir)?);
     let journal_options = options.journal_options::<S>(base);
-    let mut examined =
-        journal::examine(&journal_dir(&options.data_dir), &journal_options, |record| {
-            if let Some((frame, events)) = replay.apply(&mut instance.machine, &record)? {
-                proof.check(&frame, events)?;
-                instance.show(&frame, events);
-            }
-            Ok::<_, PipelineError>(())
-        })?;
+    let mut examined = journal::examine(&dir, &journal_options, |record| {
+        if let Some((frame, events)) = replay.apply(&mut instance.machine, &record)? {
+            proof.check(&frame, events)?;
+            instance.show(&frame, events);
+            telling.replayed(frame.sequence);
+        }
+        Ok::<_, PipelineError>(())
+    })?;
     fail_point::hit("replay-done");
     let last_sequence = instance.machine.last_sequence();
+    telling.over(last_sequence);
     let Proven { event_log, compared, report: event_log_report, set_aside } =
         proof.finish(&mut examined, last_sequence)?;
     fail_point::hit("event-log-whole");
@@ -140,17 +144,7 @@ pub fn recover<S: StateMachine>(
         event_log: event_log_report,
         event_log_set_aside: set_aside,
     };
-    warn_of_loss("journal", &report.journal);
-    warn_of_loss("event log", &report.event_log);
-    tell_sync_bytes(&report.journal);
-    tracing::info!(
-        snapshot = report.snapshot,
-        commands = report.commands,
-        last_sequence,
-        events,
-        events_appended = report.events_appended,
-        "journal replayed"
-    );
+    tell(&report);
     Ok(Recovered { instance, report, journal, event_log, lock })
 }
 
@@ -162,6 +156,21 @@ fn set_bad<S: StateMachine>(options: &Options, bad: &[u64]) -> Result<(), Pipeli
         }
     }
     Ok(())
+}
+
+/// Tells people what a start came to.
+fn tell(report: &ReplayReport) {
+    warn_of_loss("journal", &report.journal);
+    warn_of_loss("event log", &report.event_log);
+    tell_sync_bytes(&report.journal);
+    tracing::info!(
+        snapshot = report.snapshot,
+        commands = report.commands,
+        last_sequence = report.last_sequence,
+        events = report.events_compared + report.events_appended,
+        events_appended = report.events_appended,
+        "journal replayed"
+    );
 }
 
 /// Tells people what a log has lost, and what was repaired in it.

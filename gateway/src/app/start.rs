@@ -14,6 +14,7 @@ use crate::genesis::{self, Plan};
 use crate::limits::{EXPECTED_CLIENT_IDS, EXPECTED_ORDERS, SECRET_BYTES};
 use crate::metrics::{Tally, TallyFeed};
 use crate::money::{self, MoneyError};
+use crate::replay_progress;
 use crate::replies::Waiter;
 use crate::token_key;
 use crate::views::{ViewFeed, Views};
@@ -32,8 +33,7 @@ pub(super) struct Recovered {
 
 /// Recovers both machines, checks the configuration against them and starts their pipelines.
 pub(super) fn recover(config: &Config, clock: Arc<dyn Clock>) -> Result<Recovered, AppError> {
-    let mut options = config.pipeline_options();
-    options.witness_sequence = money::witness(config)?;
+    let options = options(config)?;
     let hash_secret = secret()?;
     let (mut views, mut tally) = (Arc::default(), Arc::default());
     let recovered = pipeline::recover(&options, || {
@@ -65,12 +65,20 @@ pub(super) fn recover(config: &Config, clock: Arc<dyn Clock>) -> Result<Recovere
 /// # Errors
 /// As a start; the exchange may be running after all.
 pub(crate) fn take_snapshot(config: &Config) -> Result<SnapshotTaken, AppError> {
-    let mut options = config.pipeline_options();
-    options.witness_sequence = money::witness(config)?;
+    let options = options(config)?;
     let hash_secret = secret()?;
     let fresh = || watched_engine(hash_secret).0;
     let recovered = pipeline::recover(&options, fresh)?;
     Ok(pipeline::take_snapshot(recovered, &options, &config.snapshots, fresh())?)
+}
+
+/// What the exchange is opened with.
+fn options(config: &Config) -> Result<pipeline::Options, AppError> {
+    Ok(pipeline::Options {
+        witness_sequence: money::witness(config)?,
+        progress: Some(replay_progress::shown("exchange")),
+        ..config.pipeline_options()
+    })
 }
 
 /// A fresh engine with what is shown what it does.

@@ -11,6 +11,7 @@ use crate::app;
 use crate::config::{Config, Overrides};
 use crate::money::WALLET_DIR;
 use crate::offline::OfflineError;
+use crate::replay_progress;
 use crate::routes::admin::hex;
 
 #[derive(Debug, Args)]
@@ -35,7 +36,8 @@ pub(crate) fn snapshot(arguments: &SnapshotArguments) -> Result<String, OfflineE
         body["exchange"] = shown(&app::take_snapshot(&config)?);
     }
     if has_log(&wallet) {
-        let options = config.bank_options(&wallet).pipeline;
+        let mut options = config.bank_options(&wallet).pipeline;
+        options.progress = Some(replay_progress::shown("wallet"));
         body["wallet"] = shown(&wallet::bank::take_snapshot(&options, &config.snapshots)?);
     }
     match body.as_object().is_some_and(|parts| !parts.is_empty()) {

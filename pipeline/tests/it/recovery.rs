@@ -2,11 +2,14 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use engine::StateMachine;
 use journal::{RecordKind, SyncPolicy};
-use pipeline::{Control, LoggedEvent, ManualClock, Options, PipelineError, recover, replay};
+use pipeline::limits::PROGRESS_EVERY;
+use pipeline::{
+    Control, Listener, LoggedEvent, ManualClock, Options, PipelineError, Progress, recover, replay,
+};
 
 use crate::harness::{
     Desk, bare, bytes_below, journal_records, logged_events, options, refused, running,
@@ -37,6 +40,28 @@ fn copy_dir(from: &Path, to: &Path) {
     for (path, bytes) in bytes_below(from) {
         fs::write(to.join(path.file_name().unwrap()), bytes).unwrap();
     }
+}
+
+/// Of an empty log, and of one that is replayed.
+#[test]
+fn whoever_listens_hears_how_far_a_start_has_come() {
+    let dir = tempfile::tempdir().unwrap();
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let listener = {
+        let heard = Arc::clone(&heard);
+        Listener::new(move |progress| heard.lock().unwrap().push(progress))
+    };
+    let options = Options { progress: Some(listener), ..options(dir.path(), SyncPolicy::Os) };
+    let commands = vec![Command::AddSilently(1); usize::try_from(PROGRESS_EVERY).unwrap() * 2];
+    run(&options, &commands);
+    let at = |sequence, until| Progress { sequence, until, replayed: sequence };
+    assert_eq!(std::mem::take(&mut *heard.lock().unwrap()), [at(0, 0)]);
+    // The hash at the end of a run is an input, too.
+    let last = 2 * PROGRESS_EVERY + 1;
+    let expected = [at(PROGRESS_EVERY, last), at(2 * PROGRESS_EVERY, last), at(last, last)];
+    assert_eq!(journal::newest_sequence(&dir.path().join("journal")).unwrap(), last);
+    drop(recover(&options, bare).unwrap());
+    assert_eq!(*heard.lock().unwrap(), expected);
 }
 
 #[test]
