@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use engine::{Engine, EngineOptions, Event, EventBuffer, Frame, StateMachine};
-use journal::{Retention, SyncPolicy};
+use journal::SyncPolicy;
 use pipeline::{
     Ingress, Instance, Lane, Options, Outcome, Reply, SnapshotPolicy, SnapshotTaken, SubmitError,
     SystemClock,
@@ -29,13 +29,6 @@ const TERMS: Terms = Terms { accounts: 1_000, client_order_ids: false, remembere
 const STARTS: usize = 3;
 /// Pause before another look at where the pipeline is, and before a full ring is tried again.
 const PAUSE: Duration = Duration::from_micros(50);
-const ON_DEMAND: SnapshotPolicy = SnapshotPolicy {
-    every_commands: 0,
-    min_interval: Duration::ZERO,
-    at_shutdown: false,
-    kept: 2,
-    retention: Retention::Keep,
-};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -115,7 +108,7 @@ fn write(
     let recovered = pipeline::recover(options, || Instance::bare(fresh()))?;
     let mut running =
         pipeline::start::<Engine, Unheard>(recovered, options, Arc::new(SystemClock::new()))?;
-    let desk = running.take_snapshots(ON_DEMAND, || Instance::bare(fresh()))?;
+    let desk = running.take_snapshots(SnapshotPolicy::ON_DEMAND, || Instance::bare(fresh()))?;
     let ingress = running.ingress();
     let (before, rest) = workload.frames.split_at(workload.frames.len() - behind);
     submit(&ingress, before)?;

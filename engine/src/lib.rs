@@ -83,7 +83,7 @@ pub use intents::Intent;
 pub use queries::{DormantOrder, RestingOrder};
 pub use reject::RejectReason;
 pub use snapshot_reader::{RestoreError, RestoreFault, SnapshotReader};
-pub use state_machine::{Frame, StateMachine, clamp_timestamp};
+pub use state_machine::{Frame, StateMachine, clamp_timestamp, snapshot_hash};
 pub use types::{
     AccountId, AccountStatus, Amount, AssetCode, AssetId, ClientOrderId, InstrumentId,
     KillSwitchScope, OrderId, OrderType, Price, Quantity, SelfTradePolicy, Side, SignedAmount,

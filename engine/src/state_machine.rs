@@ -77,8 +77,14 @@ pub trait StateMachine: Send + Sized + 'static {
     fn state_hash(&self) -> [u8; 32] {
         let mut bytes = Vec::new();
         self.snapshot(&mut bytes);
-        *blake3::hash(&bytes).as_bytes()
+        snapshot_hash(&bytes)
     }
+}
+
+/// [`StateMachine::state_hash`] of the machine that wrote these bytes as its snapshot.
+#[must_use]
+pub fn snapshot_hash(snapshot: &[u8]) -> [u8; 32] {
+    *blake3::hash(snapshot).as_bytes()
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Owns a machine together with those who watch it: what a snapshot is of.
 //! Knows nothing of files. Invariant: machine and outlets stand at the same sequence.
 
-use engine::{Frame, StateMachine};
+use engine::{Frame, StateMachine, snapshot_hash};
 use journal::Snapshot;
 
 use crate::error::PipelineError;
@@ -38,10 +38,11 @@ impl<S: StateMachine> Instance<S> {
         }
     }
 
-    /// The parts of a snapshot.
-    pub(crate) fn parts(&self) -> Vec<(&'static str, Vec<u8>)> {
+    /// The parts of a snapshot, and the hash of the machine's state.
+    pub(crate) fn parts(&self) -> (Vec<(&'static str, Vec<u8>)>, [u8; 32]) {
         let mut machine = Vec::new();
         self.machine.snapshot(&mut machine);
+        let state_hash = snapshot_hash(&machine);
         let mut parts = vec![(MACHINE_PART, machine)];
         for outlet in &self.outlets {
             let Some(section) = outlet.section() else { continue };
@@ -49,7 +50,7 @@ impl<S: StateMachine> Instance<S> {
             outlet.save(&mut bytes);
             parts.push((section, bytes));
         }
-        parts
+        (parts, state_hash)
     }
 
     /// Gives a fresh instance what is in a snapshot.

@@ -30,6 +30,15 @@ pub struct SnapshotPolicy {
 }
 
 impl SnapshotPolicy {
+    /// Only when somebody asks, and nothing but older snapshots is removed.
+    pub const ON_DEMAND: Self = Self {
+        every_commands: 0,
+        min_interval: Duration::ZERO,
+        at_shutdown: false,
+        kept: SNAPSHOTS_KEPT_MIN,
+        retention: Retention::Keep,
+    };
+
     /// Refuses values outside their bounds.
     ///
     /// # Errors

@@ -6,9 +6,7 @@ use std::path::Path;
 
 use engine::StateMachine;
 use journal::limits::SNAPSHOTS_KEPT_MIN;
-use journal::{
-    Draft, JournalError, Retention, SnapshotMeta, SnapshotStore, retire_segments, sync_stored,
-};
+use journal::{Draft, JournalError, SnapshotMeta, SnapshotStore, retire_segments, sync_stored};
 
 use crate::error::PipelineError;
 use crate::instance::Instance;
@@ -146,23 +144,25 @@ pub(crate) fn write<'a, S: StateMachine>(
     meta: SnapshotMeta,
 ) -> Result<Written<'a>, PipelineError> {
     let sequence = instance.machine.last_sequence();
-    let state_hash = instance.machine.state_hash();
+    let (parts, state_hash) = instance.parts();
     let ts_ns = instance.machine.last_timestamp_ns();
     let meta = SnapshotMeta { seq: sequence, ts_ns, state_hash, ..meta };
-    let parts = instance.parts();
     let parts: Vec<(&str, &[u8])> = parts.iter().map(|(name, part)| (*name, &part[..])).collect();
     let leave = SEGMENTS_LEFT * options.journal.segment_bytes;
     let draft = store.write(&meta, &parts, leave)?;
     Ok(Written { draft, sequence, state_hash })
 }
 
-/// Makes a `fresh` instance from what the disk gives back, and puts the snapshot in force if it has
-/// the state that was written. What does not pass is kept under another name.
+/// Makes a `fresh` instance from what the disk gives back, puts the snapshot in force if it has the
+/// state that was written, and clears away what it replaces. What does not pass is kept under
+/// another name.
 ///
 /// # Errors
 /// Nothing is in force that was not before.
 pub(crate) fn put_in_force<S: StateMachine>(
     options: &Options,
+    policy: &SnapshotPolicy,
+    store: &SnapshotStore,
     written: Written<'_>,
     fresh: Instance<S>,
 ) -> Result<SnapshotTaken, PipelineError> {
@@ -179,6 +179,10 @@ pub(crate) fn put_in_force<S: StateMachine>(
             sync_stored(&journal_dir(&options.data_dir))?;
             sync_stored(&events_dir(&options.data_dir))?;
             draft.put_in_force()?;
+            if let Err(error) = clear(options, policy, store, sequence) {
+                // The snapshot is in force whatever comes of this.
+                tracing::error!(%error, "what a snapshot replaces could not be cleared away");
+            }
             Ok(SnapshotTaken { sequence, bytes, state_hash })
         }
         Err(error) => {
@@ -211,30 +215,31 @@ pub fn take_snapshot<S: StateMachine>(
     let store = store::<S>(options)?.expect("what was recovered has a journal");
     let written = write(options, &store, &instance, meta)?;
     drop(instance);
-    let taken = put_in_force(options, written, fresh)?;
-    clear_behind(options, &store, policy);
+    let taken = put_in_force(options, policy, &store, written, fresh)?;
     drop(lock);
     Ok(taken)
 }
 
-/// Removes what is not needed besides the newest `kept` snapshots that can be read: older ones, and
-/// segments of the journal that come before all of them, as `retention` says.
+/// Removes what is not needed besides the newest snapshots that can be read, as many as are to be
+/// kept: older ones, and segments of the journal that come before all of them. The one at `proved`
+/// was just read.
 ///
 /// # Errors
 /// A system call failed; nothing that is needed is gone.
-pub(crate) fn clear(
+fn clear(
     options: &Options,
+    policy: &SnapshotPolicy,
     store: &SnapshotStore,
-    kept: usize,
-    retention: Retention,
+    proved: u64,
 ) -> Result<(), PipelineError> {
     let mut good = Vec::new();
     for sequence in store.list()? {
-        if good.len() == kept.max(SNAPSHOTS_KEPT_MIN) {
+        if good.len() == policy.kept.max(SNAPSHOTS_KEPT_MIN) {
             break;
         }
-        match store.load(sequence) {
-            Ok(_) => good.push(sequence),
+        let read = if sequence == proved { Ok(()) } else { store.load(sequence).map(drop) };
+        match read {
+            Ok(()) => good.push(sequence),
             Err(JournalError::VersionUnsupported { .. }) => {}
             Err(error @ JournalError::Corrupt { .. }) => {
                 tracing::error!(sequence, %error, "a snapshot cannot be used");
@@ -248,16 +253,9 @@ pub(crate) fn clear(
         return Ok(());
     };
     store.prune(*oldest)?;
-    let retired = retire_segments(&journal_dir(&options.data_dir), *oldest, retention)?;
+    let retired = retire_segments(&journal_dir(&options.data_dir), *oldest, policy.retention)?;
     if retired > 0 {
         tracing::info!(retired, needed = oldest, "segments of the journal were taken out");
     }
     Ok(())
-}
-
-/// Clears, after a snapshot that is in force whatever comes of this.
-pub(crate) fn clear_behind(options: &Options, store: &SnapshotStore, policy: &SnapshotPolicy) {
-    if let Err(error) = clear(options, store, policy.kept, policy.retention) {
-        tracing::error!(%error, "what a snapshot replaces could not be cleared away");
-    }
 }

@@ -160,9 +160,8 @@ impl<S: StateMachine> Snapshotter<S> {
         written: Written<'_>,
     ) -> Result<SnapshotTaken, SnapshotError> {
         let options = &self.origin.options;
-        let taken = snapshots::put_in_force(options, written, (self.fresh)())?;
-        snapshots::clear_behind(options, store, &self.policy);
-        Ok(taken)
+        let fresh = (self.fresh)();
+        Ok(snapshots::put_in_force(options, &self.policy, store, written, fresh)?)
     }
 
     /// Replays and compares up to `until`; returns the instance there and its last event.

@@ -184,13 +184,8 @@ impl<S: Script> World<S> {
         &mut self,
         recovered: pipeline::Recovered<S>,
     ) -> Result<pipeline::Recovered<S>, String> {
-        let policy = SnapshotPolicy {
-            every_commands: 0,
-            min_interval: std::time::Duration::ZERO,
-            at_shutdown: false,
-            kept: 2,
-            retention: journal::Retention::Archive,
-        };
+        let retention = journal::Retention::Archive;
+        let policy = SnapshotPolicy { retention, ..SnapshotPolicy::ON_DEMAND };
         let fresh = pipeline::Instance::bare(S::fresh());
         pipeline::take_snapshot(recovered, &self.options, &policy, fresh)
             .map_err(|error| error.to_string())?;

@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use engine::{Frame, RestoreError, RestoreFault, SnapshotReader, StateMachine};
 use journal::{Retention, SyncPolicy};
@@ -15,15 +14,8 @@ use pipeline::{
 use crate::harness::{Desk, Ticket, bytes_below, options, submit};
 use crate::toy::{Command, Event, Sum};
 
-/// Only when asked.
-const ON_DEMAND: SnapshotPolicy = SnapshotPolicy {
-    every_commands: 0,
-    min_interval: Duration::ZERO,
-    at_shutdown: false,
-    kept: 2,
-    retention: Retention::Keep,
-};
-const AT_SHUTDOWN: SnapshotPolicy = SnapshotPolicy { at_shutdown: true, ..ON_DEMAND };
+const AT_SHUTDOWN: SnapshotPolicy =
+    SnapshotPolicy { at_shutdown: true, ..SnapshotPolicy::ON_DEMAND };
 
 /// Counts the commands that it was shown; keeps that in snapshots.
 #[derive(Default)]
@@ -168,7 +160,7 @@ fn a_snapshot_of_the_live_pipeline_is_what_a_replay_comes_to() {
     for sync in [SyncPolicy::Os, SyncPolicy::Interval { ms: 5 }, SyncPolicy::Group] {
         let dir = tempfile::tempdir().unwrap();
         let options = options(dir.path(), sync);
-        let life = Life::begin(&options, ON_DEMAND);
+        let life = Life::begin(&options, SnapshotPolicy::ON_DEMAND);
         let first = life.ask().unwrap();
         assert_eq!(first.sequence, 1, "the start itself is a command");
         life.add(1_000);
@@ -252,7 +244,11 @@ fn segments_go_and_without_them_a_damaged_snapshot_is_the_end() {
     let dir = tempfile::tempdir().unwrap();
     let options = options(dir.path(), SyncPolicy::Group);
     // None at the end: the two that stay are more than a segment apart.
-    let policy = SnapshotPolicy { every_commands: 300, retention: Retention::Delete, ..ON_DEMAND };
+    let policy = SnapshotPolicy {
+        every_commands: 300,
+        retention: Retention::Delete,
+        ..SnapshotPolicy::ON_DEMAND
+    };
     let life = Life::begin(&options, policy);
     // Under this policy one command takes one block, and a segment has 253 of them.
     while files(&options, "seg").iter().any(|path| path.ends_with("jrnl-0000000000000001.seg")) {
@@ -281,7 +277,7 @@ fn a_snapshot_is_a_witness_of_the_journal() {
     for has_events in [true, false] {
         let dir = tempfile::tempdir().unwrap();
         let options = options(dir.path(), SyncPolicy::Os);
-        let life = Life::begin(&options, ON_DEMAND);
+        let life = Life::begin(&options, SnapshotPolicy::ON_DEMAND);
         life.add(10);
         let (_place, earlier) = life.copy();
         life.ask().unwrap();
@@ -333,7 +329,7 @@ fn what_does_not_read_back_is_not_put_in_force() {
         let counted: Box<dyn Outlet<Sum>> = Box::new(Counted { refuses, ..Counted::default() });
         Instance { machine: Sum::default(), outlets: vec![counted] }
     };
-    let life = Life::begin_with(&options, ON_DEMAND, fresh);
+    let life = Life::begin_with(&options, SnapshotPolicy::ON_DEMAND, fresh);
     life.add(3);
     let error = life.ask().unwrap_err();
     let restore = PipelineError::SnapshotRestore {
@@ -354,7 +350,7 @@ fn what_does_not_read_back_is_not_put_in_force() {
 fn an_event_that_is_not_said_again_is_no_snapshot() {
     let dir = tempfile::tempdir().unwrap();
     let options = options(dir.path(), SyncPolicy::Group);
-    let life = Life::begin(&options, ON_DEMAND);
+    let life = Life::begin(&options, SnapshotPolicy::ON_DEMAND);
     life.add(5);
     life.ask().unwrap();
     life.add(5);
@@ -382,12 +378,13 @@ fn policy_and_requests_have_bounds() {
         let mut running =
             start::<Sum, Ticket>(recovered(&options), &options, Arc::new(SystemClock::new()))
                 .unwrap();
-        let outcome = running.take_snapshots(SnapshotPolicy { kept, ..ON_DEMAND }, watched);
+        let outcome =
+            running.take_snapshots(SnapshotPolicy { kept, ..SnapshotPolicy::ON_DEMAND }, watched);
         assert_eq!(outcome.is_ok(), good, "{kept}");
     }
     let gate = Arc::new(Mutex::new(()));
     let (held, seen) = (gate.lock().unwrap(), Arc::clone(&gate));
-    let life = Life::begin_with(&options, ON_DEMAND, move || {
+    let life = Life::begin_with(&options, SnapshotPolicy::ON_DEMAND, move || {
         drop(seen.lock());
         watched()
     });
@@ -421,7 +418,7 @@ fn whoever_asked_is_answered_also_at_the_end() {
     let options = options(dir.path(), SyncPolicy::Os);
     let gate = Arc::new(Mutex::new(()));
     let (held, seen) = (gate.lock().unwrap(), Arc::clone(&gate));
-    let life = Life::begin_with(&options, ON_DEMAND, move || {
+    let life = Life::begin_with(&options, SnapshotPolicy::ON_DEMAND, move || {
         drop(seen.lock());
         watched()
     });
@@ -441,7 +438,7 @@ fn whoever_asked_is_answered_also_at_the_end() {
 fn damaged_snapshots_do_not_count_among_those_that_are_kept() {
     let dir = tempfile::tempdir().unwrap();
     let options = options(dir.path(), SyncPolicy::Group);
-    let life = Life::begin(&options, ON_DEMAND);
+    let life = Life::begin(&options, SnapshotPolicy::ON_DEMAND);
     for _ in 0..2 {
         life.add(3);
         life.ask().unwrap();
@@ -460,7 +457,7 @@ fn damaged_snapshots_do_not_count_among_those_that_are_kept() {
 fn a_damaged_snapshot_is_still_a_witness() {
     let dir = tempfile::tempdir().unwrap();
     let options = options(dir.path(), SyncPolicy::Os);
-    let life = Life::begin(&options, ON_DEMAND);
+    let life = Life::begin(&options, SnapshotPolicy::ON_DEMAND);
     life.add(3);
     life.ask().unwrap();
     life.add(6);
@@ -481,7 +478,7 @@ fn a_damaged_snapshot_is_still_a_witness() {
 fn an_event_log_that_was_being_replaced_is_put_right() {
     let dir = tempfile::tempdir().unwrap();
     let options = options(dir.path(), SyncPolicy::Os);
-    let life = Life::begin(&options, ON_DEMAND);
+    let life = Life::begin(&options, SnapshotPolicy::ON_DEMAND);
     life.add(10);
     let last = life.end();
     let (events, draft) = (dir.path().join("events"), dir.path().join("events.new"));

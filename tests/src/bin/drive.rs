@@ -8,7 +8,6 @@ use std::path::PathBuf;
 use std::process::{ExitCode, abort};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::time::Duration;
 
 use engine::{Engine, Frame};
 use journal::{Retention, SyncPolicy, fail_point};
@@ -24,11 +23,9 @@ const ABORT: i32 = 134;
 
 /// So that the next process begins with one.
 const AT_THE_END: SnapshotPolicy = SnapshotPolicy {
-    every_commands: 0,
-    min_interval: Duration::ZERO,
     at_shutdown: true,
-    kept: 2,
     retention: Retention::Archive,
+    ..SnapshotPolicy::ON_DEMAND
 };
 
 struct Told {
