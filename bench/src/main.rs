@@ -6,6 +6,7 @@ mod book;
 mod engine;
 mod funding;
 mod heap;
+mod journal;
 mod load;
 mod pipeline;
 mod postgres;
@@ -39,6 +40,8 @@ enum Bench {
     Engine(engine::Args),
     /// The whole path of a command, from the ring to the reply.
     Pipeline(pipeline::Args),
+    /// The log alone: records appended, and groups made durable.
+    Journal(journal::Args),
     /// A journal back to a state, and starts with and without a snapshot.
     Replay(replay::Args),
     /// From trades to settled trades, with a durable wallet in this process.
@@ -57,6 +60,7 @@ fn main() -> anyhow::Result<()> {
         Bench::Book(args) => book::run(&args),
         Bench::Engine(args) => engine::run(&args),
         Bench::Pipeline(args) => pipeline::run(&args),
+        Bench::Journal(args) => journal::run(&args),
         Bench::Replay(args) => replay::run(&args),
         Bench::Settlement(args) => settlement::run(&args),
         Bench::Funding(args) => funding::run(&args),

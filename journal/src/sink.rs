@@ -91,8 +91,12 @@ pub struct MapSink {
 }
 
 impl MapSink {
-    /// Maps a prepared segment file, with the pages of `first` at hand for the next stores.
-    pub(crate) fn new(file: File, first: Range<u64>) -> io::Result<Self> {
+    /// Maps a file of a fixed length that was filled beforehand, with the pages of `first` at hand
+    /// for the next stores. Nobody may cut the file while it is mapped.
+    ///
+    /// # Errors
+    /// A system call failed, or the file has holes where `first` is.
+    pub fn new(file: File, first: Range<u64>) -> io::Result<Self> {
         let place = |offset| usize::try_from(offset).map_err(io::Error::other);
         let first = place(first.start)?..place(first.end)?;
         Ok(Self { map: SegmentMap::new(&file, first)?, file: Arc::new(file) })
