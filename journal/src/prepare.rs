@@ -15,7 +15,7 @@ use crate::segment::{
     write_header,
 };
 use crate::sink::{GroupSink, Storing, open_sink};
-use rustix::fs::FallocateFlags;
+use rustix::fs::{FallocateFlags, SeekFrom};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
@@ -178,7 +178,7 @@ impl Template {
         let usable = found.header.as_ref().is_some_and(is_ours)
             && !found.copy_damaged
             && found.file_len == self.segment_bytes
-            && !has_holes(&found.file, &found.path)?;
+            && !has_holes(&found.file, &found.path, self.storing)?;
         if usable {
             return SegmentFile::open(&self.dir, found.id, true).map(Some);
         }
@@ -261,11 +261,20 @@ fn write_zeros(
     Ok(())
 }
 
-/// Whether a file takes less space than it is long: whoever copied it has left out zeros. A store
-/// there may find no space, which is a signal and not an error.
-fn has_holes(file: &File, path: &Path) -> Result<bool, JournalError> {
+/// Whether a file takes less space than it is long: whoever copied it has left out zeros, and what
+/// is put there may find no space. For a mapping also whether some of its space was reserved and
+/// never written, as in a log that is kept by writes: each sync of a store there would change how
+/// the space is kept.
+fn has_holes(file: &File, path: &Path, storing: Storing) -> Result<bool, JournalError> {
     let stat = file.metadata().map_err(JournalError::io("stat", path))?;
-    Ok(stat.blocks() * SPACE_UNIT < stat.len())
+    match storing {
+        Storing::Written => Ok(stat.blocks() * SPACE_UNIT < stat.len()),
+        Storing::Mapped => {
+            let hole = rustix::fs::seek(file, SeekFrom::Hole(0));
+            let hole = hole.map_err(io::Error::from);
+            Ok(hole.map_err(JournalError::io("look for holes in", path))? < stat.len())
+        }
+    }
 }
 
 /// A segment in use that is opened again.
@@ -286,7 +295,7 @@ pub(crate) fn open_again(
 ) -> Result<Reopened, JournalError> {
     let SegmentFile { path, file, file_len, .. } = segment;
     let from = offset.next_multiple_of(BLOCK as u64);
-    if has_holes(&file, &path)? && from < file_len {
+    if has_holes(&file, &path, storing)? && from < file_len {
         reserve(&file, from, file_len)
             .and_then(|()| write_zeros(&file, from, file_len, |_| Ok(())))
             .map_err(|error| space_or_io("fill", &path, error))?;

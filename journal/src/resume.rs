@@ -95,7 +95,9 @@ pub(crate) fn resume(
     });
     let (active, sink, pad) = match open {
         Some(last) => {
-            let reopened = reopen(dir, options.storing, last, &keeper, report)?;
+            // One that is left at once need not be made fit for a mapping.
+            let storing = if changed || other { Storing::Written } else { options.storing };
+            let reopened = reopen(dir, storing, last, &keeper, report)?;
             keeper.request(in_use + 1, survey.spare);
             reopened
         }

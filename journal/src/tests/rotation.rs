@@ -2,7 +2,7 @@
 
 use super::{Log, command, open, peek, plant, store_group, store_large};
 use crate::format::SegmentHeader;
-use crate::{GroupSink, SyncHandle, SyncPolicy, TailCase, verify};
+use crate::{GroupSink, Storing, SyncHandle, SyncPolicy, TailCase, verify};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -300,4 +300,46 @@ fn power_cut_between_seal_and_header_of_the_next_segment() {
     // Without any spare the next segment is made on the spot.
     std::fs::remove_file(&spare).unwrap();
     assert_eq!(open(&image, &log.options).unwrap().1.case, TailCase::Sealed);
+}
+
+/// What a process has reserved that keeps its log by writes is filled before it is mapped.
+#[test]
+fn a_log_that_was_kept_by_writes_goes_on_in_filled_segments() {
+    let mut log = Log::on_disk(SyncPolicy::Os);
+    log.options.storing = Storing::Written;
+    let hole = |path: &Path| {
+        let file = std::fs::File::open(path).unwrap();
+        rustix::fs::seek(&file, rustix::fs::SeekFrom::Hole(0)).unwrap()
+    };
+    let mut writer = log.writer();
+    while writer.segment_id() < 2 {
+        store_large(&mut writer, 30_000);
+    }
+    while !writer.spare_ready() {
+        std::thread::yield_now();
+    }
+    let last = writer.last_seq();
+    writer.close().unwrap();
+    assert!(hole(&log.segment(3)) < 1 << 20, "the spare was only reserved");
+
+    (log.options.storing, log.options.sync, log.options.pad) =
+        (Storing::Mapped, SyncPolicy::Group, 4096);
+    let (mut writer, _, records) = log.open().unwrap();
+    assert_eq!((records.len() as u64, writer.segment_id()), (last, 3));
+    while !writer.spare_ready() {
+        std::thread::yield_now();
+    }
+    for id in 3..=4 {
+        assert_eq!(hole(&log.segment(id)), 1 << 20, "segment {id} has space that was not written");
+    }
+    while writer.segment_id() < 5 {
+        store_large(&mut writer, 30_000);
+    }
+    let last = writer.last_seq();
+    writer.close().unwrap();
+
+    (log.options.storing, log.options.sync, log.options.pad) =
+        (Storing::Written, SyncPolicy::Os, 64);
+    let (writer, _, records) = log.open().unwrap();
+    assert_eq!((records.len() as u64, writer.last_seq()), (last, last));
 }
