@@ -1,5 +1,6 @@
 //! Owns finding the binary: the one that a program or `MATCHRING_BIN` names, else the one built
-//! beside these tests, in their profile; and the examples. Knows nothing of running them.
+//! beside these tests, in their profile; and the examples, likewise in the folder that
+//! `MATCHRING_EXAMPLES` names. Knows nothing of running them.
 //! Invariant: built once per test process, so that no test ever runs against yesterday's binary.
 
 use std::env;
@@ -34,7 +35,10 @@ pub fn path() -> &'static Path {
 /// # Panics
 /// If they cannot be built.
 pub fn examples() -> &'static Path {
-    EXAMPLES.get_or_init(|| build(&["--package", "wallet", "--examples"], "examples"))
+    EXAMPLES.get_or_init(|| match env::var_os("MATCHRING_EXAMPLES") {
+        Some(path) => std::path::absolute(path).expect("MATCHRING_EXAMPLES is a path"),
+        None => build(&["--package", "wallet", "--examples"], "examples"),
+    })
 }
 
 /// Builds what `wanted` names, and gives where it is in the folder of the profile.
