@@ -7,11 +7,12 @@
 //! journal gives the state that the live core ended with.
 
 mod bare;
+mod snapshots;
 mod source;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use engine::{Command, Engine, EngineOptions, Event, Frame, StateMachine};
@@ -20,6 +21,7 @@ use pipeline::{Instance, Options, Outlet, SystemClock, WaitMode};
 use serde::Serialize;
 
 use self::bare::Bare;
+use self::snapshots::{Beside, Taker};
 use self::source::{Recorder, Source, Timed, wait_until};
 use crate::report::{self, Latency};
 use crate::tape::flow::{Flow, preset};
@@ -49,6 +51,9 @@ pub(crate) struct Args {
     /// Core of the load generator, likewise.
     #[arg(long)]
     pin_source: Option<usize>,
+    /// Take one snapshot after the other through the second half, and compare the halves.
+    #[arg(long)]
+    snapshots: bool,
     /// Slots of the input ring, a power of two.
     #[arg(long, default_value_t = pipeline::limits::INPUT_SLOTS_DEFAULT)]
     input_slots: usize,
@@ -94,6 +99,8 @@ struct Report {
     p99_to_bare_stages: f64,
     p50_to_bare_sync: f64,
     p99_to_bare_sync: f64,
+    /// Of the second half, where snapshots were taken; the latency above is of the first then.
+    beside_snapshots: Option<Beside>,
 }
 
 /// Counts what is published.
@@ -113,6 +120,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let temporary = tempfile::tempdir().context("making a temporary folder")?;
     let data_dir = args.data_dir.clone().unwrap_or_else(|| temporary.path().join("data"));
     ensure!(!data_dir.exists(), "{} exists already", data_dir.display());
+    ensure!(!args.snapshots || args.rate > 0, "--snapshots compares two halves at a rate");
     let wait = wait_mode(&args.wait)?;
     let mut options = Options { wait, ..Options::new(&data_dir) };
     (options.input_slots, options.output_slots) = (args.input_slots, args.output_slots);
@@ -141,19 +149,27 @@ fn measure(args: &Args, options: &Options, flow: &Flow, bare: Bare) -> Result<Re
     let recovered =
         pipeline::recover(options, || Instance { machine: fresh(), outlets: vec![tally()] })?;
     let clock = Arc::new(SystemClock::new());
-    let running = pipeline::start::<Engine, Timed>(recovered, options, clock)?;
+    let mut running = pipeline::start::<Engine, Timed>(recovered, options, clock)?;
 
-    let recorder = Arc::new(Mutex::new(Recorder::new()?));
+    let recorder = Recorder::leaked()?;
     let first_sequence = running.cursors().published() + 1;
     let workload = Workload::new(&tape, first_sequence, &TERMS);
     let (stage, measured) = workload.frames.split_at(workload.setup + tape.prefill);
-    let source = Source { ingress: running.ingress(), recorder: Arc::clone(&recorder) };
+    let source = Source { ingress: running.ingress(), recorder };
     if let Some(core) = args.pin_source {
         pin(core)?;
     }
     source.set_the_stage(stage, &running.cursors())?;
     let start = Instant::now();
+    let taker = if args.snapshots {
+        let from = start + Duration::from_secs(args.seconds) / 2;
+        recorder.lock().unwrap_or_else(PoisonError::into_inner).snapshots_from = Some(from);
+        Some(Taker::start(&mut running, from, move || Instance::bare(fresh()))?)
+    } else {
+        None
+    };
     let ring_full = source.send(measured, args.rate, start)?;
+    let taken = taker.map(Taker::stop).transpose()?;
     let last_sequence = first_sequence + workload.frames.len() as u64 - 1;
     wait_until(|| running.cursors().acked() >= last_sequence)?;
     drop(source);
@@ -172,6 +188,8 @@ fn measure(args: &Args, options: &Options, flow: &Flow, bare: Bare) -> Result<Re
     ensure!(replayed.machine.state_hash() == state_hash, "the replayed state differs");
 
     let latency_ns = Latency::of(&recorder.histogram);
+    let beside_snapshots =
+        taken.map(|taken| Beside::of(taken, Latency::of(&recorder.beside), latency_ns));
     let syncs = stopped.counters.journaler.syncs.get();
     Ok(Report {
         bench: "pipeline",
@@ -196,6 +214,7 @@ fn measure(args: &Args, options: &Options, flow: &Flow, bare: Bare) -> Result<Re
         p50_to_bare_sync: report::ratio(latency_ns.p50, bare.sync_ns.p50),
         p99_to_bare_sync: report::ratio(latency_ns.p99, bare.sync_ns.p99),
         bare,
+        beside_snapshots,
     })
 }
 

@@ -13,7 +13,7 @@ pub(crate) struct Latency {
     pub(crate) p50: u64,
     p90: u64,
     pub(crate) p99: u64,
-    p999: u64,
+    pub(crate) p999: u64,
     p9999: u64,
     max: u64,
 }

@@ -2,7 +2,7 @@
 //! Knows nothing of what they come to. Invariant: a latency counts from the moment at which a
 //! command was due, so a stall counts for every command that it delayed.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
@@ -16,20 +16,34 @@ use crate::report;
 pub(crate) const FULL_PAUSE: Duration = Duration::from_micros(50);
 
 /// Records when a command was replied to. All replies come from one thread.
+///
+/// The recorder is a plain reference: a counted one would have source and publisher fight over its
+/// count at every command.
 pub(crate) struct Timed {
     due: Instant,
-    recorder: Arc<Mutex<Recorder>>,
+    recorder: &'static Mutex<Recorder>,
 }
 
 pub(crate) struct Recorder {
     pub(crate) histogram: Histogram<u64>,
+    /// Of commands that were due while snapshots were taken.
+    pub(crate) beside: Histogram<u64>,
+    pub(crate) snapshots_from: Option<Instant>,
     pub(crate) replied: u64,
     pub(crate) last: Instant,
 }
 
 impl Recorder {
-    pub(crate) fn new() -> Result<Self> {
-        Ok(Self { histogram: report::histogram()?, replied: 0, last: Instant::now() })
+    /// One that lives as long as the process.
+    pub(crate) fn leaked() -> Result<&'static Mutex<Self>> {
+        let recorder = Self {
+            histogram: report::histogram()?,
+            beside: report::histogram()?,
+            snapshots_from: None,
+            replied: 0,
+            last: Instant::now(),
+        };
+        Ok(Box::leak(Box::new(Mutex::new(recorder))))
     }
 }
 
@@ -38,7 +52,10 @@ impl Reply<Engine> for Timed {
         let now = Instant::now();
         let mut recorder = self.recorder.lock().unwrap_or_else(PoisonError::into_inner);
         let taken = report::nanos(now.saturating_duration_since(self.due));
-        recorder.histogram.saturating_record(taken.max(1));
+        let is_beside = recorder.snapshots_from.is_some_and(|from| self.due >= from);
+        let Recorder { histogram, beside, .. } = &mut *recorder;
+        let histogram = if is_beside { beside } else { histogram };
+        histogram.saturating_record(taken.max(1));
         recorder.replied += 1;
         recorder.last = now;
     }
@@ -47,7 +64,7 @@ impl Reply<Engine> for Timed {
 /// The end of the load.
 pub(crate) struct Source {
     pub(crate) ingress: pipeline::Ingress<Engine, Timed>,
-    pub(crate) recorder: Arc<Mutex<Recorder>>,
+    pub(crate) recorder: &'static Mutex<Recorder>,
 }
 
 impl Source {
@@ -75,9 +92,11 @@ impl Source {
         let mut ring_full = 0;
         for (place, frame) in (0u64..).zip(frames) {
             let due = due(start, place, rate);
-            wait_for(due);
+            if rate > 0 {
+                wait_for(due);
+            }
             loop {
-                let reply = Timed { due, recorder: Arc::clone(&self.recorder) };
+                let reply = Timed { due, recorder: self.recorder };
                 match self.ingress.try_submit(frame.command, Some(reply), Lane::Control) {
                     Err(SubmitError::RingFull | SubmitError::RepliesExhausted) => {
                         ring_full += 1;
