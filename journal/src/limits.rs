@@ -58,6 +58,9 @@ pub const SNAPSHOTS_KEPT_MIN: usize = 2;
 /// Snapshots that are kept at most.
 pub const SNAPSHOTS_KEPT_MAX: usize = 64;
 
+/// Bytes of a sealed segment that are checked between two pauses.
+pub const SCRUB_PIECE_BYTES: u64 = 1 << 20;
+
 /// Longest body of a state file, bytes.
 pub const STATE_BYTES_MAX: usize = 16 * 1024 * 1024;
 

@@ -103,7 +103,7 @@ pub(crate) fn survey<E>(
     for (index, mut segment) in active.into_iter().enumerate() {
         segment.set_view(expect.view)?;
         walk.enter(&segment, expect)?;
-        let (found, fault) = walk.segment(segment, expect, &mut visit)?;
+        let (found, fault) = walk.segment(segment, expect, &mut visit, |_| Ok(()))?;
         let is_last = index as u64 + 1 == segments;
         if is_last {
             tail = walk.end(&found, fault, expect)?;
@@ -122,6 +122,23 @@ pub(crate) fn survey<E>(
     }
     let Walk { chain, groups, records, sealed_bytes, .. } = walk;
     Ok(Survey { last, spare, chain, tail, segments, groups, records, sealed_bytes, copies_damaged })
+}
+
+/// Walks one sealed segment, whatever comes before or behind it. `passed` gets the length of each
+/// group.
+pub(crate) fn check_segment<E>(
+    segment: SegmentFile,
+    expect: &Expect<'_>,
+    passed: impl FnMut(u64) -> Result<(), E>,
+) -> Result<(), RecoverError<E>> {
+    let mut walk = Walk::begin(Some(&segment));
+    walk.enter(&segment, expect)?;
+    let (found, fault) = walk.segment(segment, expect, &mut |_| Ok(()), passed)?;
+    if found.seal.is_some() {
+        return Ok(());
+    }
+    let detail = format!("a sealed segment ends without its seal ({fault:?})");
+    Err(JournalError::corrupt("R8", found.segment.id, found.offset, detail).into())
 }
 
 /// State while walking.
@@ -179,6 +196,7 @@ impl Walk {
         segment: SegmentFile,
         expect: &Expect<'_>,
         visit: &mut impl FnMut(Record<'_>) -> Result<(), E>,
+        mut passed: impl FnMut(u64) -> Result<(), E>,
     ) -> Result<(LastSegment, Fault), RecoverError<E>> {
         let header = segment.header.as_ref().expect("a segment in use has a header");
         let mut scan = SegmentScan::new(header);
@@ -215,6 +233,7 @@ impl Walk {
                 return Ok((found, Fault::SegmentEnd));
             }
             hasher.update(group);
+            passed(group_len as u64).map_err(RecoverError::Visit)?;
             found.group_count += 1;
             found.record_count += u64::from(group_header.record_count.get());
             let mut offset = GROUP_HEADER;

@@ -10,6 +10,7 @@ mod refusals;
 mod repair;
 mod rotation;
 mod round_trip;
+mod scrubbing;
 mod snapshots;
 mod torn_tail;
 

@@ -106,6 +106,16 @@ pub struct SnapshotCounters {
     pub ns: Counter,
 }
 
+/// Written by whoever reads sealed segments again.
+#[derive(Debug, Default)]
+pub struct ScrubCounters {
+    /// Rounds that came to their end, and bytes of the segments found sound.
+    pub rounds: Counter,
+    pub bytes: Counter,
+    /// Segments that were damaged in the last round.
+    pub damaged: Counter,
+}
+
 /// Everything that one pipeline counts since its start; each writer has its own cache lines.
 #[derive(Debug, Default)]
 pub struct Counters {
@@ -114,6 +124,7 @@ pub struct Counters {
     pub publisher: CachePadded<PublisherCounters>,
     pub ingress: CachePadded<IngressCounters>,
     pub snapshots: CachePadded<SnapshotCounters>,
+    pub scrub: CachePadded<ScrubCounters>,
     /// Read with every submission and hardly ever written.
     pub room: CachePadded<Room>,
 }

@@ -204,5 +204,8 @@ pub fn start<S: StateMachine, R: Reply<S>>(
     tracing::info!(first_sequence = shared.cursors.acked() + 1, "pipeline started");
     shared.counters.snapshots.sequence.set(snapshot);
     let threads = Threads { journaler, core, publisher };
-    Ok(Running::new(ingress, threads, shared, lock, Origin { options: options.clone(), epoch }))
+    let origin = Origin { options: options.clone(), epoch };
+    let mut running = Running::new(ingress, threads, shared, lock, origin);
+    running.scrub()?;
+    Ok(running)
 }

@@ -33,6 +33,7 @@ mod reply;
 mod room;
 mod runner;
 mod running;
+mod scrubber;
 mod sequencer;
 mod shadow;
 mod slot;

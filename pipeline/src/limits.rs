@@ -57,6 +57,11 @@ pub const IDLE_GROUP_NS: u64 = 1_000_000;
 /// Longest sleep of a stage that has nothing to do; bounds every timed duty and any lost wake-up.
 pub const NAP_MAX: Duration = Duration::from_millis(1);
 
+/// How fast sealed segments are read again, bytes a second.
+pub const SCRUB_BYTES_PER_SECOND: u64 = 16 << 20;
+/// How often it is looked whether the next round is due, or the pipeline is shut down.
+pub const SCRUB_LOOK: Duration = Duration::from_millis(50);
+
 /// How often it is looked whether a snapshot is due.
 pub const SNAPSHOT_LOOK: Duration = Duration::from_millis(100);
 /// Snapshots that may be asked for while one is taken.

@@ -2,6 +2,7 @@
 //! Invariant: every value is checked before a file is touched.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use engine::{Codec, StateMachine};
 use journal::{Storing, SyncPolicy};
@@ -66,6 +67,9 @@ pub struct Options {
     /// Highest sequence that somebody outside has acted on and kept. A journal that ends before it
     /// has lost what was promised to last: the start is refused and nothing is trimmed. 0: nobody.
     pub witness_sequence: u64,
+    /// Time from the begin of one reading of all sealed segments to that of the next; `None`:
+    /// nobody reads them until a start needs them.
+    pub scrub_every: Option<Duration>,
     /// Is told how far a start has come.
     pub progress: Option<Listener>,
 }
@@ -87,6 +91,7 @@ impl Options {
             journaler_batch_max: limits::JOURNALER_BATCH_DEFAULT,
             publisher_batch_max: limits::PUBLISHER_BATCH_DEFAULT,
             witness_sequence: 0,
+            scrub_every: None,
             progress: None,
         }
     }

@@ -15,6 +15,7 @@ use crate::error::PipelineError;
 use crate::ingress::Ingress;
 use crate::instance::Instance;
 use crate::options::Options;
+use crate::scrubber::Scrubber;
 use crate::snapshot_desk::{SnapshotDesk, SnapshotPolicy};
 use crate::snapshotter::Snapshots;
 use crate::stages::Shared;
@@ -41,6 +42,7 @@ pub struct Running<S: StateMachine, R> {
     ingress: Ingress<S, R>,
     threads: Option<Threads<S>>,
     snapshots: Option<Snapshots<S>>,
+    scrubber: Option<Scrubber>,
     shared: Shared,
     origin: Origin,
     /// Given back last, when nobody writes any more.
@@ -65,7 +67,14 @@ impl<S: StateMachine, R> Running<S, R> {
         lock: DirectoryLock,
         origin: Origin,
     ) -> Self {
-        Self { ingress, threads: Some(threads), snapshots: None, shared, origin, _lock: lock }
+        let (threads, snapshots, scrubber) = (Some(threads), None, None);
+        Self { ingress, threads, snapshots, scrubber, shared, origin, _lock: lock }
+    }
+
+    /// From here on sealed segments are read again, as often as the options say.
+    pub(crate) fn scrub(&mut self) -> Result<(), PipelineError> {
+        self.scrubber = Scrubber::start(&self.origin.options, self.shared.clone())?;
+        Ok(())
     }
 
     /// From here on snapshots are taken, of instances that begin as `fresh` makes them: like the
@@ -119,6 +128,9 @@ impl<S: StateMachine, R> Running<S, R> {
         let Threads { journaler, core, publisher } = self.threads.take()?;
         self.ingress.close();
         let snapshotter = self.snapshots.take().map(Snapshots::stop);
+        if let Some(scrubber) = self.scrubber.take() {
+            scrubber.stop();
+        }
         join(journaler);
         let machine = join(core);
         let (outlets, last_event) = join(publisher);

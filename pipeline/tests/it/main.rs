@@ -8,5 +8,6 @@ mod failure;
 mod flow;
 mod harness;
 mod recovery;
+mod scrubbing;
 mod snapshots;
 mod toy;
