@@ -24,8 +24,8 @@ use wallet::client::WalletClientOptions;
 
 use crate::auth::TokenOptions;
 use crate::limits::{
-    BODY_BYTES_MAX, CONNECTIONS_MAX, TIMEOUT_MAX, TOKEN_CLOCK_SKEW_S, WALLET_INPUT_SLOTS,
-    WALLET_OUTPUT_SLOTS, WORKER_THREADS_MAX,
+    BODY_BYTES_MAX, CONNECTIONS_MAX, SCRUB_EVERY_MAX_S, TIMEOUT_MAX, TOKEN_CLOCK_SKEW_S,
+    WALLET_INPUT_SLOTS, WALLET_OUTPUT_SLOTS, WORKER_THREADS_MAX,
 };
 pub use file::{ConfigFile, FundingMode, Profile, WalletBackend};
 pub use limits::LimitsConfig;
@@ -100,6 +100,8 @@ pub struct ServerConfig {
 pub struct JournalConfig {
     pub sync: SyncPolicy,
     pub segment_bytes: u64,
+    /// Time from one reading of all sealed segments to the next; `None`: nobody reads them.
+    pub scrub_every: Option<Duration>,
     /// Take any file system. For tests.
     pub allow_fs: bool,
 }
@@ -203,6 +205,7 @@ impl Config {
             pin: self.pipeline.pin,
             producers: self.server.worker_threads.max(1),
             replies_max: self.pipeline.input_slots,
+            scrub_every: self.journal.scrub_every,
             ..pipeline::Options::new(&self.data_dir)
         }
     }
@@ -217,6 +220,7 @@ impl Config {
             wait: self.pipeline.wait,
             producers: self.server.worker_threads.max(1),
             replies_max: self.pipeline.input_slots.min(WALLET_INPUT_SLOTS),
+            scrub_every: self.journal.scrub_every,
             ..pipeline::Options::new(directory)
         };
         BankOptions {
@@ -332,7 +336,9 @@ fn check_journal(
     let low = journal::limits::SEGMENT_BYTES_MIN / mib;
     let high = journal::limits::SEGMENT_BYTES_MAX / mib;
     let segment_bytes = bounded("journal.segment_mib", file.segment_mib, low, high)? * mib;
-    Ok(JournalConfig { sync, segment_bytes, allow_fs: file.allow_fs })
+    let every_s = bounded("journal.scrub_every_s", file.scrub_every_s, 0, SCRUB_EVERY_MAX_S)?;
+    let scrub_every = (every_s > 0).then(|| Duration::from_secs(every_s));
+    Ok(JournalConfig { sync, segment_bytes, scrub_every, allow_fs: file.allow_fs })
 }
 
 fn check_pipeline(file: &file::PipelineSection) -> Result<PipelineConfig, ConfigError> {

@@ -97,6 +97,10 @@ pub const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 pub const RECONCILE_EVERY_MS_DEFAULT: u64 = 60_000;
 pub const RECONCILE_EVERY_MS_MAX: u64 = 24 * 3_600_000;
 /// How long the exchange's own token for the wallet is valid.
+/// Time between two readings of all sealed segments, seconds: a day; the most that can be
+/// configured.
+pub const SCRUB_EVERY_DEFAULT_S: u64 = 24 * 3600;
+pub const SCRUB_EVERY_MAX_S: u64 = 30 * 24 * 3600;
 /// Commands after which a snapshot is taken.
 pub const SNAPSHOT_EVERY_DEFAULT: u64 = 1_000_000;
 /// Shortest time between two snapshots that nobody has asked for, seconds.

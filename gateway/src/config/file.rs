@@ -108,6 +108,8 @@ pub struct JournalSection {
     pub sync: String,
     pub interval_ms: u32,
     pub segment_mib: u64,
+    /// 0: never.
+    pub scrub_every_s: u64,
     pub allow_fs: bool,
 }
 
@@ -117,6 +119,7 @@ impl Default for JournalSection {
             sync: "group".to_owned(),
             interval_ms: 5,
             segment_mib: journal::limits::SEGMENT_BYTES_DEFAULT >> 20,
+            scrub_every_s: limits::SCRUB_EVERY_DEFAULT_S,
             allow_fs: false,
         }
     }

@@ -129,6 +129,7 @@ fn bounds_are_met_and_not_passed() {
         ("server", "request_timeout_ms", 1, 600_000),
         ("server", "write_timeout_ms", 1, 600_000),
         ("journal", "segment_mib", 1, 1024),
+        ("journal", "scrub_every_s", 0, 30 * 24 * 3600),
         ("auth", "leeway_s", 0, 60),
     ] {
         let verdict = |value: usize| load(&format!("[{section}]\n{key} = {value}"), &[]).is_ok();

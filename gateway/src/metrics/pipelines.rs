@@ -64,7 +64,7 @@ const STAGES: [Stage; 8] = [
     ("acknowledged", Cursors::acked),
 ];
 
-const COUNTED: [Counted; 12] = [
+const COUNTED: [Counted; 14] = [
     ("pipeline_commands", "Commands applied.", |c| &c.core.commands),
     ("pipeline_events", "Events released.", |c| &c.publisher.events),
     ("pipeline_replies", "Replies completed.", |c| &c.publisher.replies),
@@ -75,6 +75,10 @@ const COUNTED: [Counted; 12] = [
     ("pipeline_ring_full", "Commands refused for want of a slot.", |c| &c.ingress.ring_full),
     ("pipeline_replies_exhausted", "Commands refused for want of a reply place.", |c| {
         &c.ingress.replies_exhausted
+    }),
+    ("pipeline_scrub_rounds", "Readings of all sealed segments.", |c| &c.scrub.rounds),
+    ("pipeline_scrub_bytes", "Bytes of segments that were read again and are sound.", |c| {
+        &c.scrub.bytes
     }),
     ("pipeline_no_space", "Commands refused because the disk is full.", |c| &c.ingress.no_space),
     ("pipeline_snapshots", "Snapshots taken.", |c| &c.snapshots.taken),
@@ -123,6 +127,11 @@ impl Collector for Pipelines {
                     [("journal", &counters.room.journal), ("events", &counters.room.events)];
                 rooms.map(|(log, room)| ([name, ("log", log)], room.get()))
             }),
+        )?;
+        page.gauges(
+            "pipeline_segments_damaged",
+            "Sealed segments that were damaged when they were last read again.",
+            self.0.iter().map(|p| (p.label(), p.counters().scrub.damaged.get())),
         )?;
         for (name, help, counter) in COUNTED {
             let counts = self.0.iter().map(|p| (p.label(), counter(p.counters()).get()));
