@@ -161,18 +161,14 @@ fn measure(args: &Args, options: &Options, flow: &Flow, bare: Bare) -> Result<Re
     }
     source.set_the_stage(stage, &running.cursors())?;
     let start = Instant::now();
-    let taker = if args.snapshots {
-        let from = start + Duration::from_secs(args.seconds) / 2;
-        recorder.lock().unwrap_or_else(PoisonError::into_inner).snapshots_from = Some(from);
-        Some(Taker::start(&mut running, from, move || Instance::bare(fresh()))?)
-    } else {
-        None
-    };
+    let half = start + Duration::from_secs(args.seconds) / 2;
+    let fresh_instance = move || Instance::bare(fresh());
+    let taker = args.snapshots.then(|| Taker::start(&mut running, recorder, half, fresh_instance));
+    let taker = taker.transpose()?;
     let ring_full = source.send(measured, args.rate, start)?;
     let taken = taker.map(Taker::stop).transpose()?;
     let last_sequence = first_sequence + workload.frames.len() as u64 - 1;
     wait_until(|| running.cursors().acked() >= last_sequence)?;
-    drop(source);
     let stopped = running.shutdown();
 
     let recorder = recorder.lock().unwrap_or_else(PoisonError::into_inner);
@@ -188,8 +184,6 @@ fn measure(args: &Args, options: &Options, flow: &Flow, bare: Bare) -> Result<Re
     ensure!(replayed.machine.state_hash() == state_hash, "the replayed state differs");
 
     let latency_ns = Latency::of(&recorder.histogram);
-    let beside_snapshots =
-        taken.map(|taken| Beside::of(taken, Latency::of(&recorder.beside), latency_ns));
     let syncs = stopped.counters.journaler.syncs.get();
     Ok(Report {
         bench: "pipeline",
@@ -214,7 +208,7 @@ fn measure(args: &Args, options: &Options, flow: &Flow, bare: Bare) -> Result<Re
         p50_to_bare_sync: report::ratio(latency_ns.p50, bare.sync_ns.p50),
         p99_to_bare_sync: report::ratio(latency_ns.p99, bare.sync_ns.p99),
         bare,
-        beside_snapshots,
+        beside_snapshots: taken.map(|taken| Beside::of(&taken, &recorder.beside, latency_ns)),
     })
 }
 

@@ -125,8 +125,8 @@ impl Options {
     }
 
     /// What the journal of this machine is opened with, by a start that has everything up to
-    /// `read_after` from elsewhere. Where nobody waits for a sync, a mapping costs more than writes:
-    /// all of it is filled before, and each page is taken in and made writable again.
+    /// `read_after` from elsewhere. Where nobody waits for a sync, a mapping costs more than
+    /// writes: all of it is filled before, and each page is taken in and made writable again.
     pub(crate) fn journal_options<S: StateMachine>(&self, read_after: u64) -> journal::Options {
         let sync = self.journal.sync;
         journal::Options {

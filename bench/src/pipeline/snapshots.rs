@@ -2,17 +2,18 @@
 //! what that does to it. Knows nothing of commands. Invariant: at least one was taken, and none was
 //! refused.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, ensure};
 use engine::Engine;
+use hdrhistogram::Histogram;
 use pipeline::{Instance, Running, SnapshotPolicy, SnapshotTaken};
 use serde::Serialize;
 
-use super::source::Timed;
+use super::source::{Recorder, Timed};
 use crate::report::{self, Latency};
 
 /// Pause before another look whether it is time.
@@ -29,7 +30,8 @@ pub(crate) struct Beside {
 }
 
 impl Beside {
-    pub(crate) fn of(taken: Vec<SnapshotTaken>, beside: Latency, alone: Latency) -> Self {
+    pub(crate) fn of(taken: &[SnapshotTaken], beside: &Histogram<u64>, alone: Latency) -> Self {
+        let beside = Latency::of(beside);
         Self {
             taken: taken.len(),
             bytes: taken.last().map_or(0, |taken| taken.bytes),
@@ -47,13 +49,15 @@ pub(crate) struct Taker {
 }
 
 impl Taker {
-    /// Begins `from` then on.
+    /// Begins at `from`; the recorder tells what is due before and after it apart.
     pub(crate) fn start(
         running: &mut Running<Engine, Timed>,
+        recorder: &Mutex<Recorder>,
         from: Instant,
         fresh: impl Fn() -> Instance<Engine> + Send + 'static,
     ) -> Result<Self> {
         let desk = running.take_snapshots(SnapshotPolicy::ON_DEMAND, fresh)?;
+        recorder.lock().unwrap_or_else(PoisonError::into_inner).snapshots_from = Some(from);
         let over = Arc::new(AtomicBool::new(false));
         let is_over = Arc::clone(&over);
         let thread = thread::spawn(move || {
