@@ -126,6 +126,7 @@ error_codes! {
         "no snapshot was taken; the log says why, and the older ones are in force",
     Overloaded = 503 "OVERLOADED" "too many requests in flight, try again later",
     NoSpace = 503 "NO_SPACE" "the disk is full: new orders are refused until there is room again",
+    SyncDelayed = 503 "SYNC_DELAYED" "the disk is late: new orders are refused until it answers",
     ServiceUnavailable = 503 "SERVICE_UNAVAILABLE" "the service is not available, try again later",
     ServiceDegraded = 503 "SERVICE_DEGRADED"
         "the wallet has not answered lately, try again later",

@@ -45,8 +45,8 @@ impl Exchange {
     /// Hands a command over and waits until it is matched and durable.
     ///
     /// # Errors
-    /// `OVERLOADED`, `NO_SPACE`, `SERVICE_UNAVAILABLE`: nothing was handed over. `OUTCOME_UNKNOWN`:
-    /// it was, and its outcome will be found in the views.
+    /// `OVERLOADED`, `NO_SPACE`, `SYNC_DELAYED`, `SERVICE_UNAVAILABLE`: nothing was handed over.
+    /// `OUTCOME_UNKNOWN`: it was, and its outcome will be found in the views.
     pub async fn submit(&self, command: Command) -> Result<Answered, ErrorCode> {
         self.within_timeout(self.see_through(command)).await
     }
@@ -72,6 +72,12 @@ impl Exchange {
             return Err(ErrorCode::ServiceUnavailable);
         }
         self.wait_for(|waiter| self.ingress.try_submit(command, Some(waiter), lane)).await
+    }
+
+    /// How long the oldest command that waits for the disk has done so.
+    #[must_use]
+    pub fn sync_age(&self) -> Duration {
+        self.ingress.sync_age()
     }
 
     /// Asks the core for the hash of its state.
@@ -101,6 +107,7 @@ impl Exchange {
         hand_over(Waiter(sender)).map_err(|error| match error {
             SubmitError::RingFull | SubmitError::RepliesExhausted => ErrorCode::Overloaded,
             SubmitError::NoSpace => ErrorCode::NoSpace,
+            SubmitError::SyncDelayed => ErrorCode::SyncDelayed,
             SubmitError::Closed => ErrorCode::ServiceUnavailable,
         })?;
         receiver.await.map_err(|_| ErrorCode::OutcomeUnknown)

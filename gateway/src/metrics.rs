@@ -73,7 +73,12 @@ impl Metrics {
         let [public, admin, wallet]: [Arc<Traffic>; 3] = Default::default();
         let teller = money.teller.clone();
         let mut listeners = vec![("public", Arc::clone(&public)), ("admin", Arc::clone(&admin))];
-        let mut pipelines = vec![Pipeline::Exchange { cursors, counters, input_slots }];
+        let mut pipelines = vec![Pipeline::Exchange {
+            exchange: Arc::clone(&exchange),
+            cursors,
+            counters,
+            input_slots,
+        }];
         if let Some(teller) = teller.clone() {
             listeners.push(("wallet", Arc::clone(&wallet)));
             pipelines.push(Pipeline::Wallet(teller));

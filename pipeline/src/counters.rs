@@ -91,6 +91,8 @@ pub struct IngressCounters {
     pub replies_exhausted: Counter,
     /// Refused because the disk was full.
     pub no_space: Counter,
+    /// Refused because commands wait too long for the disk.
+    pub sync_delayed: Counter,
 }
 
 /// Written by whoever takes snapshots.

@@ -5,6 +5,7 @@
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::Duration;
 
 use disruptor::Producer;
 use engine::StateMachine;
@@ -58,6 +59,9 @@ pub enum SubmitError {
     /// The disk has no room for what a log will need: try again when somebody has made some.
     #[error("no space left on the disk")]
     NoSpace,
+    /// Accepted commands have waited too long for the disk: try again when it answers.
+    #[error("the disk is late")]
+    SyncDelayed,
     /// The pipeline is shutting down.
     #[error("pipeline closed")]
     Closed,
@@ -147,6 +151,14 @@ impl<S: StateMachine, R> Ingress<S, R> {
         (self.gate.shared.cursors.depth(), self.gate.ring_slots)
     }
 
+    /// How long the oldest accepted command that waits for the disk has done so. Under the policy
+    /// that never waits for it always zero; under the one that syncs every so often, how long a
+    /// sync that is under way has taken, because what is handed over now waits for its end.
+    #[must_use]
+    pub fn sync_age(&self) -> Duration {
+        self.gate.shared.sync_age.get(&*self.gate.shared.clock)
+    }
+
     /// Refuses everything from now on and lets the stages see the end of the input.
     pub(crate) fn close(&self) {
         for cell in &self.gate.producers {
@@ -200,9 +212,14 @@ impl<S: StateMachine, R> Ingress<S, R> {
             gate.shared.counters.ingress.no_space.add_shared(1);
             return Err(SubmitError::NoSpace);
         }
+        let stamped_ns = gate.shared.clock.wall_ns();
+        if lane == Lane::Order && gate.shared.sync_age.is_over(stamped_ns, &*gate.shared.clock) {
+            gate.shared.counters.ingress.sync_delayed.add_shared(1);
+            return Err(SubmitError::SyncDelayed);
+        }
         // The slot is ready before the ring claims a place for it: whatever happens between claim
         // and publish would hold up every stage.
-        let slot = InputSlot { stamped_ns: gate.shared.clock.wall_ns(), reply, input };
+        let slot = InputSlot { stamped_ns, reply, input };
         let claimed = producer.try_publish(|place| *place = slot).map_err(|_| self.ring_full())?;
         let offset = u64::try_from(claimed).expect("ring positions start at 0");
         let sequence = gate.first_sequence + offset;

@@ -44,6 +44,7 @@ mod source;
 mod stages;
 mod stepped;
 mod sync;
+mod sync_age;
 
 pub use bell::WaitMode;
 pub use clock::{Clock, ManualClock, SystemClock};

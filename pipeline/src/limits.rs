@@ -46,6 +46,10 @@ pub const EVENT_LOG_SYNC_NS: u64 = 50_000_000;
 /// them written in the background.
 pub const WRITE_BACK_BYTES: u64 = 4 << 20;
 
+/// Longest time for which accepted commands may have waited for the disk while new orders are still
+/// taken, nanoseconds.
+pub const SYNC_AGE_MAX_NS: u64 = 250_000_000;
+
 /// How often space for a segment is looked for after there was none, nanoseconds.
 pub const ROOM_RETRY_NS: u64 = 1_000_000_000;
 /// Pause before a command that was accepted, and for which there is no room, is tried again.

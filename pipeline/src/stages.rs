@@ -8,10 +8,13 @@ pub(crate) mod publisher;
 
 use std::sync::Arc;
 
+use crossbeam::utils::CachePadded;
+
 use crate::bell::{Bells, WaitMode};
 use crate::clock::Clock;
 use crate::counters::Counters;
 use crate::cursor::Cursors;
+use crate::sync_age::SyncAge;
 
 /// What every part of one pipeline sees.
 #[derive(Clone, Debug)]
@@ -19,6 +22,7 @@ pub(crate) struct Shared {
     pub(crate) cursors: Arc<Cursors>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) bells: Arc<Bells>,
+    pub(crate) sync_age: Arc<CachePadded<SyncAge>>,
     pub(crate) clock: Arc<dyn Clock>,
 }
 
@@ -29,6 +33,7 @@ impl Shared {
             cursors: Arc::new(Cursors::new(base)),
             counters: Arc::default(),
             bells: Arc::new(Bells::new(wait)),
+            sync_age: Arc::new(CachePadded::new(SyncAge::new())),
             clock,
         }
     }

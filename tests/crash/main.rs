@@ -5,6 +5,7 @@ mod bystanders;
 mod connections;
 mod damage;
 mod full_disk;
+mod late_disk;
 mod offline;
 mod orderly_end;
 mod promise;

@@ -245,6 +245,15 @@ impl App {
         self.process.take().expect("a process was started").ended()
     }
 
+    /// The process's number.
+    ///
+    /// # Panics
+    /// If none was started.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.process.as_ref().expect("a process was started").id()
+    }
+
     /// Stops the process where it is; its connections stay.
     ///
     /// # Panics

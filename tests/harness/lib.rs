@@ -2,9 +2,10 @@
 //! written in, random commands, and the comparison of the fast engine with all of these; beside
 //! them `app` and `http_client`, which run and ask the real binary, `proxy`, which stands between
 //! two of them, `trading`, which loads them; `loop_disk`, a disk that nobody else writes to, with
-//! `power`, which cuts it off, and `failing_disk`, of which parts fail; `drive` and `oracle`, what
-//! a process says that is killed again and again, and the judgement on what it left behind; `sim`,
-//! the same on one thread over a disk of its own, thousands of times.
+//! `power`, which cuts it off, `failing_disk`, of which parts fail, and `late_disk`, which takes
+//! its time; `drive` and `oracle`, what a process says that is killed again and again, and the
+//! judgement on what it left behind; `sim`, the same on one thread over a disk of its own,
+//! thousands of times.
 //! Nothing but those knows of HTTP, processes or disks. Invariant: everything else is a function of
 //! its input: the same seed or text gives the same commands, events and verdict.
 
@@ -18,6 +19,7 @@ pub mod exchange;
 pub mod failing_disk;
 pub mod fuzzing;
 pub mod http_client;
+pub mod late_disk;
 pub mod loop_disk;
 pub mod model;
 pub mod oracle;

@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use pipeline::{Counter, Counters, Cursors};
 use prometheus_client::collector::Collector;
@@ -10,13 +11,19 @@ use prometheus_client::encoding::DescriptorEncoder;
 use wallet::bank::Teller;
 
 use super::page::Page;
+use crate::exchange::Exchange;
 
 const US_PER_NS: u64 = 1_000;
 
 /// One pipeline of the process.
 #[derive(Debug)]
 pub(super) enum Pipeline {
-    Exchange { cursors: Arc<Cursors>, counters: Arc<Counters>, input_slots: u64 },
+    Exchange {
+        exchange: Arc<Exchange>,
+        cursors: Arc<Cursors>,
+        counters: Arc<Counters>,
+        input_slots: u64,
+    },
     Wallet(Teller),
 }
 
@@ -48,6 +55,13 @@ impl Pipeline {
             Self::Wallet(teller) => teller.depth().1,
         }
     }
+
+    fn sync_age(&self) -> Duration {
+        match self {
+            Self::Exchange { exchange, .. } => exchange.sync_age(),
+            Self::Wallet(teller) => teller.sync_age(),
+        }
+    }
 }
 
 type Stage = (&'static str, fn(&Cursors) -> u64);
@@ -64,7 +78,7 @@ const STAGES: [Stage; 8] = [
     ("acknowledged", Cursors::acked),
 ];
 
-const COUNTED: [Counted; 14] = [
+const COUNTED: [Counted; 15] = [
     ("pipeline_commands", "Commands applied.", |c| &c.core.commands),
     ("pipeline_events", "Events released.", |c| &c.publisher.events),
     ("pipeline_replies", "Replies completed.", |c| &c.publisher.replies),
@@ -81,6 +95,9 @@ const COUNTED: [Counted; 14] = [
         &c.scrub.bytes
     }),
     ("pipeline_no_space", "Commands refused because the disk is full.", |c| &c.ingress.no_space),
+    ("pipeline_sync_delayed", "Commands refused because the disk is late.", |c| {
+        &c.ingress.sync_delayed
+    }),
     ("pipeline_snapshots", "Snapshots taken.", |c| &c.snapshots.taken),
     ("pipeline_snapshot_failures", "Snapshots that came to nothing.", |c| &c.snapshots.failures),
 ];
@@ -184,6 +201,11 @@ impl Pipelines {
             "pipeline_journal_sync_max_seconds",
             "The longest sync of the journal since the start, seconds.",
             self.0.iter().map(|p| (p.label(), seconds(&p.counters().journaler.sync_ns_max))),
+        )?;
+        page.gauges(
+            "pipeline_journal_sync_age_seconds",
+            "How long the oldest command that waits for the disk has done so, seconds.",
+            self.0.iter().map(|p| (p.label(), p.sync_age().as_secs_f64())),
         )
     }
 }

@@ -167,6 +167,7 @@ async fn submit(teller: &Teller, command: Command) -> Result<Answer, ApiError> {
     let answered = teller.submit(command).await.map_err(|error| match error {
         HandOverError::Overloaded => ErrorCode::Overloaded,
         HandOverError::NoSpace => ErrorCode::NoSpace,
+        HandOverError::SyncDelayed => ErrorCode::SyncDelayed,
         HandOverError::Closed => ErrorCode::ServiceUnavailable,
         HandOverError::ReadOnly => ErrorCode::ReadOnlyModeActive,
         HandOverError::OutcomeUnknown => ErrorCode::OutcomeUnknown,

@@ -62,6 +62,9 @@ impl<C: Codec + Copy + Default> Journaler<C> {
         if self.writer.group_is_full(bytes_max) {
             self.commit();
         }
+        if self.group_records == 0 && self.writer.sync_policy() == SyncPolicy::Group {
+            self.shared.sync_age.begin(slot.stamped_ns, &*self.shared.clock);
+        }
         let frame = self.sequencer.frame(slot);
         let (sequence, time) = (frame.sequence, frame.timestamp_ns);
         let outcome = match &slot.input {
@@ -205,9 +208,16 @@ impl<C: Codec + Copy + Default> Journaler<C> {
     }
 
     fn sync(&mut self) {
-        let begun_ns = self.shared.clock.monotonic_ns();
+        let Shared { clock, sync_age, .. } = &self.shared;
+        // What is handed over from now on waits as well, even if nothing did before. The policy
+        // that never waits for the disk does not look at how late it is.
+        if !sync_age.is_waiting() && self.writer.sync_policy() != SyncPolicy::Os {
+            sync_age.begin(clock.wall_ns(), &**clock);
+        }
+        let begun_ns = clock.monotonic_ns();
         or_abort(STAGE, self.writer.sync());
-        self.synced_ns = self.shared.clock.monotonic_ns();
+        self.synced_ns = clock.monotonic_ns();
+        sync_age.end();
         let taken_ns = self.synced_ns.saturating_sub(begun_ns);
         let counters = &self.shared.counters.journaler;
         counters.syncs.add(1);

@@ -7,6 +7,7 @@ mod determinism;
 mod failure;
 mod flow;
 mod harness;
+mod late_disk;
 mod recovery;
 mod scrubbing;
 mod snapshots;

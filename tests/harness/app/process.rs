@@ -111,6 +111,10 @@ impl Process {
         }
     }
 
+    pub(super) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(super) fn is_alive(&mut self) -> bool {
         self.child.try_wait().expect("a child").is_none()
     }

@@ -32,6 +32,9 @@ pub enum HandOverError {
     /// Nothing was handed over: the disk is full.
     #[error("no space")]
     NoSpace,
+    /// Nothing was handed over: what was accepted waits too long for the disk.
+    #[error("sync delayed")]
+    SyncDelayed,
     /// Nothing was handed over: the bank closes.
     #[error("closed")]
     Closed,
@@ -95,6 +98,12 @@ impl Teller {
     #[must_use]
     pub fn depth(&self) -> (u64, u64) {
         self.shared.ingress.depth()
+    }
+
+    /// How long the oldest command that waits for the disk has done so.
+    #[must_use]
+    pub fn sync_age(&self) -> Duration {
+        self.shared.ingress.sync_age()
     }
 
     /// Where a snapshot of the ledger may be asked for, if any are taken.
@@ -161,6 +170,7 @@ impl Teller {
         submit(Waiter(sender)).map_err(|error| match error {
             SubmitError::RingFull | SubmitError::RepliesExhausted => HandOverError::Overloaded,
             SubmitError::NoSpace => HandOverError::NoSpace,
+            SubmitError::SyncDelayed => HandOverError::SyncDelayed,
             SubmitError::Closed => HandOverError::Closed,
         })?;
         Ok(receiver)

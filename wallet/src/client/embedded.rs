@@ -316,7 +316,7 @@ fn user(id: Uuid) -> UserId {
 
 fn error_of_hand_over(error: HandOverError) -> WalletError {
     match error {
-        HandOverError::Overloaded | HandOverError::NoSpace => {
+        HandOverError::Overloaded | HandOverError::NoSpace | HandOverError::SyncDelayed => {
             WalletError::RateLimited { retry_after: None }
         }
         HandOverError::Closed => WalletError::WalletServiceDown,

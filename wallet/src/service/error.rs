@@ -89,6 +89,7 @@ error_codes! {
     InternalError = 500 "INTERNAL_ERROR" "internal error",
     Overloaded = 503 "OVERLOADED" "too many requests in flight, try again later",
     NoSpace = 503 "NO_SPACE" "the disk is full, try again later",
+    SyncDelayed = 503 "SYNC_DELAYED" "the disk is late, try again later",
     ServiceUnavailable = 503 "SERVICE_UNAVAILABLE" "the service is not available, try again later",
     ReadOnlyModeActive = 503 "READ_ONLY_MODE_ACTIVE" "only queries are answered at the moment",
     CapacityExhausted = 503 "CAPACITY_EXHAUSTED" "the ledger is full",
@@ -251,6 +252,7 @@ impl From<HandOverError> for ApiError {
         Self::new(match error {
             HandOverError::Overloaded => ErrorCode::Overloaded,
             HandOverError::NoSpace => ErrorCode::NoSpace,
+            HandOverError::SyncDelayed => ErrorCode::SyncDelayed,
             HandOverError::Closed => ErrorCode::ServiceUnavailable,
             HandOverError::ReadOnly => ErrorCode::ReadOnlyModeActive,
             HandOverError::OutcomeUnknown => ErrorCode::OutcomeUnknown,
@@ -329,6 +331,7 @@ mod tests {
             ("RATE_LIMITED", 429),
             ("READ_ONLY_MODE_ACTIVE", 503),
             ("OVERLOADED", 503),
+            ("SYNC_DELAYED", 503),
             ("OUTCOME_UNKNOWN", 504),
         ] {
             let found = ErrorCode::ALL.iter().find(|known| known.name() == code);

@@ -21,7 +21,9 @@ pub fn error_of(code: &str, message: &str, retry_after: Option<Duration>) -> Opt
         "SERVICE_DOWN" | "SERVICE_UNAVAILABLE" => WalletError::WalletServiceDown,
         // What is full takes nothing new, but ends what was begun: no reason to stop all calls.
         "READ_ONLY_MODE_ACTIVE" | "CAPACITY_EXHAUSTED" => WalletError::ReadOnly,
-        "RATE_LIMITED" | "OVERLOADED" | "NO_SPACE" => WalletError::RateLimited { retry_after },
+        "RATE_LIMITED" | "OVERLOADED" | "NO_SPACE" | "SYNC_DELAYED" => {
+            WalletError::RateLimited { retry_after }
+        }
         "CONFLICT"
         | "IDEMPOTENCY_MISMATCH"
         | "DUPLICATE_REFERENCE"
