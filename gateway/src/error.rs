@@ -120,6 +120,8 @@ error_codes! {
     UnsupportedMediaType = 415 "UNSUPPORTED_MEDIA_TYPE" "content type must be application/json",
     IdempotencyMismatch = 422 "IDEMPOTENCY_MISMATCH" "reference was used for another transfer",
     RateLimited = 429 "RATE_LIMITED" "too many requests, try again in a second",
+    FairShareExceeded = 429 "FAIR_SHARE_EXCEEDED"
+        "too many of this account's commands are in flight while the exchange is busy",
     HeadersTooLarge = 431 "HEADERS_TOO_LARGE" "request headers are too many or too long",
     InternalError = 500 "INTERNAL_ERROR" "internal error",
     SnapshotFailed = 500 "SNAPSHOT_FAILED"

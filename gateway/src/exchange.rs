@@ -1,21 +1,25 @@
-//! Owns the hand-over of a command and the wait for its outcome.
+//! Owns the hand-over of a command, the sharing of places, and the wait for its outcome.
 //! Knows nothing of HTTP. Invariant: a command that was handed over has an outcome, even if nobody
 //! waits for it any more; the one that waits is told so.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use engine::{Command, Engine};
+use engine::{AccountId, Command, Engine};
 use pipeline::{Ingress, Lane, SubmitError};
 use tokio::sync::oneshot;
 
 use crate::error::ErrorCode;
+use crate::fair_share::{FairShare, Place, ShareExceeded};
+use crate::limits::FAIR_SHARE_FROM_PERCENT;
 use crate::replies::{Answered, Waiter};
 
 /// The way in for all commands.
 #[derive(Debug)]
 pub struct Exchange {
     ingress: Ingress<Engine, Waiter>,
+    shares: Arc<FairShare>,
     timeout: Duration,
     draining: AtomicBool,
 }
@@ -23,7 +27,9 @@ pub struct Exchange {
 impl Exchange {
     #[must_use]
     pub fn new(ingress: Ingress<Engine, Waiter>, timeout: Duration) -> Self {
-        Self { ingress, timeout, draining: AtomicBool::new(false) }
+        let slots = usize::try_from(ingress.depth().1).unwrap_or(usize::MAX);
+        let shares = FairShare::new(slots);
+        Self { ingress, shares, timeout, draining: AtomicBool::new(false) }
     }
 
     /// Refuses everything from now on; what was handed over is still answered.
@@ -45,8 +51,9 @@ impl Exchange {
     /// Hands a command over and waits until it is matched and durable.
     ///
     /// # Errors
-    /// `OVERLOADED`, `NO_SPACE`, `SYNC_DELAYED`, `SERVICE_UNAVAILABLE`: nothing was handed over.
-    /// `OUTCOME_UNKNOWN`: it was, and its outcome will be found in the views.
+    /// `FAIR_SHARE_EXCEEDED`, `OVERLOADED`, `NO_SPACE`, `SYNC_DELAYED`, `SERVICE_UNAVAILABLE`:
+    /// nothing was handed over. `OUTCOME_UNKNOWN`: it was, and its outcome will be found in the
+    /// views.
     pub async fn submit(&self, command: Command) -> Result<Answered, ErrorCode> {
         self.within_timeout(self.see_through(command)).await
     }
@@ -71,7 +78,14 @@ impl Exchange {
         if self.is_draining() && !ends {
             return Err(ErrorCode::ServiceUnavailable);
         }
-        self.wait_for(|waiter| self.ingress.try_submit(command, Some(waiter), lane)).await
+        let place = self.place_for(&command, lane)?;
+        self.wait_for(place, |waiter| self.ingress.try_submit(command, Some(waiter), lane)).await
+    }
+
+    /// Accounts with commands in flight, and how many are kept.
+    #[must_use]
+    pub fn callers(&self) -> (usize, usize) {
+        self.shares.callers()
     }
 
     /// How long the oldest command that waits for the disk has done so.
@@ -88,7 +102,7 @@ impl Exchange {
         if self.is_draining() {
             return Err(ErrorCode::ServiceUnavailable);
         }
-        self.within_timeout(self.wait_for(|waiter| self.ingress.try_state_hash(waiter))).await
+        self.within_timeout(self.wait_for(None, |waiter| self.ingress.try_state_hash(waiter))).await
     }
 
     async fn within_timeout(
@@ -99,17 +113,41 @@ impl Exchange {
         outcome.unwrap_or(Err(ErrorCode::OutcomeUnknown))
     }
 
+    /// Counts a command among those of its account. While the ring is half full, an account may
+    /// have no more new orders than its share; what takes load away is counted and goes on.
+    fn place_for(&self, command: &Command, lane: Lane) -> Result<Option<Place>, ErrorCode> {
+        let Some(account) = account_of(command) else { return Ok(None) };
+        let (depth, slots) = self.ingress.depth();
+        let most = lane.slots(slots);
+        let is_busy = (slots * FAIR_SHARE_FROM_PERCENT / 100..most).contains(&depth);
+        let divided = (lane == Lane::Order && is_busy).then_some(most);
+        self.shares.enter(account, divided).map_err(|ShareExceeded| ErrorCode::FairShareExceeded)
+    }
+
     async fn wait_for(
         &self,
+        place: Option<Place>,
         hand_over: impl FnOnce(Waiter) -> Result<u64, SubmitError>,
     ) -> Result<Answered, ErrorCode> {
-        let (sender, receiver) = oneshot::channel();
-        hand_over(Waiter(sender)).map_err(|error| match error {
+        let (answer, receiver) = oneshot::channel();
+        hand_over(Waiter { answer, place }).map_err(|error| match error {
             SubmitError::RingFull | SubmitError::RepliesExhausted => ErrorCode::Overloaded,
             SubmitError::NoSpace => ErrorCode::NoSpace,
             SubmitError::SyncDelayed => ErrorCode::SyncDelayed,
             SubmitError::Closed => ErrorCode::ServiceUnavailable,
         })?;
         receiver.await.map_err(|_| ErrorCode::OutcomeUnknown)
+    }
+}
+
+/// Whose command it is, if it is one that users send.
+fn account_of(command: &Command) -> Option<AccountId> {
+    match command {
+        Command::NewOrder(order) | Command::ReserveOrder(order) => Some(order.account),
+        Command::AmendOrder(amend) => Some(amend.account),
+        Command::CancelOrder { account, .. } | Command::MassCancel { account, .. } => {
+            Some(*account)
+        }
+        _ => None,
     }
 }

@@ -20,6 +20,7 @@ pub mod error;
 pub mod exchange;
 mod exit_status;
 mod expiry;
+mod fair_share;
 pub mod fields;
 pub mod genesis;
 mod hs256;

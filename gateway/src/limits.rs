@@ -76,6 +76,10 @@ pub const RATE_OF_ONE_PRODUCTION: u32 = 1_000;
 /// The most that can be configured.
 pub const RATE_MAX: u32 = 1_000_000;
 
+/// Share of the input ring, in percent, from which on an account may only have its fair share of
+/// the places that new orders may fill.
+pub const FAIR_SHARE_FROM_PERCENT: u64 = 50;
+
 /// How long a request waits for the outcome of its command.
 pub const REQUEST_TIMEOUT_DEFAULT: Duration = Duration::from_secs(5);
 /// How long a connection may take to send the head of a request.
@@ -145,6 +149,7 @@ pub const EXPECTED_CLIENT_IDS: usize = 1 << 20;
 const _: () = assert!(ORDERS_LIMIT_DEFAULT <= ORDERS_LIMIT_MAX);
 const _: () = assert!(CLOSED_ORDERS_PER_ACCOUNT_MAX < CLOSED_ORDERS_MAX);
 const _: () = assert!(REJECTED_ORDERS_PER_ACCOUNT_MAX < REJECTED_ORDERS_MAX);
+const _: () = assert!(FAIR_SHARE_FROM_PERCENT < pipeline::limits::ORDER_SHARE_PERCENT);
 const _: () = assert!(DEPTH_DEFAULT <= DEPTH_MAX);
 const _: () = assert!(TRADES_LIMIT_DEFAULT <= RECENT_TRADES_MAX as u64);
 const _: () = assert!(CLIENT_TEXT_MAX <= engine::ClientOrderId::BYTES_MAX);

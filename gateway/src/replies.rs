@@ -9,6 +9,7 @@ use engine::{
 use pipeline::{Outcome, Reply};
 use tokio::sync::oneshot;
 
+use crate::fair_share::Place;
 use crate::views::OrderRecord;
 
 /// What a command came to, as far as any request asks.
@@ -56,7 +57,11 @@ pub struct Answered {
 
 /// The publisher's end of a waiting request.
 #[derive(Debug)]
-pub struct Waiter(pub oneshot::Sender<Answered>);
+pub struct Waiter {
+    pub(crate) answer: oneshot::Sender<Answered>,
+    /// Counted among what its account has in flight.
+    pub(crate) place: Option<Place>,
+}
 
 impl Reply<Engine> for Waiter {
     fn complete(self, frame: &Frame<Command>, outcome: Outcome<'_, Event>) {
@@ -64,8 +69,10 @@ impl Reply<Engine> for Waiter {
             Outcome::StateHash(hash) => Answer::StateHash(hash),
             Outcome::Events(events) => answer_of(frame, events),
         };
+        // Whoever hears of the outcome may count on the place.
+        drop(self.place);
         // The request may have timed out or its connection may be gone.
-        drop(self.0.send(Answered { sequence: frame.sequence, answer }));
+        drop(self.answer.send(Answered { sequence: frame.sequence, answer }));
     }
 }
 

@@ -29,7 +29,9 @@ pub enum Lane {
 }
 
 impl Lane {
-    fn slots(self, ring_slots: u64) -> u64 {
+    /// Slots of a ring that it may fill.
+    #[must_use]
+    pub fn slots(self, ring_slots: u64) -> u64 {
         match self {
             Self::Order => ring_slots * ORDER_SHARE_PERCENT / 100,
             Self::Cancel => ring_slots * CANCEL_SHARE_PERCENT / 100,

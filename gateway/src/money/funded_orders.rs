@@ -77,8 +77,9 @@ impl FundedOrders {
     /// its money in the exchange.
     ///
     /// # Errors
-    /// `OVERLOADED`, `NO_SPACE`, `SYNC_DELAYED`, `SERVICE_UNAVAILABLE`: nothing was announced.
-    /// `OUTCOME_UNKNOWN`: it was, and its outcome will be found in the views.
+    /// `FAIR_SHARE_EXCEEDED`, `OVERLOADED`, `NO_SPACE`, `SYNC_DELAYED`, `SERVICE_UNAVAILABLE`:
+    /// nothing was announced. `OUTCOME_UNKNOWN`: it was, and its outcome will be found in the
+    /// views.
     pub async fn place(&self, order: NewOrder) -> Result<Answered, ErrorCode> {
         let entered = self.under_way.enter(order.account).ok_or(ErrorCode::Overloaded)?;
         let shared = Arc::clone(&self.shared);

@@ -10,7 +10,7 @@ use engine::{
     Side, TimeInForce, TransferId,
 };
 use gateway::auth::{Authenticator, Scope};
-use gateway::config::WalletBackend;
+use gateway::config::{Config, WalletBackend};
 use gateway::exchange::Exchange;
 use gateway::limits::CLOSED_ORDERS_PER_ACCOUNT_MAX;
 use gateway::metrics::{Metrics, Sources};
@@ -21,20 +21,38 @@ use gateway::views::{ViewFeed, Views};
 use gateway::{genesis, ids, router};
 use pipeline::{Instance, Lane, Stepped, SystemClock};
 use serde_json::{Value, json};
-
+use uuid::Uuid;
 use wallet::rates::RateOptions;
 
 use crate::harness::{Answer, answer, config, limit, request};
 
-/// The smallest ring; orders may fill 80 % of it.
+/// The smallest ring; orders may fill 80 % of it, and from the half on each has its share.
 const SLOTS: usize = 64;
 const ORDER_SLOTS: usize = 51;
+const HALF: usize = 32;
+/// Everybody has an account; the first one has money.
+const USERS: [&str; 3] = ["buyer", "second", "third"];
 
 struct Standing {
     stages: Stepped<Engine, Waiter>,
     router: Router,
-    token: String,
+    exchange: Arc<Exchange>,
+    tokens: [String; 3],
     _directory: tempfile::TempDir,
+}
+
+/// Lists the products, opens the accounts and gives the first one money.
+fn opening(config: &Config, views: &Views, users: [Uuid; 3]) -> Vec<Command> {
+    let mut commands = genesis::plan(&config.products, &views.products()).unwrap().commands;
+    commands
+        .extend(users.map(|user| Command::RegisterAccount { uuid: user.as_u128(), stp_group: 0 }));
+    commands.push(Command::Credit {
+        transfer_id: TransferId(1),
+        account: AccountId(1),
+        asset: AssetId(4),
+        amount: 7_515_000_000_000,
+    });
+    commands
 }
 
 impl Standing {
@@ -67,15 +85,8 @@ impl Standing {
         // A wallet in memory: nobody here moves money.
         let money = Money::start(&config, venue, None, "unused".to_owned()).await.unwrap();
 
-        let buyer = ids::user("buyer").unwrap();
-        let mut commands = genesis::plan(&config.products, &views.products()).unwrap().commands;
-        commands.push(Command::RegisterAccount { uuid: buyer.as_u128(), stp_group: 0 });
-        commands.push(Command::Credit {
-            transfer_id: TransferId(1),
-            account: AccountId(1),
-            asset: AssetId(4),
-            amount: 7_515_000_000_000,
-        });
+        let users = USERS.map(|user| ids::user(user).unwrap());
+        let commands = opening(&config, &views, users);
         for command in commands {
             stages.ingress().try_submit(command, None, Lane::Control).unwrap();
         }
@@ -93,7 +104,7 @@ impl Standing {
             clock: clock.clone(),
         });
         let state = AppState {
-            exchange,
+            exchange: Arc::clone(&exchange),
             views,
             authenticator: Arc::new(Authenticator::new(&[7; 32], config.auth)),
             bounds: Arc::new(RequestBounds::new(1024, RateOptions::default(), clock.clone())),
@@ -104,18 +115,30 @@ impl Standing {
         };
         let scopes = [Scope::Read, Scope::Trade];
         let hour = Duration::from_secs(3600);
-        let token = state.authenticator.sign(buyer, &scopes, state.now_s(), hour).unwrap();
-        Self { stages, router: router::public(state), token, _directory: directory }
+        let now_s = state.now_s();
+        let tokens =
+            users.map(|user| state.authenticator.sign(user, &scopes, now_s, hour).unwrap());
+        Self { stages, router: router::public(state), exchange, tokens, _directory: directory }
     }
 
     async fn send(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
-        let request = request(method, path, Some(&self.token), body.as_ref());
+        self.send_as(0, method, path, body).await
+    }
+
+    async fn send_as(
+        &self,
+        user: usize,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> Answer {
+        let request = request(method, path, Some(&self.tokens[user]), body.as_ref());
         answer(self.router.clone(), request).await
     }
 
     /// The answer to this order once the stages have moved.
     async fn answered(&mut self, order: &Value) -> Answer {
-        let request = request(Method::POST, "/api/v1/orders", Some(&self.token), Some(order));
+        let request = request(Method::POST, "/api/v1/orders", Some(&self.tokens[0]), Some(order));
         let mut waiting = tokio::spawn(answer(self.router.clone(), request));
         loop {
             tokio::select! {
@@ -133,6 +156,33 @@ impl Standing {
         order["client_order_id"] = json!(key);
         self.send(Method::POST, "/api/v1/orders", Some(order)).await
     }
+
+    /// Places so many orders whose answers nobody waits for long enough.
+    async fn crowd(&self, user: usize, orders: usize) {
+        for _ in 0..orders {
+            let order = Some(limit("BUY", "0.01", "50000"));
+            let waited = self.send_as(user, Method::POST, "/api/v1/orders", order).await;
+            waited.refused(504, "OUTCOME_UNKNOWN");
+        }
+    }
+
+    async fn is_past_its_share(&self, user: usize) {
+        let order = Some(limit("BUY", "0.01", "50000"));
+        let refused = self.send_as(user, Method::POST, "/api/v1/orders", order).await;
+        let refused = refused.refused(429, "FAIR_SHARE_EXCEEDED");
+        assert_eq!(refused.headers["retry-after"], "1");
+    }
+
+    /// Hands over an order of the first user without a request.
+    fn hand_over(&self, order: NewOrder) {
+        let ingress = self.stages.ingress();
+        ingress.try_submit(Command::NewOrder(order), None, Lane::Order).unwrap();
+    }
+}
+
+/// What the first user can pay for.
+fn an_order() -> NewOrder {
+    NewOrder::limit(AccountId(1), InstrumentId(1), Side::Buy, Quantity(10_000), Price(5_000_000))
 }
 
 #[tokio::test(start_paused = true)]
@@ -149,8 +199,8 @@ async fn no_answer_in_time_is_an_unknown_outcome() {
 #[tokio::test(start_paused = true)]
 async fn a_full_ring_is_an_answer_and_leaves_room_for_cancels() {
     let mut standing = Standing::new().await;
-    for number in 0..ORDER_SLOTS {
-        standing.place(&number.to_string()).await.refused(504, "OUTCOME_UNKNOWN");
+    for _ in 0..ORDER_SLOTS {
+        standing.hand_over(an_order());
     }
     let refused = standing.place("one too many").await.refused(503, "OVERLOADED");
     assert!(refused.headers.contains_key("retry-after"));
@@ -165,6 +215,30 @@ async fn a_full_ring_is_an_answer_and_leaves_room_for_cancels() {
     standing.send(Method::GET, path, None).await.refused(404, "ORDER_NOT_FOUND");
 }
 
+/// Of 51 places one caller and whoever comes next have 25 each, two and the next one 17, three and
+/// the next one 12.
+#[tokio::test(start_paused = true)]
+async fn a_hot_caller_cannot_crowd_out_the_others() {
+    let mut standing = Standing::new().await;
+    standing.crowd(0, HALF).await;
+    standing.is_past_its_share(0).await;
+    standing.crowd(1, 17).await;
+    standing.is_past_its_share(1).await;
+    standing.is_past_its_share(0).await;
+    let cancel = standing.send(Method::DELETE, "/api/v1/orders", None).await;
+    cancel.refused(504, "OUTCOME_UNKNOWN");
+    standing.crowd(2, ORDER_SLOTS - HALF - 17 - 1).await;
+    let order = Some(limit("BUY", "0.01", "50000"));
+    let full = standing.send_as(2, Method::POST, "/api/v1/orders", order).await;
+    full.refused(503, "OVERLOADED");
+    assert_eq!(standing.exchange.callers(), (3, SLOTS), "nobody waits, and all of it counts");
+
+    standing.stages.step_all();
+    assert_eq!(standing.exchange.callers(), (0, SLOTS), "answered or refused");
+    standing.crowd(0, HALF).await;
+    standing.is_past_its_share(0).await;
+}
+
 #[tokio::test]
 async fn a_repeat_of_an_order_that_is_not_kept_says_so() {
     let mut standing = Standing::new().await;
@@ -173,17 +247,10 @@ async fn a_repeat_of_an_order_that_is_not_kept_says_so() {
     order["time_in_force"] = json!("IOC");
     let first = standing.answered(&order).await.expect(201);
     assert_eq!(first.headers["x-seq"], first.body["seq"].to_string().as_str());
-    let mut at_once = NewOrder::limit(
-        AccountId(1),
-        InstrumentId(1),
-        Side::Buy,
-        Quantity(10_000),
-        Price(5_000_000),
-    );
+    let mut at_once = an_order();
     at_once.time_in_force = TimeInForce::Ioc;
     for number in 1..CLOSED_ORDERS_PER_ACCOUNT_MAX {
-        let ingress = standing.stages.ingress();
-        ingress.try_submit(Command::NewOrder(at_once), None, Lane::Order).unwrap();
+        standing.hand_over(at_once);
         if number % ORDER_SLOTS == 0 {
             standing.stages.step_all();
         }
@@ -193,8 +260,7 @@ async fn a_repeat_of_an_order_that_is_not_kept_says_so() {
     assert!(again.is_replayed(), "at the bound");
     assert_eq!(again.text("id"), first.text("id"));
 
-    let ingress = standing.stages.ingress();
-    ingress.try_submit(Command::NewOrder(at_once), None, Lane::Order).unwrap();
+    standing.hand_over(at_once);
     standing.stages.step_all();
     let again = standing.answered(&order).await.refused(409, "ORDER_NOT_KEPT");
     assert!(again.is_replayed(), "one past it");
