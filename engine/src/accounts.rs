@@ -56,6 +56,10 @@ impl Accounts {
         self.by_uuid.get(&uuid).copied()
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.accounts.len()
+    }
+
     pub(crate) fn is_full(&self) -> bool {
         self.accounts.len() >= ACCOUNTS_MAX as usize
     }

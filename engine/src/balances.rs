@@ -121,6 +121,10 @@ pub struct Assets {
 }
 
 impl Assets {
+    pub(crate) fn len(&self) -> usize {
+        self.assets.len()
+    }
+
     pub(crate) fn is_full(&self) -> bool {
         self.assets.len() >= ASSETS_MAX
     }

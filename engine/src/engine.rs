@@ -25,7 +25,7 @@ use crate::state_machine::{Frame, StateMachine, clamp_timestamp};
 use crate::stop_orders::{Elected, StopOrders};
 use crate::triggers::Started;
 use crate::types::{AccountId, Amount, AssetId, InstrumentId, OrderId, Price, Side, TradeId};
-use crate::{codec, restore, snapshot};
+use crate::{codec, restore, snapshot, tables};
 
 /// What an engine is built with; none of it changes an answer.
 #[derive(Clone, Copy, Debug, Default)]
@@ -245,6 +245,8 @@ impl StateMachine for Engine {
 
     const MACHINE_ID: u32 = 1;
 
+    const TABLES: &'static [&'static str] = &tables::TABLES;
+
     fn schema_hash() -> [u8; 32] {
         codec::schema_hash()
     }
@@ -274,6 +276,10 @@ impl StateMachine for Engine {
             Command::AmendOrder(amend) => self.order_index.prefetch(amend.order_id),
             _ => {}
         }
+    }
+
+    fn tables(&self, mut show: impl FnMut(u64, u64)) {
+        self.fill().into_iter().for_each(|(used, max)| show(used, max));
     }
 
     fn last_sequence(&self) -> u64 {

@@ -65,11 +65,13 @@ mod snapshot;
 pub mod snapshot_reader;
 pub mod state_machine;
 mod stop_orders;
+mod tables;
 mod trailing_range;
 mod trailing_stops;
 mod transfers;
 mod triggers;
 pub mod types;
+pub mod usage;
 mod valuation;
 
 pub use codec::{Codec, CodecError};
@@ -89,3 +91,4 @@ pub use types::{
     KillSwitchScope, OrderId, OrderType, Price, Quantity, SelfTradePolicy, Side, SignedAmount,
     TimeInForce, TradeId, TransferId,
 };
+pub use usage::Usage;

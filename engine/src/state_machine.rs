@@ -37,6 +37,9 @@ pub trait StateMachine: Send + Sized + 'static {
     /// Names this machine's commands in a log header; its event log carries `0x100 | MACHINE_ID`.
     const MACHINE_ID: u32;
 
+    /// Names of the tables that fill and have a bound.
+    const TABLES: &'static [&'static str] = &[];
+
     /// Hash of the command and event encodings: a log written under another one is not readable.
     fn schema_hash() -> [u8; 32];
 
@@ -50,6 +53,10 @@ pub trait StateMachine: Send + Sized + 'static {
     /// Asks for the memory that a command will need, which is about to be applied: a hint, without
     /// any effect on what `apply` does.
     fn prefetch(&self, _command: &Self::Command) {}
+
+    /// Shows how full each of [`Self::TABLES`] is, in their order, and its bound. Called again and
+    /// again: it costs no more than reading so many numbers.
+    fn tables(&self, _show: impl FnMut(u64, u64)) {}
 
     /// Sequence of the last frame applied, 0 before the first.
     fn last_sequence(&self) -> u64;

@@ -141,6 +141,7 @@ impl App {
             metrics,
             snapshots: Some(snapshots),
         };
+        watch_limits(&state);
         let Listening { servers, public_address, admin_address, wallet_address } =
             listen(&config, &state, money.teller()).await?;
         warn_beyond_loopback([public_address, admin_address].into_iter().chain(wallet_address));
@@ -149,6 +150,7 @@ impl App {
         let mut tasks: Vec<_> = servers.collect();
         let AppState { exchange, views, clock, .. } = state.clone();
         tasks.push(tokio::spawn(expiry::keep_time(exchange, views, clock, stop.subscribe())));
+        state.metrics.limits.log();
         let wallet = wallet_address.map(tracing::field::display);
         tracing::info!(%public_address, %admin_address, wallet_address = wallet, "ready");
         Ok(Self {
@@ -219,6 +221,10 @@ async fn listen(
     let public = Server::bind(*at, router::public(state.clone()), server).await?;
     let at = &config.server.admin_listen;
     let admin = Server::bind(*at, router::operators(state.clone()), server).await?;
+    for (name, server) in [("public", &public), ("admin", &admin)] {
+        let connections = server.usage();
+        state.metrics.limits.watch(name, move || vec![connections()]);
+    }
     let (public_address, admin_address) = (public.address(), admin.address());
     let mut servers = vec![public, admin];
     let mut wallet_address = None;
@@ -229,6 +235,16 @@ async fn listen(
         servers.push(server);
     }
     Ok(Listening { servers, public_address, admin_address, wallet_address })
+}
+
+/// What has a bound and is no part of the exchange itself.
+fn watch_limits(state: &AppState) {
+    let limits = &state.metrics.limits;
+    if let Some(desk) = state.snapshots.clone() {
+        limits.watch("exchange", move || vec![desk.usage()]);
+    }
+    let bounds = Arc::clone(&state.bounds);
+    limits.watch("public", move || bounds.rates.usage().into_iter().collect());
 }
 
 fn warn_beyond_loopback(addresses: impl Iterator<Item = SocketAddr>) {

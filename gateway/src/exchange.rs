@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use engine::{AccountId, Command, Engine};
+use engine::{AccountId, Command, Engine, Usage};
 use pipeline::{Ingress, Lane, SubmitError};
 use tokio::sync::oneshot;
 
@@ -82,10 +82,10 @@ impl Exchange {
         self.wait_for(place, |waiter| self.ingress.try_submit(command, Some(waiter), lane)).await
     }
 
-    /// Accounts with commands in flight, and how many are kept.
+    /// How full everything between a request and the engine is, and the engine itself.
     #[must_use]
-    pub fn callers(&self) -> (usize, usize) {
-        self.shares.callers()
+    pub fn usage(&self) -> Vec<Usage> {
+        self.ingress.usage().into_iter().chain([self.shares.usage()]).collect()
     }
 
     /// How long the oldest command that waits for the disk has done so.

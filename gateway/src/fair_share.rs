@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use engine::AccountId;
+use engine::{AccountId, Usage};
 use parking_lot::Mutex;
 
 /// The account has its share of places already.
@@ -58,9 +58,9 @@ impl FairShare {
         Ok(Some(Place { account, table: Arc::clone(self) }))
     }
 
-    /// Accounts with commands in flight, and how many are kept.
-    pub(crate) fn callers(&self) -> (usize, usize) {
-        (self.in_flight.lock().len(), self.callers_max)
+    /// Accounts with commands in flight.
+    pub(crate) fn usage(&self) -> Usage {
+        Usage::new("callers_in_flight", self.in_flight.lock().len(), self.callers_max)
     }
 }
 
@@ -129,9 +129,9 @@ mod tests {
         assert!(kept.iter().all(Option::is_some), "at the bound");
         assert!(enter(4).is_none(), "one past it");
         assert!(enter(1).is_some(), "who is there already is counted");
-        assert_eq!(table.callers(), (3, 3));
+        assert_eq!((table.usage().used, table.usage().max), (3, 3));
         drop(kept);
-        assert_eq!(table.callers(), (0, 3));
+        assert_eq!(table.usage().used, 0);
         assert!(enter(4).is_some());
     }
 }

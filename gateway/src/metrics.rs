@@ -16,11 +16,13 @@ use wallet::traffic::Traffic;
 
 use crate::error::{ApiError, ErrorCode};
 use crate::exchange::Exchange;
+use crate::money::FundedOrders;
 use crate::state::MoneyState;
 use crate::views::Views;
 
 mod http;
 mod ledger;
+mod limits;
 mod page;
 mod pipelines;
 mod process;
@@ -30,6 +32,8 @@ mod trading;
 
 use http::Listeners;
 use ledger::LedgerSide;
+pub use limits::Limits;
+use limits::Shown;
 use pipelines::{Pipeline, Pipelines};
 use process::Process;
 use settlement::MoneySide;
@@ -52,6 +56,8 @@ pub struct Sources {
 /// What is shown of a process.
 pub struct Metrics {
     registry: Registry,
+    /// Who has bounds that fill.
+    pub limits: Arc<Limits>,
     /// Counters of the listeners.
     pub public: Arc<Traffic>,
     pub admin: Arc<Traffic>,
@@ -87,13 +93,16 @@ impl Metrics {
         registry.register_collector(Box::new(Process::starting_now(&*clock)));
         registry.register_collector(Box::new(Listeners(listeners)));
         registry.register_collector(Box::new(Pipelines(pipelines)));
+        let limits = limits_of(&exchange, &views, &money);
+        registry.register_collector(Box::new(Shown(Arc::clone(&limits))));
         registry.register_collector(Box::new(Trading { tally, views, exchange }));
         registry.register_collector(Box::new(MoneySide { money, clock }));
         if let Some(teller) = teller {
-            let traffic = Arc::clone(&wallet);
+            let (traffic, told) = (Arc::clone(&wallet), teller.clone());
+            limits.watch("wallet", move || told.usage());
             registry.register_collector(Box::new(LedgerSide { teller, traffic }));
         }
-        Self { registry, public, admin, wallet }
+        Self { registry, limits, public, admin, wallet }
     }
 
     /// Of a wallet in a process of its own.
@@ -104,9 +113,12 @@ impl Metrics {
         registry.register_collector(Box::new(Process::starting_now(clock)));
         registry.register_collector(Box::new(Listeners(vec![("wallet", Arc::clone(&wallet))])));
         registry.register_collector(Box::new(Pipelines(vec![Pipeline::Wallet(teller.clone())])));
-        let traffic = Arc::clone(&wallet);
+        let limits = Arc::new(Limits::default());
+        let (traffic, told) = (Arc::clone(&wallet), teller.clone());
+        limits.watch("wallet", move || told.usage());
+        registry.register_collector(Box::new(Shown(Arc::clone(&limits))));
         registry.register_collector(Box::new(LedgerSide { teller, traffic }));
-        Self { registry, public, admin, wallet }
+        Self { registry, limits, public, admin, wallet }
     }
 
     /// The answer to a scrape.
@@ -120,4 +132,20 @@ impl Metrics {
         text::encode(&mut page, &self.registry).map_err(|_| ErrorCode::InternalError)?;
         Ok(([(header::CONTENT_TYPE, OPEN_METRICS)], page).into_response())
     }
+}
+
+/// What has a bound in an exchange, without its listeners and its wallet.
+fn limits_of(exchange: &Arc<Exchange>, views: &Arc<Views>, money: &Arc<MoneyState>) -> Arc<Limits> {
+    let limits = Arc::new(Limits::default());
+    let asked = Arc::clone(exchange);
+    limits.watch("exchange", move || asked.usage());
+    let asked = Arc::clone(views);
+    limits.watch("exchange", move || asked.usage());
+    let asked = Arc::clone(money);
+    limits.watch("exchange", move || {
+        asked.funds.orders().map(FundedOrders::usage).into_iter().collect()
+    });
+    let asked = Arc::clone(money);
+    limits.watch("settlement", move || asked.usage());
+    limits
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use engine::Usage;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
@@ -40,6 +41,7 @@ pub struct Server {
     write_timeout: Duration,
     drain_timeout: Duration,
     connections: Arc<Semaphore>,
+    connections_max: usize,
 }
 
 impl Server {
@@ -63,6 +65,7 @@ impl Server {
             write_timeout: config.write_timeout,
             drain_timeout: config.drain_timeout,
             connections: Arc::new(Semaphore::new(config.connections_max)),
+            connections_max: config.connections_max,
         })
     }
 
@@ -70,6 +73,12 @@ impl Server {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Connections that are served.
+    pub fn usage(&self) -> impl Fn() -> Usage + Send + Sync + 'static {
+        let (connections, max) = (Arc::clone(&self.connections), self.connections_max);
+        move || Usage::new("connections", max - connections.available_permits().min(max), max)
     }
 
     /// Serves until `stop` is set, then lets requests in flight finish, up to the deadline.

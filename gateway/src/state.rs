@@ -3,8 +3,10 @@
 
 use std::sync::Arc;
 
+use engine::Usage;
 use pipeline::{Clock, SnapshotDesk};
 use settlement::Desk;
+use settlement::limits::RELEASES_OWED_MAX;
 use tokio::sync::{Mutex, Semaphore};
 use wallet::bank::Teller;
 use wallet::client::WalletClient;
@@ -43,6 +45,18 @@ pub struct MoneyState {
     pub desk: Arc<Desk>,
     pub funds: Arc<Funds>,
     pub reconciliation: Arc<Reconciliation>,
+}
+
+impl MoneyState {
+    /// How full everything of settlement is that has a bound.
+    #[must_use]
+    pub fn usage(&self) -> Vec<Usage> {
+        let owed = self
+            .funds
+            .releases()
+            .map(|releases| Usage::new("releases_owed", releases.status().owed, RELEASES_OWED_MAX));
+        self.desk.usage().into_iter().chain(owed).collect()
+    }
 }
 
 /// What requests may cost.

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use engine::balances::Balance;
-use engine::{AccountId, AssetId, OrderId, TradeId, TransferId};
+use engine::{AccountId, AssetId, OrderId, TradeId, TransferId, Usage};
 use parking_lot::RwLock;
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -115,6 +115,19 @@ impl Views {
         let reflected = self.sequence();
         let model = model.read();
         Read { sequence: reflected.max(own(&model)), value: copy(&model) }
+    }
+
+    /// How full everything is that forgets the oldest.
+    #[must_use]
+    pub fn usage(&self) -> Vec<Usage> {
+        let [closed, refused] = self.orders.read().usage();
+        vec![
+            closed,
+            refused,
+            self.transfers.read().usage(),
+            self.own_trades.read().usage(),
+            self.market.read().usage(),
+        ]
     }
 
     #[must_use]

@@ -57,9 +57,14 @@ pub(crate) async fn bind(
     let options = ServiceOptions { body_bytes, rates, reports, ..ServiceOptions::default() };
     let traffic = Arc::clone(&metrics.wallet);
     let service = ServiceState::new(teller, options, clock).counted_by(traffic);
+    let asked = service.clone();
+    metrics.limits.watch("wallet", move || asked.usage().collect());
     let own = if is_alone { scrapes(Arc::clone(metrics)) } else { Router::new() };
     let router = service::router_with(service, own).layer(from_fn_with_state(door, let_in));
-    Server::bind(config.wallet.listen, router, &config.server).await
+    let server = Server::bind(config.wallet.listen, router, &config.server).await?;
+    let connections = server.usage();
+    metrics.limits.watch("wallet", move || vec![connections()]);
+    Ok(server)
 }
 
 /// Without a token, as scrapers have none.
@@ -122,6 +127,7 @@ impl WalletApp {
         }
         let stop = watch::Sender::new(false);
         let server = tokio::spawn(server.serve(stop.subscribe()));
+        metrics.limits.log();
         tracing::info!(wallet_address = %address, "ready");
         Ok(Self { address, bank, stop, server })
     }

@@ -64,6 +64,8 @@ pub struct JournalerCounters {
 pub struct CoreCounters {
     pub commands: Counter,
     pub events: Counter,
+    /// Slots of the output ring that were filled.
+    pub sent: Counter,
     /// Most commands taken from the ring at once.
     pub batch_max: Counter,
     /// Times that the output ring was full and the core stopped taking input.

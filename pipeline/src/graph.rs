@@ -44,6 +44,7 @@ use crate::stages::Shared;
 use crate::stages::apply::{self, Core};
 use crate::stages::journaler::{self, Journaler};
 use crate::stages::publisher::{self, Publisher};
+use crate::tables::Tables;
 
 /// Everything wired, nothing running.
 pub(crate) struct Graph<S: StateMachine, R> {
@@ -69,7 +70,7 @@ pub(crate) fn build<S: StateMachine, R: Reply<S>>(
     let Instance { machine, outlets } = instance;
     let base = machine.last_sequence();
     let sequencer = Sequencer::new(base, machine.last_timestamp_ns());
-    let shared = Shared::new(base, options.wait, clock);
+    let shared = Shared::new(base, options.wait, Tables::new(S::TABLES), clock);
     let replies = Arc::new(ReplySlab::new(options.replies_max));
     let epoch = journal.epoch();
     let batch_max = options.publisher_batch_max;
@@ -84,6 +85,7 @@ pub(crate) fn build<S: StateMachine, R: Reply<S>>(
         shared.clone(),
     );
     open_epoch(epoch, &mut journaler, &mut core, &mut publisher, &shared);
+    core.show_tables();
 
     let (events, ring) =
         build_single_producer(options.output_slots, OutputSlot::empty, BusySpin).new_event_poller();
@@ -96,7 +98,7 @@ pub(crate) fn build<S: StateMachine, R: Reply<S>>(
     let ingress = Ingress::new(
         ring.build(),
         options.producers,
-        options.input_slots,
+        [options.input_slots, options.output_slots],
         shared.cursors.acked() + 1,
         replies,
         shared.clone(),

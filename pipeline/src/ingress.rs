@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
 use disruptor::Producer;
-use engine::StateMachine;
+use engine::{StateMachine, Usage};
 use journal::Space;
 
 use crate::limits::{CANCEL_SHARE_PERCENT, ORDER_SHARE_PERCENT};
@@ -76,6 +76,7 @@ struct Gate<S: StateMachine, R> {
     producers: Box<[ProducerCell<S>]>,
     rotation: AtomicUsize,
     ring_slots: u64,
+    output_slots: u64,
     /// Sequence of the first ring slot.
     first_sequence: u64,
     replies: Arc<ReplySlab<R>>,
@@ -105,7 +106,7 @@ impl<S: StateMachine, R> Ingress<S, R> {
     pub(crate) fn new(
         producer: InputProducer<S::Command>,
         producers: usize,
-        ring_slots: usize,
+        [ring_slots, output_slots]: [usize; 2],
         first_sequence: u64,
         replies: Arc<ReplySlab<R>>,
         shared: Shared,
@@ -118,6 +119,7 @@ impl<S: StateMachine, R> Ingress<S, R> {
             producers: handles.into_boxed_slice(),
             rotation: AtomicUsize::new(0),
             ring_slots: ring_slots as u64,
+            output_slots: output_slots as u64,
             first_sequence,
             replies,
             shared,
@@ -151,6 +153,22 @@ impl<S: StateMachine, R> Ingress<S, R> {
     #[must_use]
     pub fn depth(&self) -> (u64, u64) {
         (self.gate.shared.cursors.depth(), self.gate.ring_slots)
+    }
+
+    /// How full everything is that has a bound: both rings, the places for replies, and the tables
+    /// of the machine.
+    #[must_use]
+    pub fn usage(&self) -> Vec<Usage> {
+        let Shared { cursors, counters, tables, .. } = &self.gate.shared;
+        let (used, max) = self.depth();
+        let input = Usage { name: "input_slots", used, max };
+        // `freed` first: read the other way round, the ring could seem fuller than it is.
+        let freed = cursors.freed();
+        let used = counters.core.sent.get().saturating_sub(freed);
+        let output = Usage { name: "output_slots", used, max: self.gate.output_slots };
+        let (used, max) = self.gate.replies.fill();
+        let replies = Usage::new("reply_places", used, max);
+        [input, output, replies].into_iter().chain(tables.usage()).collect()
     }
 
     /// How long the oldest accepted command that waits for the disk has done so. Under the policy

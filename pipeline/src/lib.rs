@@ -45,6 +45,7 @@ mod stages;
 mod stepped;
 mod sync;
 mod sync_age;
+mod tables;
 
 pub use bell::WaitMode;
 pub use clock::{Clock, ManualClock, SystemClock};

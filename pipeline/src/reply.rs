@@ -49,6 +49,11 @@ impl<R> ReplySlab<R> {
         Some(place)
     }
 
+    /// Places that are taken, and all there are.
+    pub(crate) fn fill(&self) -> (usize, usize) {
+        (self.cells.len() - self.free.len(), self.cells.len())
+    }
+
     /// Takes the reply back and frees its place.
     ///
     /// # Panics

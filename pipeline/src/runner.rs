@@ -113,6 +113,7 @@ impl<S: StateMachine> CoreRunner<S> {
                 on_full(shared, *sent);
             }
             *sent += 1;
+            shared.counters.core.sent.set(*sent);
             shared.counters.core.stalls.add(u64::from(stalled));
         };
         let duty = input.source.drain_ahead(input.batch_max, |slot, next| {
@@ -123,6 +124,7 @@ impl<S: StateMachine> CoreRunner<S> {
         });
         if let Duty::Worked(count) = duty {
             shared.counters.core.batch_max.raise(count as u64);
+            stage.show_tables();
             shared.bells.publisher.ring();
         }
         duty

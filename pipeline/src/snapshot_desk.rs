@@ -7,10 +7,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
+use engine::Usage;
 use journal::limits::{SNAPSHOTS_KEPT_MAX, SNAPSHOTS_KEPT_MIN};
 use journal::{JournalError, Retention};
 
 use crate::error::PipelineError;
+use crate::limits::SNAPSHOT_REQUESTS_MAX;
 use crate::snapshots::SnapshotTaken;
 
 /// When snapshots are taken, and what becomes of what they make superfluous.
@@ -88,6 +90,12 @@ pub struct SnapshotDesk {
 impl SnapshotDesk {
     pub(crate) const fn new(requests: Sender<Answer>, stop: Arc<AtomicBool>) -> Self {
         Self { requests, stop }
+    }
+
+    /// Snapshots that are asked for and not begun, and how many may be.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        Usage::new("snapshot_requests", self.requests.len(), SNAPSHOT_REQUESTS_MAX)
     }
 
     /// Asks for a snapshot of all that has happened; the answer comes when it is in force.

@@ -193,6 +193,14 @@ impl Board {
         }
     }
 
+    /// Settlements at hand, and letters that are kept, those that were taken out among them.
+    pub(crate) fn kept(&self) -> [usize; 2] {
+        self.read(|view| {
+            let letters = &view.progress.letters;
+            [view.recent.order.len(), letters.len() + letters.discarded().count()]
+        })
+    }
+
     /// Delay from trade to settlement at a quantile, microseconds.
     #[must_use]
     pub fn delay_us(&self, quantile: f64) -> u64 {

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::TradeId;
+use engine::{TradeId, Usage};
 use tokio::sync::{mpsc, oneshot, watch};
 use uuid::Uuid;
 use wallet::client::WalletClient;
@@ -14,7 +14,7 @@ use wallet::ledger::types::CreditTo;
 
 use crate::board::Board;
 use crate::dead_letters::{DeadLetter, Discarded, bounded};
-use crate::limits::{REASON_BYTES_MAX, REQUESTS_MAX};
+use crate::limits::{DISCARDED_MAX, REASON_BYTES_MAX, RECENT_MAX, REQUESTS_MAX};
 use crate::options::{RetryPolicy, SettlementOptions};
 use crate::outcome::Class;
 use crate::progress::{ProgressError, ProgressFile};
@@ -97,6 +97,8 @@ pub struct Desk {
     board: Arc<Board>,
     requests: mpsc::Sender<Request>,
     done: watch::Receiver<bool>,
+    /// Of the window, and of the dead letters.
+    bounds: [usize; 2],
     stop_timeout: Duration,
 }
 
@@ -120,6 +122,7 @@ impl Desk {
         let (requests, receiver) = mpsc::channel(REQUESTS_MAX);
         let (sender, done) = watch::channel(false);
         let stop_timeout = options.stop_timeout;
+        let bounds = [options.window, options.dead_letters_max];
         let worker = Worker::new(options, tools, Arc::clone(&board), file, receiver);
         let (worker, watched) = (tokio::spawn(worker.run(sender)), Arc::clone(&board));
         tokio::spawn(async move {
@@ -128,7 +131,22 @@ impl Desk {
                 watched.write(|view| view.halted = Some(error.to_string()));
             }
         });
-        Ok(Self { board, requests, done, stop_timeout })
+        Ok(Self { board, requests, done, bounds, stop_timeout })
+    }
+
+    /// How full everything is that has a bound.
+    #[must_use]
+    pub fn usage(&self) -> Vec<Usage> {
+        let (status, [window, letters]) = (self.board.status(), self.bounds);
+        let [recent, kept] = self.board.kept();
+        let waiting = self.requests.max_capacity() - self.requests.capacity();
+        vec![
+            Usage::new("window", status.window, window),
+            Usage::new("dead_letters", status.dead_letters, letters),
+            Usage::new("letters_kept", kept, letters + DISCARDED_MAX),
+            Usage::new("recent", recent, RECENT_MAX),
+            Usage::new("requests", waiting, REQUESTS_MAX),
+        ]
     }
 
     /// What is known of trades and dead letters.

@@ -319,6 +319,9 @@ impl StateMachine for Ledger {
 
     const MACHINE_ID: u32 = 2;
 
+    const TABLES: &'static [&'static str] =
+        &["assets", "wallets", "transactions", "reservations", "pending"];
+
     fn schema_hash() -> [u8; 32] {
         *blake3::hash(b"matchring ledger encoding 1").as_bytes()
     }
@@ -329,6 +332,19 @@ impl StateMachine for Ledger {
         self.now_ns = clamp_timestamp(self.now_ns, frame.timestamp_ns);
         if let Err(reason) = self.dispatch(&frame.command, events) {
             events.push(Event::CommandRejected { reason });
+        }
+    }
+
+    fn tables(&self, mut show: impl FnMut(u64, u64)) {
+        let Capacity { assets, wallets, transactions, reservations, pending } = self.capacity;
+        for (used, max) in [
+            (self.books.assets().len(), assets),
+            (self.books.wallet_count(), wallets),
+            (self.transactions.len(), transactions),
+            (self.reservations.len(), reservations),
+            (self.pending.len(), pending),
+        ] {
+            show(used as u64, max as u64);
         }
     }
 

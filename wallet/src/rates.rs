@@ -8,6 +8,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use engine::Usage;
 use governor::clock::Clock as GovernorClock;
 use governor::middleware::NoOpMiddleware;
 use governor::nanos::Nanos;
@@ -132,6 +133,13 @@ impl Rates {
         });
         let [known, unknown] = [options.per_second; 2].map(|rate| bucket(rate, &clock));
         Self { known, unknown, callers }
+    }
+
+    /// Callers that have a bucket of their own, if each is limited.
+    #[must_use]
+    pub fn usage(&self) -> Option<Usage> {
+        let callers = self.callers.as_ref()?;
+        Some(Usage::new("rated_callers", callers.buckets.len(), callers.bound))
     }
 
     /// Whether anything is limited at all.

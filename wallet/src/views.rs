@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use engine::{AssetCode, AssetId, Frame, RestoreError};
+use engine::{AssetCode, AssetId, Frame, RestoreError, Usage};
 use parking_lot::RwLock;
 use pipeline::Outlet;
 use tokio::sync::watch;
@@ -165,6 +165,12 @@ impl Views {
     #[must_use]
     pub fn reservation(&self, id: TransactionId) -> Option<(ReservationState, WalletView)> {
         self.model.read().reservation(id)
+    }
+
+    /// How full everything is that is kept for queries.
+    #[must_use]
+    pub fn usage(&self) -> Vec<Usage> {
+        self.model.read().usage()
     }
 
     /// What was counted since the journal began.

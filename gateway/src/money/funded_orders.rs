@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engine::balances::Balance;
-use engine::{AccountId, Amount, AssetId, Command, NewOrder, OrderId, RejectReason};
+use engine::{AccountId, Amount, AssetId, Command, NewOrder, OrderId, RejectReason, Usage};
 use futures_util::future::join_all;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use settlement::order_key;
@@ -94,6 +94,12 @@ impl FundedOrders {
             Ok(Err(_)) => Err(ErrorCode::InternalError),
             Err(_) => Err(ErrorCode::OutcomeUnknown),
         }
+    }
+
+    /// Orders whose funds are being reserved.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        self.under_way.usage()
     }
 
     /// The user's money at the wallet: available, and reserved as held. Assets without any are left

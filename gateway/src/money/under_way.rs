@@ -5,8 +5,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use engine::AccountId;
 use engine::limits::ORDER_INTENTS_MAX;
+use engine::{AccountId, Usage};
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -46,6 +46,13 @@ impl UnderWay {
         }
         *count += 1;
         Some(Entered { account, by_account: Arc::clone(&self.by_account), _permit: permit })
+    }
+
+    /// Orders under way.
+    pub(super) fn usage(&self) -> Usage {
+        let free = self.all.available_permits().min(FUNDED_ORDERS_UNDER_WAY_MAX);
+        let used = FUNDED_ORDERS_UNDER_WAY_MAX - free;
+        Usage::new("funded_orders", used, FUNDED_ORDERS_UNDER_WAY_MAX)
     }
 
     /// Waits until no order is under way, and lets none in any more.

@@ -38,7 +38,6 @@ impl History {
         self.bounds
     }
 
-    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.places.len()
     }

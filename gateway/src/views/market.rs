@@ -89,6 +89,12 @@ impl Market {
         book.into_iter().flat_map(|book| book.trades.iter().take(count)).copied().collect()
     }
 
+    /// Trades of the instrument of which most are kept.
+    pub(super) fn usage(&self) -> engine::Usage {
+        let most = self.books.values().map(|book| book.trades.len()).max();
+        engine::Usage::new("recent_trades", most.unwrap_or(0), RECENT_TRADES_MAX)
+    }
+
     pub(super) fn apply(&mut self, frame: &Frame<Command>, events: &[Event]) {
         self.sequence = frame.sequence;
         for event in events {

@@ -6,7 +6,7 @@ mod saved;
 
 use std::collections::{BTreeSet, HashMap};
 
-use engine::{AccountId, ClientOrderId, Command, Event, Frame, OrderId, SelfTradePolicy};
+use engine::{AccountId, ClientOrderId, Command, Event, Frame, OrderId, SelfTradePolicy, Usage};
 
 use crate::limits::{
     CLOSED_ORDERS_MAX, CLOSED_ORDERS_PER_ACCOUNT_MAX, REJECTED_ORDERS_MAX,
@@ -104,6 +104,12 @@ impl Orders {
     /// When the next live order ends by time, nanoseconds since the Unix epoch.
     pub(super) fn next_moment(&self) -> Option<u64> {
         self.moments.first().map(|(moment_ns, _)| *moment_ns)
+    }
+
+    /// Ended orders that are kept: closed, and refused.
+    pub(super) fn usage(&self) -> [Usage; 2] {
+        [("closed_orders", &self.closed), ("refused_orders", &self.rejected)]
+            .map(|(name, history)| Usage::new(name, history.len(), history.bounds().all))
     }
 
     /// Live orders.

@@ -8,7 +8,7 @@ use bincode::{Decode, Encode};
 use engine::codec::append as put;
 use engine::{
     Event, Frame, OrderId, Price, Quantity, RestoreError, Side, SignedAmount, SnapshotReader,
-    Trade, TradeId,
+    Trade, TradeId, Usage,
 };
 
 use crate::limits::OWN_TRADES_MAX;
@@ -103,6 +103,10 @@ impl OwnTrades {
     fn get(&self, id: TradeId) -> Option<&Kept> {
         let place = self.trades.binary_search_by_key(&id, |trade| trade.id).ok()?;
         self.trades.get(place)
+    }
+
+    pub(super) fn usage(&self) -> Usage {
+        Usage::new("own_trades", self.trades.len(), self.bound)
     }
 
     pub(super) fn apply<C>(&mut self, frame: &Frame<C>, events: &[Event]) {

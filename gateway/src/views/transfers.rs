@@ -8,7 +8,7 @@ use std::collections::{HashMap, VecDeque};
 
 use bincode::{Decode, Encode};
 use engine::codec::append as put;
-use engine::{Amount, Event, RestoreError, SnapshotReader, TransferId, TransferKind};
+use engine::{Amount, Event, RestoreError, SnapshotReader, TransferId, TransferKind, Usage};
 
 use crate::limits::TRANSFERS_MAX;
 
@@ -39,6 +39,10 @@ impl Transfers {
     #[must_use]
     pub fn has_credits(&self) -> bool {
         self.has_credits
+    }
+
+    pub(super) fn usage(&self) -> Usage {
+        Usage::new("transfers", self.applied.len(), TRANSFERS_MAX)
     }
 
     pub(super) fn apply(&mut self, sequence: u64, event: &Event) {

@@ -1,7 +1,7 @@
 //! What a scrape shows: every line read the way a scraper does, and numbers that move with what
 //! they count.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -172,8 +172,8 @@ async fn a_scrape_names_no_user_and_stays_on_its_listener() {
     }
     let keys: BTreeSet<_> = values.iter().map(|(key, _)| *key).collect();
     let known = [
-        "asset", "code", "le", "listener", "log", "method", "pipeline", "reason", "route", "stage",
-        "status", "symbol", "version",
+        "asset", "code", "le", "limit", "listener", "log", "method", "pipeline", "reason", "route",
+        "stage", "status", "symbol", "version",
     ];
     assert!(keys.iter().all(|key| known.contains(key)), "{keys:?}");
     let wallet = exchange.app.wallet_address().unwrap();
@@ -291,6 +291,71 @@ async fn d34_a_wallet_alone_shows_money_in_whole_numbers() {
     apart.stop().await;
 }
 
+/// The page of metrics: families, and what has a bound.
+fn documented() -> (&'static str, &'static str) {
+    include_str!("../../../docs/metrics.md").split_once("\n## What has a bound\n").unwrap()
+}
+
+/// The bounds of a page by name, each with how much is used of it.
+fn bounds(scrape: &Scrape) -> BTreeMap<String, (u64, u64)> {
+    let of = |family: &str| -> BTreeMap<String, u64> {
+        let name = |series: &str| series.split('"').nth(1).unwrap().to_owned();
+        scrape.of(family).map(|(series, n)| (name(series), n.parse().unwrap())).collect()
+    };
+    let (used, max) = (of("limit_used"), of("limit_max"));
+    assert!(used.keys().eq(max.keys()), "each has both numbers");
+    let both = used.into_iter().zip(max.into_values());
+    both.map(|((name, used), max)| (name, (used, max))).collect()
+}
+
+#[tokio::test]
+async fn every_bound_is_documented_and_every_documented_one_is_shown() {
+    let directories = [0, 1].map(|_| tempfile::tempdir().unwrap());
+    let rates = "[limits]\nrequests_per_second_per_caller = 1000\n";
+    let embedded = Exchange::start_in(directories[0].path(), rates).await.unwrap();
+    let per_order = crate::per_order::start_in(directories[1].path()).await;
+    let shown = [scraped(&embedded).await, scraped(&per_order).await].map(|page| bounds(&page));
+    for (name, (used, max)) in shown.iter().flatten() {
+        assert!(used <= max && *max > 0, "{name}: {used} of {max}");
+    }
+    let shown: BTreeSet<_> = shown.iter().flat_map(BTreeMap::keys).map(String::as_str).collect();
+    let (_, limits) = documented();
+    let rows = limits.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+    assert_eq!(rows.collect::<BTreeSet<_>>(), shown);
+}
+
+#[tokio::test]
+async fn how_full_something_is_moves_with_what_it_holds() {
+    let exchange = Exchange::start().await;
+    exchange.fund().await;
+    let before = bounds(&scraped(&exchange).await);
+    trade(&exchange).await;
+    let mut order = limit("BUY", "0.1", "49000");
+    order["client_order_id"] = json!("k1");
+    exchange.place("buyer", order).await.expect(201);
+    settled(&exchange, 1).await;
+    let after = bounds(&scraped(&exchange).await);
+    for (name, by) in [
+        ("exchange_live_orders", 1),
+        ("exchange_client_order_ids", 1),
+        ("exchange_closed_orders", 2),
+        ("exchange_own_trades", 1),
+        ("exchange_recent_trades", 1),
+        ("exchange_accounts", 0),
+        ("exchange_callers_in_flight", 0),
+        ("settlement_recent", 1),
+        ("settlement_dead_letters", 0),
+        ("wallet_transactions", 1),
+        ("wallet_trading_kept", 1),
+        ("wallet_settlements_kept", 1),
+    ] {
+        assert_eq!(after[name].0 - before[name].0, by, "{name}");
+        assert_eq!(after[name].1, before[name].1, "{name}");
+    }
+    assert_eq!(after["exchange_accounts"], (2, engine::limits::ACCOUNTS_MAX.into()));
+    assert!(after["admin_connections"].0 > 0, "the scrape is one");
+}
+
 #[tokio::test]
 async fn every_family_is_documented_and_every_documented_one_is_shown() {
     let (apart, embedded) = (Apart::start().await, Exchange::start().await);
@@ -305,8 +370,8 @@ async fn every_family_is_documented_and_every_documented_one_is_shown() {
             kind => format!("| `{family}` | {kind} |"),
         }));
     }
-    let page = include_str!("../../../docs/metrics.md");
-    let documented: BTreeSet<_> = page
+    let (families, _) = documented();
+    let documented: BTreeSet<_> = families
         .lines()
         .filter(|line| line.starts_with("| `"))
         .map(|line| line.split_inclusive('|').take(3).collect::<String>())

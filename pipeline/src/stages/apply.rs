@@ -79,6 +79,11 @@ impl<S: StateMachine> Core<S> {
         }
     }
 
+    /// Shows how full the machine is.
+    pub(crate) fn show_tables(&self) {
+        self.shared.tables.note(&self.machine);
+    }
+
     pub(crate) fn into_machine(self) -> S {
         self.machine
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use engine::Usage;
 use journal::SyncPolicy;
 use pipeline::{Lane, ManualClock, Options, Stepped, SubmitError};
 
@@ -97,4 +98,30 @@ fn any_number_of_producers_works() {
         stepped.step_all();
         assert_eq!(desk.ready().len(), 200);
     }
+}
+
+#[test]
+fn it_is_shown_how_full_everything_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let base = options(dir.path(), SyncPolicy::Os);
+    let options = Options { input_slots: 64, output_slots: 128, replies_max: 65, ..base };
+    let mut stepped = stepped(&options, &Arc::new(ManualClock::new(1)));
+    let desk = Desk::new(stepped.cursors());
+    let ingress = stepped.ingress();
+    let expect = |used: [u64; 4]| {
+        let names = ["input_slots", "output_slots", "reply_places", "total"];
+        let usage = names.iter().zip(used).zip([64, 128, 65, u64::MAX]);
+        let usage: Vec<_> = usage.map(|((name, used), max)| Usage { name, used, max }).collect();
+        assert_eq!(ingress.usage(), usage);
+    };
+    expect([0, 0, 0, 0]);
+    for _ in 0..3 {
+        ingress.try_submit(Command::Add(2), desk.ticket(), Lane::Order).unwrap();
+    }
+    ingress.try_submit(Command::Add(2), None, Lane::Order).unwrap();
+    expect([4, 0, 3, 0]);
+    assert!(stepped.step_core());
+    expect([4, 4, 3, 8]);
+    stepped.step_all();
+    expect([0, 0, 0, 8]);
 }

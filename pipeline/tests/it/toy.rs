@@ -99,6 +99,12 @@ impl StateMachine for Sum {
 
     const MACHINE_ID: u32 = 1;
 
+    const TABLES: &'static [&'static str] = &["total"];
+
+    fn tables(&self, mut show: impl FnMut(u64, u64)) {
+        show(self.total, u64::MAX);
+    }
+
     fn schema_hash() -> [u8; 32] {
         [7; 32]
     }

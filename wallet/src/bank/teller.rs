@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use engine::Usage;
 use journal::SyncPolicy;
 use pipeline::{
     Counters, Cursors, EventLogReader, Ingress, Lane, PipelineError, SnapshotDesk, SubmitError,
@@ -92,6 +93,14 @@ impl Teller {
     #[must_use]
     pub fn counters(&self) -> &Counters {
         &self.shared.counters
+    }
+
+    /// How full everything of the ledger is that has a bound.
+    #[must_use]
+    pub fn usage(&self) -> Vec<Usage> {
+        let Shared { ingress, views, snapshots, .. } = &*self.shared;
+        let own = ingress.usage().into_iter().chain(views.usage());
+        own.chain(snapshots.as_ref().map(SnapshotDesk::usage)).collect()
     }
 
     /// Commands in flight, and how many there may be.

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use engine::Usage;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::error::{ApiError, ErrorCode};
@@ -14,13 +15,20 @@ use super::state::ServiceState;
 #[derive(Clone, Debug)]
 pub(super) struct Reports {
     places: Arc<Semaphore>,
+    at_once: usize,
     wait: Duration,
 }
 
 impl Reports {
     /// `at_once` run, and others wait so long.
     pub(super) fn new(at_once: usize, wait: Duration) -> Self {
-        Self { places: Arc::new(Semaphore::new(at_once)), wait }
+        Self { places: Arc::new(Semaphore::new(at_once)), at_once, wait }
+    }
+
+    /// Places that are taken.
+    pub(super) fn usage(&self) -> Usage {
+        let used = self.at_once - self.places.available_permits().min(self.at_once);
+        Usage::new("reports", used, self.at_once)
     }
 
     #[cfg(test)]

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::AssetCode;
+use engine::{AssetCode, Usage};
 use pipeline::Clock;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -90,6 +90,11 @@ impl ServiceState {
     #[must_use]
     pub fn counted_by(self, traffic: Arc<Traffic>) -> Self {
         Self { traffic, ..self }
+    }
+
+    /// How full everything of the service is that has a bound.
+    pub fn usage(&self) -> impl Iterator<Item = Usage> {
+        self.rates.usage().into_iter().chain([self.reports.usage()])
     }
 
     pub(super) fn rates(&self) -> &Rates {

@@ -12,7 +12,7 @@ mod saved;
 use std::collections::VecDeque;
 
 use bincode::{Decode, Encode};
-use engine::Amount;
+use engine::{Amount, Usage};
 
 use crate::ledger::types::TransactionId;
 
@@ -153,6 +153,11 @@ impl History {
             place = entry.previous;
             Some(entry.moment)
         })
+    }
+
+    /// Balances that are kept.
+    pub(super) fn usage(&self) -> Usage {
+        Usage::new("past_balances", self.entries.len(), self.bound)
     }
 
     fn index(&self, place: Place) -> Option<usize> {

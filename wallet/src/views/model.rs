@@ -7,7 +7,7 @@ mod saved;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-use engine::{AssetCode, AssetId, Frame, SignedAmount};
+use engine::{AssetCode, AssetId, Frame, SignedAmount, Usage};
 use uuid::Uuid;
 
 use super::history::{Head, History, Moment};
@@ -211,6 +211,16 @@ impl Model {
         {
             self.funding_floor = oldest.cursor;
         }
+    }
+
+    /// How full everything is that forgets.
+    pub(super) fn usage(&self) -> Vec<Usage> {
+        let own = [
+            self.history.usage(),
+            Usage::new("settlements_kept", self.settled.len(), SETTLEMENTS_KEPT_MAX),
+            Usage::new("funding_events_kept", self.funding.len(), FUNDING_EVENTS_KEPT),
+        ];
+        own.into_iter().chain(self.transactions.usage()).collect()
     }
 
     fn wallet_mut(&mut self, id: WalletId) -> Option<&mut WalletView> {

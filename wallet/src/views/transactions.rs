@@ -6,7 +6,7 @@ mod saved;
 
 use std::collections::{BTreeMap, VecDeque};
 
-use engine::Frame;
+use engine::{Frame, Usage};
 
 use crate::ledger::types::{TransactionId, TransactionKind, TransactionStatus, UserId};
 use crate::ledger::{Command, Committed, Outcome, Posted};
@@ -51,6 +51,13 @@ impl Transactions {
             None if id > self.last || id == TransactionId(0) => Kept::Never,
             None => Kept::Forgotten,
         }
+    }
+
+    pub(super) fn usage(&self) -> [Usage; 2] {
+        [
+            Usage::new("requests_kept", self.requests.len(), REQUESTS_KEPT_MAX),
+            Usage::new("trading_kept", self.trading.len(), TRADING_KEPT_MAX),
+        ]
     }
 
     pub(super) fn begun_ns(&self, id: TransactionId) -> Option<u64> {
