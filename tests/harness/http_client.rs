@@ -4,12 +4,15 @@
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 /// No server takes longer than this over anything; one that does hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Between two tries of what found the disk late.
+const DISK_PAUSE: Duration = Duration::from_millis(20);
 const READ_BYTES: usize = 16 << 10;
 const HEAD_END: &[u8] = b"\r\n\r\n";
 
@@ -71,6 +74,12 @@ impl Answer {
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Whether it was refused because accepted commands wait too long for the disk.
+    #[must_use]
+    pub fn finds_the_disk_late(&self) -> bool {
+        self.status == 503 && self.json()["code"] == "SYNC_DELAYED"
     }
 
     /// The body as JSON.
@@ -146,12 +155,29 @@ impl HttpClient {
         }
     }
 
-    /// [`Self::send`] where the server is known to be up.
+    /// [`Self::send`], again while the disk is late: a machine on which much is tested at once may
+    /// be that slow, and nothing was done.
+    ///
+    /// # Panics
+    /// As [`Self::send`], and if the disk stays late.
+    pub fn persist(&mut self, request: &Request<'_>) -> Outcome {
+        let begun = Instant::now();
+        loop {
+            let outcome = self.send(request);
+            if !matches!(&outcome, Outcome::Answered(answer) if answer.finds_the_disk_late()) {
+                return outcome;
+            }
+            assert!(begun.elapsed() < PATIENCE, "{} {}: late", request.method, request.path);
+            thread::sleep(DISK_PAUSE);
+        }
+    }
+
+    /// [`Self::persist`] where the server is known to be up.
     ///
     /// # Panics
     /// If there is no answer.
     pub fn ask(&mut self, request: &Request<'_>) -> Answer {
-        match self.send(request) {
+        match self.persist(request) {
             Outcome::Answered(answer) => answer,
             other => panic!("{} {}: {other:?}", request.method, request.path),
         }

@@ -119,7 +119,7 @@ impl Customer {
     /// Sends [`Self::order`].
     pub fn try_order(&self, public: &mut HttpClient, key: &str, number: u64) -> Sent {
         let body = Self::order(key, number);
-        match public.send(&self.signed(post_order(&body))) {
+        match public.persist(&self.signed(post_order(&body))) {
             Outcome::Answered(answer) if answer.status == 503 => Sent::Refused,
             Outcome::Answered(answer) => {
                 assert_eq!(answer.status, 201, "{body}: {:?}", answer.json());
