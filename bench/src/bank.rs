@@ -28,6 +28,8 @@ const AMOUNT_MAX: Amount = 1 << 80;
 const WAITING_MAX: usize = 1_024;
 /// Writes whose sync is timed.
 const SYNCS: u32 = 500;
+/// How long a disk that is late is left alone.
+const DISK_PAUSE: Duration = Duration::from_millis(10);
 
 pub(crate) fn code(text: &str) -> Result<AssetCode> {
     AssetCode::new(text).context("not an asset code")
@@ -116,7 +118,12 @@ pub(crate) fn submit(
                     next = commands.next();
                     continue;
                 }
-                Err(HandOverError::Overloaded) if !waiting.is_empty() => {}
+                Err(HandOverError::Overloaded | HandOverError::SyncDelayed)
+                    if !waiting.is_empty() => {}
+                Err(HandOverError::SyncDelayed) => {
+                    std::thread::sleep(DISK_PAUSE);
+                    continue;
+                }
                 Err(error) => return Err(error.into()),
             }
         }
