@@ -4,6 +4,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -15,6 +16,9 @@ use crate::report;
 const LEAD: Duration = Duration::from_millis(50);
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 const BODY_BYTES_MAX: usize = 1 << 20;
+/// Code of the refusal of new load while syncs take too long, and how long the disk is left alone.
+const DISK_IS_LATE: &str = "SYNC_DELAYED";
+const DISK_PAUSE: Duration = Duration::from_millis(10);
 
 /// One request.
 pub(crate) struct Call {
@@ -57,7 +61,7 @@ pub(crate) fn drive(
     let connections = (0..plan.connections).map(connect).collect::<Result<Vec<_>>>()?;
     let start = Instant::now() + LEAD;
     let make = &make;
-    let lanes = std::thread::scope(|scope| {
+    let lanes = thread::scope(|scope| {
         let lanes: Vec<_> = (0u64..)
             .zip(connections)
             .map(|(first, connection)| {
@@ -92,14 +96,14 @@ fn lane(
     make: &(impl Fn(u64) -> Call + Sync),
 ) -> Result<Vec<Histogram<u64>>> {
     let mut latencies = histograms(plan.kinds)?;
-    std::thread::sleep(start.saturating_duration_since(Instant::now()));
+    thread::sleep(start.saturating_duration_since(Instant::now()));
     for number in (first..plan.requests).step_by(plan.connections) {
         let call = make(number);
         let due = match plan.rate {
             0 => Instant::now(),
             rate => start + Duration::from_nanos(number * 1_000_000_000 / rate),
         };
-        std::thread::sleep(due.saturating_duration_since(Instant::now()));
+        thread::sleep(due.saturating_duration_since(Instant::now()));
         connection.ask(&call)?;
         let taken = report::nanos(Instant::now().saturating_duration_since(due));
         latencies[call.kind].saturating_record(taken.max(1));
@@ -131,8 +135,19 @@ impl Connection {
         Ok(())
     }
 
-    /// One request, a POST if it has a body, and its answer.
+    /// One request, a POST if it has a body, and its answer. A disk that is late is waited for: the
+    /// time counts, and nothing has happened.
     pub(crate) fn send(&mut self, path: &str, body: Option<&str>) -> Result<(u16, String)> {
+        loop {
+            let (status, answer) = self.send_once(path, body)?;
+            if status != 503 || !answer.contains(DISK_IS_LATE) {
+                return Ok((status, answer));
+            }
+            thread::sleep(DISK_PAUSE);
+        }
+    }
+
+    fn send_once(&mut self, path: &str, body: Option<&str>) -> Result<(u16, String)> {
         let headers = &self.headers;
         let request = match body {
             None => format!("GET {path} HTTP/1.1\r\n{headers}\r\n"),
