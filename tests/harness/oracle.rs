@@ -5,11 +5,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use engine::{Frame, StateMachine};
-use journal::{JournalReader, RecordKind};
-use pipeline::{EventLogReader, Shadow};
+use engine::{Codec, EventBuffer, Frame};
+use journal::{JournalReader, Record, RecordKind};
+use pipeline::split_event;
 
-use crate::drive::{Ack, Line, Script, hex};
+use crate::drive::{Ack, Answer, Line, Script, hex};
+
+/// Marks the log of a machine's events in its header; the rest is the number of the machine.
+const EVENT_LOG: u32 = 0x100;
 
 /// What the processes of one data directory have said.
 #[derive(Clone, Debug, Default)]
@@ -38,7 +41,7 @@ impl Heard {
                 }
                 Line::Ready => {}
                 Line::Ack(ack) => {
-                    if let Some(other) = self.acks.insert(ack.sequence, ack.clone()) {
+                    if let Some(other) = self.acks.insert(ack.sequence, ack) {
                         return Err(format!("{other:?} and {ack:?}"));
                     }
                 }
@@ -82,33 +85,55 @@ pub struct Verdict {
 pub fn judge<S: Script>(dir: &Path, seed: u64, heard: &Heard) -> Result<Verdict, String> {
     let journal = dir.join("journal");
     if !journal.is_dir() {
-        return end(heard, &Walk::<S>::new(dir, seed, heard)?);
+        return end(heard, &Walk::new::<S>(dir, seed, heard)?);
     }
-    let mut shadow = Shadow::open(dir, S::fresh()).map_err(|error| error.to_string())?;
-    let mut kinds = JournalReader::open(&journal, S::MACHINE_ID, 1).map_err(|e| e.to_string())?;
-    let mut walk = Walk::new(dir, seed, heard)?;
-    walk.start_at(0, shadow.machine())?;
+    let failed = |error: journal::JournalError| error.to_string();
+    let mut inputs = JournalReader::open(&journal, S::MACHINE_ID, 1).map_err(failed)?;
+    let mut walk = Walk::new::<S>(dir, seed, heard)?;
+    let (mut machine, mut events) = (S::fresh(), EventBuffer::default());
+    // Recoveries that came to a state, in their order.
+    let mut starts = heard.starts.iter().peekable();
     loop {
-        let before = shadow.machine().last_sequence();
-        let mut outcome = Ok(());
-        let reached = shadow
-            .advance(before + 1, |frame, events| {
-                outcome = kind_of(&mut kinds).and_then(|kind| walk.frame(kind, frame, events));
-            })
-            .map_err(|error| error.to_string())?;
-        outcome?;
-        if reached == before {
-            break;
+        let reached = machine.last_sequence();
+        if let Some((_, hash)) = starts.next_if(|(sequence, _)| **sequence == reached)
+            && *hash != hex(machine.state_hash())
+        {
+            return Err(format!("recovery came to another state at {reached}"));
         }
-        walk.start_at(reached, shadow.machine())?;
+        let Some(record) = inputs.next_record().map_err(failed)? else { break };
+        let Some(frame) = frame_of::<S>(&record, reached)? else { continue };
+        events.clear();
+        machine.apply(&frame, &mut events);
+        walk.frame::<S>(record.kind, &frame, events.as_slice())?;
     }
     walk.log_ends()?;
-    shadow.machine().assert_sound();
-    walk.last_sequence = shadow.machine().last_sequence();
+    machine.assert_sound();
+    walk.last_sequence = machine.last_sequence();
     end(heard, &walk)
 }
 
-fn end<S: Script>(heard: &Heard, walk: &Walk<'_, S>) -> Result<Verdict, String> {
+/// The input that a record holds, if it holds one: the one behind `last`.
+fn frame_of<S: Script>(
+    record: &Record<'_>,
+    last: u64,
+) -> Result<Option<Frame<S::Command>>, String> {
+    let (sequence, timestamp_ns) = (record.seq, record.ts_ns);
+    let command = match record.kind {
+        RecordKind::Command => S::Command::decode_from(record.payload)
+            .map_err(|error| format!("{sequence} is no command: {error}"))?,
+        RecordKind::Control => S::Command::default(),
+        RecordKind::Digest | RecordKind::Seal => return Ok(None),
+        RecordKind::Timer | RecordKind::External => {
+            return Err(format!("{sequence} is of a kind that nobody writes"));
+        }
+    };
+    if sequence != last + 1 {
+        return Err(format!("{sequence} comes behind {last}"));
+    }
+    Ok(Some(Frame { sequence, timestamp_ns, command }))
+}
+
+fn end(heard: &Heard, walk: &Walk<'_>) -> Result<Verdict, String> {
     let last_sequence = walk.last_sequence;
     if let Some((sequence, _)) = heard.starts.range(last_sequence + 1..).next() {
         return Err(format!("recovered {sequence} inputs, and {last_sequence} are there"));
@@ -118,63 +143,48 @@ fn end<S: Script>(heard: &Heard, walk: &Walk<'_, S>) -> Result<Verdict, String> 
     Ok(Verdict { last_sequence, commands, repeats: walk.repeats, lost })
 }
 
-/// Kind of the next record that is an input.
-fn kind_of(kinds: &mut JournalReader) -> Result<RecordKind, String> {
-    loop {
-        let record = kinds.next_record().map_err(|error| error.to_string())?;
-        let kind = record.ok_or("fewer records than inputs")?.kind;
-        if matches!(kind, RecordKind::Command | RecordKind::Control) {
-            return Ok(kind);
-        }
-    }
-}
-
 /// The way through one journal.
-struct Walk<'a, S: StateMachine> {
+struct Walk<'a> {
     seed: u64,
     heard: &'a Heard,
     /// Only of a directory whose last process ended in order is the event log complete.
-    log: Option<EventLogReader<S>>,
-    answers: BTreeMap<u64, String>,
+    log: Option<JournalReader>,
+    /// Place for the encoding of an event.
+    encoded: Vec<u8>,
+    /// What each number came to, and the life in which it was met last.
+    answers: Vec<(Answer, u64)>,
     repeats: u64,
-    /// Numbers in the life that is walked through.
-    life: BTreeSet<u64>,
+    /// Of the lives of the directory, the one that is walked through.
+    life: u64,
     last_sequence: u64,
 }
 
-impl<'a, S: Script> Walk<'a, S> {
-    fn new(dir: &Path, seed: u64, heard: &'a Heard) -> Result<Self, String> {
-        let log = heard.is_done.then(|| EventLogReader::open(dir, 1)).transpose();
+impl<'a> Walk<'a> {
+    fn new<S: Script>(dir: &Path, seed: u64, heard: &'a Heard) -> Result<Self, String> {
+        let events = dir.join("events");
+        let log = heard.is_done.then(|| JournalReader::open(&events, EVENT_LOG | S::MACHINE_ID, 1));
+        let log = log.transpose();
         Ok(Self {
             seed,
             heard,
             log: log.map_err(|error| error.to_string())?,
-            answers: BTreeMap::new(),
+            encoded: vec![0; S::Event::BYTES_MAX],
+            answers: Vec::new(),
             repeats: 0,
-            life: BTreeSet::new(),
+            life: 0,
             last_sequence: 0,
         })
     }
 
-    /// A recovery that ended here came to this state.
-    fn start_at(&self, sequence: u64, machine: &S) -> Result<(), String> {
-        match self.heard.starts.get(&sequence) {
-            Some(hash) if *hash != hex(machine.state_hash()) => {
-                Err(format!("recovery came to another state at {sequence}"))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn frame(
+    fn frame<S: Script>(
         &mut self,
         kind: RecordKind,
         frame: &Frame<S::Command>,
         events: &[S::Event],
     ) -> Result<(), String> {
-        self.compare_log(frame, events)?;
+        self.compare_log::<S>(frame, events)?;
         if kind == RecordKind::Control {
-            self.life.clear();
+            self.life += 1;
         }
         let sequence = frame.sequence;
         let ack = self.heard.acks.get(&sequence);
@@ -185,36 +195,45 @@ impl<'a, S: Script> Walk<'a, S> {
         if frame.command != S::command(self.seed, number) {
             return Err(format!("{sequence} is another command than {number}"));
         }
-        if !self.life.insert(number) {
+        let at = usize::try_from(number).map_err(|error| error.to_string())?;
+        let first = self.answers.get(at).copied();
+        if first.is_some_and(|(_, life)| life == self.life) {
             return Err(format!("{number} is twice in one life, the second time at {sequence}"));
         }
+        // A life begins with what was not answered and goes on without a gap.
+        if at > self.answers.len() {
+            return Err(format!("{number} comes before {}, see {sequence}", self.answers.len()));
+        }
         let (answer, is_repeat) = (S::answer(events), S::is_repeat(events));
-        let first = self.answers.get(&number);
         if is_repeat != first.is_some() {
             return Err(format!("{number} took effect twice or never, see {sequence}: {events:?}"));
         }
-        if first.is_some_and(|first| *first != answer) {
-            return Err(format!("{number} was answered {first:?} and then {answer}"));
+        if let Some((first, _)) = first.filter(|(first, _)| *first != answer) {
+            return Err(format!("{number} was answered {first} and then {answer}: {events:?}"));
         }
         if ack.is_some_and(|ack| ack.number != number || ack.answer != answer) {
-            return Err(format!("{ack:?}, but the journal says {number}, {answer}"));
+            return Err(format!("{ack:?}, but the journal says {number}, {answer}: {events:?}"));
         }
         self.repeats += u64::from(is_repeat);
-        self.answers.insert(number, answer);
+        match self.answers.get_mut(at) {
+            Some((_, life)) => *life = self.life,
+            None => self.answers.push((answer, self.life)),
+        }
         Ok(())
     }
 
-    fn compare_log(
+    fn compare_log<S: Script>(
         &mut self,
         frame: &Frame<S::Command>,
         events: &[S::Event],
     ) -> Result<(), String> {
         let Some(log) = &mut self.log else { return Ok(()) };
         for (index, event) in (0..).zip(events) {
-            let logged = log.next_event().map_err(|error| error.to_string())?;
+            let len = event.encode_into(&mut self.encoded);
+            let expected = Some((frame.sequence, index, &self.encoded[..len]));
+            let logged = log.next_record().map_err(|error| error.to_string())?;
             let is_equal = logged.is_some_and(|logged| {
-                (logged.input_sequence, logged.index) == (frame.sequence, index)
-                    && logged.event == *event
+                split_event(logged.payload) == expected && logged.ts_ns == frame.timestamp_ns
             });
             if !is_equal {
                 return Err(format!("event {index} of {} is not in its log", frame.sequence));
@@ -225,7 +244,7 @@ impl<'a, S: Script> Walk<'a, S> {
 
     fn log_ends(&mut self) -> Result<(), String> {
         let Some(log) = &mut self.log else { return Ok(()) };
-        match log.next_event().map_err(|error| error.to_string())? {
+        match log.next_record().map_err(|error| error.to_string())? {
             Some(extra) => Err(format!("the event log goes on with {extra:?}")),
             None => Ok(()),
         }

@@ -24,6 +24,8 @@ use life::{End, Life};
 
 /// Lives of one directory: the last one ends in order.
 const LIVES: u64 = 5;
+/// How often the lives before the last are halved at most, see [`World::until`].
+const HALVINGS_MAX: u64 = 3;
 /// Where a simulated directory lies: in memory, if there is such a place.
 const MEMORY: &str = "/dev/shm";
 
@@ -62,6 +64,8 @@ struct World<S> {
     options: Options,
     /// Commands of the clients, over all lives.
     commands: u64,
+    /// How often the lives before the last are halved.
+    halvings: u64,
     disk: Disk,
     clients: Clients,
     outcome: Outcome,
@@ -80,6 +84,7 @@ pub fn run<S: Script>(seed: u64, commands: u64) -> Result<Outcome, String> {
     let root = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
     let root = root.map_err(|error| error.to_string())?;
     let mut random = Random::new(seed);
+    let halvings = random.below(HALVINGS_MAX + 1);
     let options = options(root.path().join("data"), &mut random);
     let mut world = World::<S> {
         seed,
@@ -87,6 +92,7 @@ pub fn run<S: Script>(seed: u64, commands: u64) -> Result<Outcome, String> {
         disk: Disk::new(&options.data_dir),
         options,
         commands,
+        halvings,
         clients: Clients::default(),
         outcome: Outcome::default(),
         machine: std::marker::PhantomData,
@@ -135,17 +141,17 @@ impl<S: Script> World<S> {
     fn live(&mut self, number: u64) -> Result<(), String> {
         let is_last = number == LIVES;
         let recovered = self.recover()?;
-        let recovered = match self.random.chance(30) {
+        let recovered = match self.random.chance(32) {
             true => self.snapshot(recovered)?,
             false => recovered,
         };
-        let end = match (is_last, self.random.below(10)) {
+        let end = match (is_last, self.random.below(100)) {
             (true, _) => End::InOrder,
-            (_, 0..6) => End::PowerCut,
-            (_, 6..9) => End::Killed,
+            (_, 0..62) => End::PowerCut,
+            (_, 62..93) => End::Killed,
             _ => End::InOrder,
         };
-        let until = if is_last { self.commands } else { self.commands * number / LIVES };
+        let until = self.until(number);
         let life = Life::begin(recovered, &self.options, &self.disk, &mut self.random, self.seed)?;
         // Half of the deaths come in the middle of something.
         let dies_in = self.random.below(1_000) * u64::from(self.random.chance(50));
@@ -163,6 +169,16 @@ impl<S: Script> World<S> {
             self.clients.durable = u64::MAX;
         }
         Ok(())
+    }
+
+    /// The command before which a life ends. Each is as long as all before it together, and the
+    /// last one at least: then all recoveries together replay less than there is in the end.
+    const fn until(&self, number: u64) -> u64 {
+        if number == LIVES {
+            self.commands
+        } else {
+            self.commands >> (LIVES - number + self.halvings)
+        }
     }
 
     /// Recovers, and holds what is there against what was answered and what was synced.

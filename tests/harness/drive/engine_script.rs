@@ -3,11 +3,11 @@
 
 use engine::{
     AccountId, AssetCode, AssetId, ClientOrderId, Command, Engine, EngineOptions, Event,
-    InstrumentId, InstrumentSpec, NewOrder, Price, Quantity, RejectReason, Side, TradingStatus,
-    TransferId,
+    InstrumentId, InstrumentSpec, NewOrder, OrderId, Price, Quantity, RejectReason, Side,
+    TradingStatus, TransferId,
 };
 
-use super::Script;
+use super::{Answer, Script, halves};
 use crate::random::Random;
 
 const BASE: AssetId = AssetId(1);
@@ -99,17 +99,22 @@ impl Script for Engine {
         }
     }
 
-    fn answer(events: &[Event]) -> String {
-        let refused = |reason: RejectReason| format!("refused:{reason:?}");
+    fn answer(events: &[Event]) -> Answer {
+        let refused = |reason: RejectReason| Answer::of(&[1, u64::from(reason.code())]);
+        let placed = |order_id: OrderId| Answer::of(&[2, order_id.0]);
+        let done = |transfer_id: TransferId| {
+            let [low, high] = halves(transfer_id.0);
+            Answer::of(&[3, low, high])
+        };
         match events.first() {
             Some(Event::CommandRejected { reason, .. }) => refused(*reason),
-            Some(Event::OrderAccepted(order)) => format!("order:{}", order.order_id),
+            Some(Event::OrderAccepted(order)) => placed(order.order_id),
             Some(Event::OrderDuplicate { order_id, reason, .. }) => {
-                reason.map_or_else(|| format!("order:{order_id}"), refused)
+                reason.map_or_else(|| placed(*order_id), refused)
             }
-            Some(Event::TransferApplied { transfer_id, .. }) => format!("done:{}", transfer_id.0),
+            Some(Event::TransferApplied { transfer_id, .. }) => done(*transfer_id),
             Some(Event::TransferDuplicate { transfer_id, reason }) => {
-                reason.map_or_else(|| format!("done:{}", transfer_id.0), refused)
+                reason.map_or_else(|| done(*transfer_id), refused)
             }
             other => panic!("not an answer: {other:?}"),
         }

@@ -8,7 +8,7 @@ use wallet::ledger::types::{
 };
 use wallet::ledger::{Command, Event, Ledger, Outcome, Post, Posting, Postings, Reserve, Settle};
 
-use super::Script;
+use super::{Answer, Script, halves};
 use crate::random::Random;
 
 const BASE: AssetId = AssetId(1);
@@ -114,11 +114,12 @@ impl Script for Ledger {
         }
     }
 
-    fn answer(events: &[Event]) -> String {
+    fn answer(events: &[Event]) -> Answer {
         let read = |outcome: Outcome| {
             let Outcome { transaction, status, reason, new_balance, available, .. } = outcome;
-            let transaction = transaction.0;
-            format!("{transaction}:{status:?}:{reason:?}:{new_balance}:{available}")
+            let reason = reason.map_or(0, |reason| u64::from(reason.code()));
+            let ([all, all_high], [free, free_high]) = (halves(new_balance), halves(available));
+            Answer::of(&[transaction.0, status as u64, reason, all, all_high, free, free_high])
         };
         match events.first() {
             Some(Event::Committed(committed)) => read(committed.outcome(0, 0)),

@@ -94,7 +94,8 @@ impl<S: Script> Life<S> {
             };
             for ack in self.answers.1.try_iter() {
                 outcome.fold(ack.sequence);
-                outcome.fold(ack.number ^ (ack.answer.len() as u64) << 32);
+                outcome.fold(ack.number);
+                outcome.fold(ack.answer.0);
                 clients.hear(ack)?;
             }
             let answered = clients.first_unanswered();

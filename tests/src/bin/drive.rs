@@ -14,7 +14,7 @@ use journal::{Retention, SyncPolicy, fail_point};
 use pipeline::{
     Ingress, Instance, Lane, Options, Outcome, PipelineError, Reply, SnapshotPolicy, SystemClock,
 };
-use tests::drive::{Ack, Line, Script, hex};
+use tests::drive::{Ack, Answer, Line, Script, hex};
 use tests::report::say;
 use wallet::ledger::Ledger;
 
@@ -92,7 +92,7 @@ impl Told {
 }
 
 /// What a command came to; `None` if it has no key.
-type Answered = (u64, Option<(u64, String)>);
+type Answered = (u64, Option<(u64, Answer)>);
 
 struct Waiting(SyncSender<Answered>);
 
