@@ -190,7 +190,7 @@ impl<S: Script> World<S> {
         let lost = self.clients.forget_behind(last, self.options.journal.sync)?;
         self.outcome.answers_lost += lost;
         let hash = recovered.instance.machine.state_hash();
-        self.clients.note_start(last, hash)?;
+        self.clients.note_state(last, hash)?;
         self.outcome.fold(last);
         self.outcome.fold(u64::from_le_bytes(hash[..8].try_into().expect("eight bytes")));
         Ok(recovered)

@@ -114,12 +114,16 @@ fn an_event_log_that_is_not_what_the_replay_says_fails() {
     });
     // One that ends early.
     fails("is not in its log", |_, dir| shorten(&dir.join("events")));
+    // One that says the same at other times.
+    fails("is not in its log", |heard, dir| {
+        let (other, _) = two_lives("engine");
+        let another = other.path().join("data/journal");
+        fs::remove_dir_all(dir.join("journal")).expect("a journal");
+        fs::rename(another, dir.join("journal")).expect("another journal");
+        *heard = Heard { is_done: true, ..Heard::default() };
+    });
     // One that goes on.
     fails("the event log goes on", |heard, dir| {
-        let (other, _) = two_lives("engine");
-        let last = other.path().join("data/journal");
-        fs::remove_dir_all(dir.join("journal")).expect("a journal");
-        fs::rename(last, dir.join("journal")).expect("another journal");
         *heard = Heard { is_done: true, ..Heard::default() };
         shorten(&dir.join("journal"));
     });
@@ -164,6 +168,7 @@ fn a_command_that_is_stored_twice_changed_or_applied_again_fails() {
     let forget = Command::Configure(forget);
     for (lives, why) in [
         (vec![vec![first, first]], "twice in one life"),
+        (vec![vec![first, Engine::command(SEED, 2)]], "2 comes before 1"),
         (vec![vec![Engine::command(SEED + 1, 7)]], "is another command than 7"),
         (
             vec![vec![forget, first, Engine::command(SEED, 1)], vec![first]],

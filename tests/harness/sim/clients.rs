@@ -50,8 +50,9 @@ impl Clients {
         Ok(lost.len() as u64)
     }
 
-    /// What a recovery came to; the judgement compares it with a replay.
-    pub(super) fn note_start(&mut self, last: u64, hash: [u8; 32]) -> Result<(), String> {
+    /// What a recovery, or a life that ended in order, came to; the judgement compares it with a
+    /// replay.
+    pub(super) fn note_state(&mut self, last: u64, hash: [u8; 32]) -> Result<(), String> {
         let hash = hex(hash);
         match self.heard.starts.insert(last, hash.clone()) {
             Some(other) if other != hash => Err(format!("another state at {last} than before")),

@@ -112,11 +112,13 @@ impl<S: Script> Life<S> {
         outcome.commands += cursors.matched() - first_sequence;
         outcome.fold(cursors.matched());
         if end == End::InOrder {
-            drop(self.stages.shutdown());
+            let machine = self.stages.shutdown().machine;
             for ack in self.answers.1.try_iter() {
                 clients.hear(ack)?;
             }
             clients.heard.is_done = true;
+            // What lived is what a replay will come to.
+            clients.note_state(machine.last_sequence(), machine.state_hash())?;
             return Ok(u64::MAX);
         }
         clients.heard.is_done = false;
