@@ -92,6 +92,7 @@ pub(crate) fn seal_of(group: &[u8], machine_id: u32) -> Option<SealPayload> {
 }
 
 /// Writes a record's header in front of its payload, and zeros behind it; returns the next offset.
+#[inline]
 pub(crate) fn close_record(
     group: &mut [u8],
     offset: usize,
@@ -111,6 +112,8 @@ pub(crate) fn close_record(
     };
     group[offset..offset + RECORD_HEADER].copy_from_slice(header.as_bytes());
     let end = offset + record_room(len);
-    group[offset + len..end].fill(0);
+    if offset + len < end {
+        group[offset + len..end].fill(0);
+    }
     end
 }

@@ -16,6 +16,8 @@ use std::path::Path;
 
 /// Bytes read at once.
 const WINDOW_BYTES: usize = 1 << 20;
+/// Bytes of groups that are hashed at once.
+const HASH_AT_ONCE: usize = 64 << 10;
 
 /// What the log must be for this build.
 #[derive(Clone, Debug)]
@@ -141,6 +143,32 @@ pub(crate) fn check_segment<E>(
     Err(JournalError::corrupt("R8", found.segment.id, found.offset, detail).into())
 }
 
+/// The hash of a segment. Groups are small, and over many at once it is several times as fast.
+struct SegmentHash {
+    hasher: blake3::Hasher,
+    waiting: Vec<u8>,
+}
+
+impl SegmentHash {
+    fn new(block: &[u8]) -> Self {
+        let mut waiting = Vec::with_capacity(2 * HASH_AT_ONCE);
+        waiting.extend_from_slice(block);
+        Self { hasher: blake3::Hasher::new(), waiting }
+    }
+
+    fn add(&mut self, group: &[u8]) {
+        self.waiting.extend_from_slice(group);
+        if self.waiting.len() >= HASH_AT_ONCE {
+            self.hasher.update(&self.waiting);
+            self.waiting.clear();
+        }
+    }
+
+    fn finish(mut self) -> [u8; 32] {
+        *self.hasher.update(&self.waiting).finalize().as_bytes()
+    }
+}
+
 /// State while walking.
 struct Walk {
     chain: Chain,
@@ -200,8 +228,7 @@ impl Walk {
     ) -> Result<(LastSegment, Fault), RecoverError<E>> {
         let header = segment.header.as_ref().expect("a segment in use has a header");
         let mut scan = SegmentScan::new(header);
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(&header.to_block());
+        let mut hash = SegmentHash::new(&header.to_block());
         let mut found = LastSegment {
             segment,
             offset: scan.offset,
@@ -227,12 +254,11 @@ impl Walk {
             found.offset = scan.offset;
             if group_header.flags.get() & GROUP_SEAL != 0 {
                 let seal = seal_of(group, expect.machine_id);
-                let hash = *hasher.finalize().as_bytes();
-                self.check_seal(&found, at, seal, hash)?;
+                self.check_seal(&found, at, seal, hash.finish())?;
                 found.seal = seal;
                 return Ok((found, Fault::SegmentEnd));
             }
-            hasher.update(group);
+            hash.add(group);
             passed(group_len as u64).map_err(RecoverError::Visit)?;
             found.group_count += 1;
             found.record_count += u64::from(group_header.record_count.get());
