@@ -137,14 +137,22 @@ pub fn verify(dir: &Path) -> Result<VerifyReport, JournalError> {
     look(dir)
 }
 
-/// One look, at a log that nobody writes.
-pub(crate) fn look(dir: &Path) -> Result<VerifyReport, JournalError> {
+fn look(dir: &Path) -> Result<VerifyReport, JournalError> {
+    look_from(dir, Begin::Oldest, 0)
+}
+
+/// One look, at a log that nobody writes and that somebody has seen up to `witness_seq`.
+pub(crate) fn look_from(
+    dir: &Path,
+    begin: Begin,
+    witness_seq: u64,
+) -> Result<VerifyReport, JournalError> {
     let control = control_of(dir)?;
     let expect = Expect {
         machine_id: control.slot.machine_id.get(),
         schemas: None,
-        witness_seq: 0,
-        begin: Begin::Oldest,
+        witness_seq,
+        begin,
         control: &control.slot,
         view: View::Cache,
     };

@@ -6,7 +6,7 @@
 
 use crate::control::{self, ControlFile};
 use crate::error::JournalError;
-use crate::format::ControlSlot;
+use crate::format::{BLOCK, ControlSlot};
 use crate::lock::create_directory;
 use crate::segment::{SegmentFile, create_file, file_name, sync_directory};
 use std::fs::{self, File};
@@ -179,8 +179,29 @@ impl Image<'_> {
     }
 }
 
-/// Fills as much of `piece` as the file has.
+/// Whether the disk does not give these bytes back any more.
+pub(crate) fn is_unreadable(error: &std::io::Error) -> bool {
+    error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error())
+}
+
+/// Fills as much of `piece` as the file has; blocks that cannot be read stay zero.
 fn read_what_is_there(file: &File, at: u64, piece: &mut [u8]) -> std::io::Result<()> {
+    match read_all(file, at, piece) {
+        Err(error) if is_unreadable(&error) && piece.len() > BLOCK => {
+            for (block, at) in piece.chunks_mut(BLOCK).zip((at..).step_by(BLOCK)) {
+                read_what_is_there(file, at, block)?;
+            }
+            Ok(())
+        }
+        Err(error) if is_unreadable(&error) => {
+            piece.fill(0);
+            Ok(())
+        }
+        read => read,
+    }
+}
+
+fn read_all(file: &File, at: u64, piece: &mut [u8]) -> std::io::Result<()> {
     let mut filled = 0;
     while filled < piece.len() {
         match file.read_at(&mut piece[filled..], at + filled as u64)? {

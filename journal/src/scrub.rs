@@ -64,7 +64,13 @@ pub fn scrub(
         control: &control.slot,
         view: View::Disk { or_cache: true },
     };
-    segment.set_view(expect.view)?;
+    match segment.set_view(expect.view) {
+        Err(JournalError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {
+            // It was moved or deleted in this moment.
+            return Ok(Scrubbed::Gone);
+        }
+        opened => opened?,
+    }
     let bytes = segment.file_len;
     let mut piece = 0;
     let checked = check_segment(segment, &expect, |group_len| {

@@ -137,6 +137,9 @@ fn a_damaged_journal_is_repaired_from_a_backup() {
     let dry = ["journal", "repair", "--from", from];
     let repair = [dry.as_slice(), &["--apply"]].concat();
     assert_eq!(app.run(&repair).status.code(), Some(EXIT_HELD), "not beside an exchange");
+    fs::create_dir_all(backup.path().join("wallet/journal")).expect("a folder");
+    let wallet = [repair.as_slice(), &["--log", "wallet"]].concat();
+    assert_eq!(app.run(&wallet).status.code(), Some(EXIT_HELD), "nor beside its wallet");
     app.kill();
 
     let first = Segment::of(&app, "journal", 1);

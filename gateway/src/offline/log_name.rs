@@ -6,9 +6,10 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-use engine::{Codec, Command};
+use engine::{Codec, Command, Engine, StateMachine};
 use journal::{Record, RecordKind};
-use pipeline::Control;
+use pipeline::{Control, EventLogReader};
+use wallet::ledger::Ledger;
 
 use crate::money::WALLET_DIR;
 use crate::offline::OfflineError;
@@ -39,6 +40,24 @@ impl LogName {
         if dir.is_dir() { Ok(dir) } else { Err(OfflineError::NoJournal(data_dir.to_owned())) }
     }
 
+    /// The folder that whoever writes the log holds.
+    pub(super) fn locked_dir(self, data_dir: &Path) -> PathBuf {
+        match self {
+            Self::Journal | Self::Events => data_dir.to_owned(),
+            Self::Wallet | Self::WalletEvents => data_dir.join(WALLET_DIR),
+        }
+    }
+
+    /// Last input that is known elsewhere: the one that the last event came from. 0 if there is no
+    /// event log, or none that can be read at its end.
+    pub(super) fn witness(self, data_dir: &Path) -> u64 {
+        match self {
+            Self::Journal => last_cause::<Engine>(data_dir),
+            Self::Wallet => last_cause::<Ledger>(&data_dir.join(WALLET_DIR)),
+            Self::Events | Self::WalletEvents => 0,
+        }
+    }
+
     /// What a record with a number of its own says, in words.
     pub(super) fn content(self, record: &Record<'_>) -> String {
         match (self, record.kind) {
@@ -56,6 +75,15 @@ impl LogName {
             _ => hex(record.payload),
         }
     }
+}
+
+/// The input of the last event that is logged. Where the log ends is only guessed, so it is read
+/// on from there.
+fn last_cause<S: StateMachine>(data_dir: &Path) -> u64 {
+    let guess = journal::newest_sequence(&data_dir.join("events")).unwrap_or(0);
+    let Ok(mut reader) = EventLogReader::<S>::open(data_dir, guess.max(1)) else { return 0 };
+    let events = std::iter::from_fn(|| reader.next_event().ok().flatten());
+    events.last().map_or(0, |event| event.input_sequence)
 }
 
 fn shown<T: fmt::Debug, E: fmt::Display>(value: Result<T, E>) -> String {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use engine::{Engine, EngineOptions, StateMachine};
-use journal::{DirectoryLock, Record, SnapshotStore, VerifyReport};
+use journal::{DirectoryLock, Record, RepairOptions, SnapshotStore, VerifyReport};
 use pipeline::{Clock, SystemClock};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -71,6 +71,9 @@ pub(crate) struct RepairArguments {
     /// Replace the damaged files; they are kept in the folder quarantine of the log.
     #[arg(long)]
     apply: bool,
+    /// Take an end behind which acknowledged records may have stood, and lose those.
+    #[arg(long)]
+    accept_end: bool,
 }
 
 #[derive(Serialize)]
@@ -150,12 +153,19 @@ pub(crate) fn journal(
     }
 }
 
-/// The exchange must not run meanwhile, and does not start.
+/// Whoever writes the log must not run meanwhile, and does not start.
 fn repair(arguments: &RepairArguments) -> Result<Value, OfflineError> {
-    let RepairArguments { log: LogArguments { data_dir, log }, from, apply } = arguments;
+    let RepairArguments { log: LogArguments { data_dir, log }, from, apply, accept_end } =
+        arguments;
     let (dir, copy) = (log.dir(data_dir)?, log.dir(from)?);
-    let _lock = DirectoryLock::acquire(data_dir)?;
-    let report = journal::repair(&dir, &copy, *apply)?;
+    // The exchange and the wallet each lock the folder that their logs are in.
+    let _lock = DirectoryLock::acquire(&log.locked_dir(data_dir))?;
+    let options = RepairOptions {
+        apply: *apply,
+        accept_end: *accept_end,
+        witness_seq: log.witness(data_dir),
+    };
+    let report = journal::repair(&dir, &copy, &options)?;
     let mended = report.mended.iter().map(|mended| {
         json!({
             "damage": mended.damage.to_string(),

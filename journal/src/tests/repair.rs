@@ -4,7 +4,7 @@ use super::{Log, command, contents, group_offset, open, peek, plant, store_group
 use crate::control::FILE_NAME;
 use crate::format::BLOCK;
 use crate::segment::file_name;
-use crate::{Damage, JournalError, RepairReport, SyncPolicy, repair};
+use crate::{Damage, JournalError, RepairOptions, RepairReport, SyncPolicy, repair};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -15,6 +15,8 @@ struct Scene {
     /// What the log was before anybody damaged it.
     good: Vec<(PathBuf, Vec<u8>)>,
 }
+
+const APPLY: RepairOptions = RepairOptions { apply: true, accept_end: false, witness_seq: 0 };
 
 /// Groups of the last segment that the copy has, and that only the log has.
 const COPIED: u64 = 3;
@@ -38,7 +40,8 @@ impl Scene {
     }
 
     fn repair(&self, apply: bool) -> Result<RepairReport, JournalError> {
-        repair(&self.log.dir(), self.copy.path(), apply)
+        let options = RepairOptions { apply, ..RepairOptions::default() };
+        repair(&self.log.dir(), self.copy.path(), &options)
     }
 
     /// Damages the log, sees that nothing happens unless it is wanted, has it repaired, and sees
@@ -88,9 +91,6 @@ fn segment(dir: &Path, id: u64) -> PathBuf {
 fn each_kind_of_damage_is_mended() {
     let scene = Scene::new();
     let groups = |dir: &Path, id, index| group_offset(&segment(dir, id), index);
-    let cut = |path: PathBuf, len| {
-        fs::OpenOptions::new().write(true).open(path).unwrap().set_len(len).unwrap();
-    };
     let (group, header) = (Damage::Group, Damage::Header);
     assert_eq!(
         scene.mends(|dir| {
@@ -111,8 +111,11 @@ fn each_kind_of_damage_is_mended() {
         assert_eq!(scene.mends(missing), [(Damage::Missing, id)]);
     }
     // The cut takes groups away as well; one that is too long loses nothing.
-    assert_eq!(scene.mends(|dir| cut(segment(dir, 1), 500_000)), [(Damage::Length, 1), (group, 1)]);
-    assert_eq!(scene.mends(|dir| cut(segment(dir, 3), (1 << 20) + 1)), [(Damage::Length, 3)]);
+    assert_eq!(
+        scene.mends(|dir| cut(&segment(dir, 1), 500_000)),
+        [(Damage::Length, 1), (group, 1)]
+    );
+    assert_eq!(scene.mends(|dir| cut(&segment(dir, 3), (1 << 20) + 1)), [(Damage::Length, 3)]);
     let behind = |dir: &Path| plant(&segment(dir, 1), (1 << 20) - 10, &[1, 0, 2]);
     assert_eq!(scene.mends(behind), [(Damage::BehindSeal, 1)]);
 }
@@ -194,7 +197,7 @@ fn groups_of_another_history_are_not_taken() {
     let path = log.segment(1);
     flip(&path, group_offset(&path, 1) + 70);
     let damaged = contents(&log.dir());
-    let error = repair(&log.dir(), &other.dir(), true).unwrap_err();
+    let error = repair(&log.dir(), &other.dir(), &APPLY).unwrap_err();
     assert!(error.to_string().starts_with("R6: segment 1"), "{error}");
     assert!(contents(&log.dir()) == damaged);
 }
@@ -205,7 +208,7 @@ fn a_copy_that_goes_further_completes_the_log() {
     let scene = Scene::new();
     let older = super::scratch();
     copy_files(scene.copy.path(), older.path());
-    let report = repair(older.path(), &scene.log.dir(), true).unwrap();
+    let report = repair(older.path(), &scene.log.dir(), &APPLY).unwrap();
     assert_eq!(report.mended.len(), 1, "{:?}", report.mended);
     let records = open(older.path(), &scene.log.options).unwrap().2;
     assert_eq!(records.len(), open_records(&scene.log));
@@ -220,4 +223,103 @@ fn what_an_interrupted_repair_left_is_removed() {
     fs::write(left.join(file_name(1)), b"half a segment").unwrap();
     assert_eq!(open_records(&scene.log) as u64, scene.repair(false).unwrap().verified.last_seq);
     assert!(!left.exists());
+}
+
+fn cut(path: &Path, len: u64) {
+    fs::OpenOptions::new().write(true).open(path).unwrap().set_len(len).unwrap();
+}
+
+/// What followed the cut, or was in the segment that is gone, was acknowledged, and the copy does
+/// not have it. Only who says that this is known gets a log without it.
+#[test]
+fn an_end_that_is_not_known_is_taken_only_on_request() {
+    type Harm = fn(&Path);
+    let cases: [(&str, Harm); 3] = [
+        ("cut at a group", |dir| {
+            let path = segment(dir, 3);
+            cut(&path, group_offset(&path, 2));
+        }),
+        ("cut within a group", |dir| {
+            let path = segment(dir, 3);
+            cut(&path, group_offset(&path, 2) + 80);
+        }),
+        ("gone", |dir| fs::remove_file(segment(dir, 3)).unwrap()),
+    ];
+    for (what, harm) in cases {
+        let scene = Scene::new();
+        // As after a start: the control file knows of nothing that came since.
+        scene.log.control(|slot| slot.durable_seq = 0.into());
+        fs::copy(scene.log.dir().join(FILE_NAME), scene.copy.path().join(FILE_NAME)).unwrap();
+        if what != "gone" {
+            fs::remove_file(segment(scene.copy.path(), 3)).unwrap();
+        }
+        let error = scene.refuses(harm);
+        assert!(error.starts_with("R6: segment 3"), "{what}: {error}");
+        let accept_end = RepairOptions { accept_end: true, ..APPLY };
+        let report = repair(&scene.log.dir(), scene.copy.path(), &accept_end).unwrap();
+        assert!(report.verified.last_seq > 0 && !report.mended.is_empty(), "{what}");
+        let witness_seq = report.verified.last_seq + 1;
+        let error = repair(
+            &scene.log.dir(),
+            scene.copy.path(),
+            &RepairOptions { witness_seq, ..accept_end },
+        );
+        assert_eq!(error.unwrap_err().exit_code(), 70, "{what}: somebody has seen more");
+    }
+}
+
+/// The control file is gone, and the copy is of somebody else: the segments say so.
+#[test]
+fn a_copy_of_another_log_is_refused_without_a_control_file() {
+    let scene = Scene::new();
+    let mut other = Log::new(SyncPolicy::Group);
+    other.options.exchange_uuid = Some([8; 16]);
+    let mut writer = other.writer();
+    while writer.segment_id() < 4 {
+        store_large(&mut writer, 60_000);
+    }
+    drop(writer);
+    copy_files(&other.dir(), scene.copy.path());
+    let error = scene.refuses(|dir| fs::write(dir.join(FILE_NAME), [0; 2 * BLOCK]).unwrap());
+    assert!(error.contains("another log"), "{error}");
+}
+
+/// A snapshot allows the segments before it to be gone, and no others.
+#[test]
+fn segments_that_a_snapshot_does_not_make_up_for_are_put_back() {
+    for (held, put_back) in [(1, 1), (30, 0)] {
+        let scene = Scene::new();
+        let snapshot = scene.log.dir().join(format!("snap-{held:020}.snp"));
+        fs::write(snapshot, b"never opened here").unwrap();
+        fs::remove_file(segment(&scene.log.dir(), 1)).unwrap();
+        let report = scene.repair(true).unwrap();
+        assert_eq!(report.mended.len(), put_back, "{held}: {:?}", report.mended);
+        assert_eq!(segment(&scene.log.dir(), 1).exists(), put_back > 0);
+    }
+}
+
+/// A copy from before the last start must not take the place of what that start has written.
+#[test]
+fn records_of_the_last_start_are_not_traded_for_older_ones() {
+    let log = Log::new(SyncPolicy::Group);
+    let mut writer = log.writer();
+    store_group(&mut writer, 1);
+    writer.sync().unwrap();
+    let copy = super::scratch();
+    store_group(&mut writer, 1);
+    writer.sync().unwrap();
+    drop(writer);
+    copy_files(&log.dir(), copy.path());
+    // As if the second group had been torn: the next start goes on in its place.
+    let path = log.segment(1);
+    let at = group_offset(&path, 1);
+    plant(&path, at, &[0; BLOCK]);
+    let mut writer = log.writer();
+    store_group(&mut writer, 1);
+    writer.sync().unwrap();
+    drop(writer);
+    log.control(|slot| slot.durable_seq = 0.into());
+    flip(&path, at + 70);
+    let error = repair(&log.dir(), copy.path(), &APPLY).unwrap_err();
+    assert!(error.to_string().starts_with("R6: segment 1"), "{error}");
 }
