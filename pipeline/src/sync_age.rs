@@ -17,17 +17,24 @@ const NOTHING: u64 = u64::MAX;
 pub(crate) struct SyncAge {
     since_wall_ns: AtomicU64,
     since_ns: AtomicU64,
+    /// When it last said so: what waits since then was handed over later than that.
+    begun_ns: AtomicU64,
 }
 
 impl SyncAge {
     pub(crate) fn new() -> Self {
-        Self { since_wall_ns: AtomicU64::new(NOTHING), since_ns: AtomicU64::new(0) }
+        let since_wall_ns = AtomicU64::new(NOTHING);
+        Self { since_wall_ns, since_ns: AtomicU64::new(0), begun_ns: AtomicU64::new(0) }
     }
 
     /// From here on something waits that was handed over at this time of the wall clock.
     pub(crate) fn begin(&self, stamped_ns: u64, clock: &dyn Clock) {
-        let waited_ns = clock.wall_ns().saturating_sub(stamped_ns);
-        let since_ns = clock.monotonic_ns().saturating_sub(waited_ns);
+        let now_ns = clock.monotonic_ns();
+        // The wall clock may have been set forward since the stamp.
+        let longest_ns = now_ns.saturating_sub(self.begun_ns.load(Ordering::Relaxed));
+        let waited_ns = clock.wall_ns().saturating_sub(stamped_ns).min(longest_ns);
+        let since_ns = now_ns - waited_ns;
+        self.begun_ns.store(now_ns, Ordering::Relaxed);
         self.since_ns.store(since_ns, Ordering::Relaxed);
         // Release: who sees the one time also sees the other, or a later one.
         self.since_wall_ns.store(stamped_ns, Ordering::Release);
@@ -98,6 +105,19 @@ mod tests {
         assert!(is_over(), "a clock that is set back hides nothing");
         age.end();
         assert!(!is_over());
+    }
+
+    #[test]
+    fn a_clock_that_is_set_forward_before_it_begins_is_none_either() {
+        let (age, clock) = (SyncAge::new(), ManualClock::new(NOW_NS));
+        clock.advance_ns(HOUR_NS);
+        age.begin(clock.wall_ns(), &clock);
+        age.end();
+        let stamped_ns = clock.wall_ns();
+        clock.set_wall_ns(stamped_ns + HOUR_NS);
+        clock.advance_ns(9);
+        age.begin(stamped_ns, &clock);
+        assert_eq!(age.get(&clock), Duration::from_nanos(9));
     }
 
     #[test]

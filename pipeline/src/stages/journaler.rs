@@ -139,7 +139,12 @@ impl<C: Codec + Copy + Default> Journaler<C> {
         if self.group_records == 0 {
             return false;
         }
+        // A store may take the next segment into use, which is several syncs.
+        self.begin_wait();
         or_abort(STAGE, self.room.store(&mut self.writer, &self.shared.counters.room));
+        if self.writer.sync_policy() != SyncPolicy::Group {
+            self.shared.sync_age.end();
+        }
         let counters = &self.shared.counters.journaler;
         counters.groups.add(1);
         counters.records.add(self.group_records);
@@ -156,9 +161,11 @@ impl<C: Codec + Copy + Default> Journaler<C> {
     /// acknowledged, could otherwise be taken for a torn write.
     fn prove_last_group(&mut self) {
         fail_point::hit("journaler-before-idle");
+        self.begin_wait();
         match self.writer.store_idle() {
             Err(JournalError::Full { .. }) => {
                 // It proves nothing that anybody waits for: the next pause will do.
+                self.shared.sync_age.end();
                 self.unproven_since_ns = Some(self.shared.clock.monotonic_ns());
                 return;
             }
@@ -207,13 +214,18 @@ impl<C: Codec + Copy + Default> Journaler<C> {
         }
     }
 
-    fn sync(&mut self) {
+    /// What is handed over from now on waits for the disk, even if nothing did before. The policy
+    /// that never waits for the disk does not look at how late it is.
+    fn begin_wait(&self) {
         let Shared { clock, sync_age, .. } = &self.shared;
-        // What is handed over from now on waits as well, even if nothing did before. The policy
-        // that never waits for the disk does not look at how late it is.
         if !sync_age.is_waiting() && self.writer.sync_policy() != SyncPolicy::Os {
             sync_age.begin(clock.wall_ns(), &**clock);
         }
+    }
+
+    fn sync(&mut self) {
+        self.begin_wait();
+        let Shared { clock, sync_age, .. } = &self.shared;
         let begun_ns = clock.monotonic_ns();
         or_abort(STAGE, self.writer.sync());
         self.synced_ns = clock.monotonic_ns();
