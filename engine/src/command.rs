@@ -103,6 +103,12 @@ pub enum Command {
         order_id: OrderId,
         reason: RejectReason,
     },
+    /// A new order that is refused if engine time is past `latest_ns`, nanoseconds since the Unix
+    /// epoch. Within it, it is the same order as one without such a moment.
+    NewOrderBy {
+        order: NewOrder,
+        latest_ns: u64,
+    },
 }
 
 /// Engine-wide settings.
@@ -216,8 +222,8 @@ impl NewOrder {
     }
 }
 
-/// What a derive would write, but inlined: two commands carry an order, and decoding it out of line
-/// costs a replay 8 % of its speed.
+/// What a derive would write, but inlined: several commands carry an order, and decoding it out of
+/// line costs a replay 8 % of its speed.
 impl<C> Decode<C> for NewOrder {
     #[expect(clippy::inline_always, reason = "measured")]
     #[inline(always)]

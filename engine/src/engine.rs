@@ -146,9 +146,10 @@ impl Engine {
 
     fn dispatch(&mut self, command: &Command, events: &mut Events) {
         let refused = match command {
-            Command::NewOrder(_) | Command::ReserveOrder(_) | Command::PlaceReserved { .. } => {
-                self.enter(command, events)
-            }
+            Command::NewOrder(_)
+            | Command::NewOrderBy { .. }
+            | Command::ReserveOrder(_)
+            | Command::PlaceReserved { .. } => self.enter(command, events),
             Command::CancelOrder { account, order_id, client_order_id } => {
                 self.cancel_order(*account, *order_id, client_order_id, events)
             }
@@ -267,7 +268,9 @@ impl StateMachine for Engine {
     #[inline]
     fn prefetch(&self, command: &Command) {
         match command {
-            Command::NewOrder(order) | Command::ReserveOrder(order)
+            Command::NewOrder(order)
+            | Command::NewOrderBy { order, .. }
+            | Command::ReserveOrder(order)
                 if !order.client_order_id.is_empty() =>
             {
                 self.client_ids.prefetch(order.account.0, &order.client_order_id);
@@ -302,9 +305,9 @@ impl StateMachine for Engine {
 /// The refusal of a command, with what the command says about itself.
 pub(crate) fn rejected(command: &Command, reason: RejectReason) -> Event {
     let (account, instrument, target) = match command {
-        Command::NewOrder(order) | Command::ReserveOrder(order) => {
-            (order.account, order.instrument, OrderId(0))
-        }
+        Command::NewOrder(order)
+        | Command::NewOrderBy { order, .. }
+        | Command::ReserveOrder(order) => (order.account, order.instrument, OrderId(0)),
         Command::CancelOrder { account, order_id, .. } => (*account, InstrumentId(0), *order_id),
         Command::AmendOrder(amend) => (amend.account, InstrumentId(0), amend.order_id),
         Command::MassCancel { account, instrument, .. } => (*account, *instrument, OrderId(0)),

@@ -39,6 +39,11 @@ impl Engine {
         let intent;
         let (order, funds) = match command {
             Command::NewOrder(order) => (order, Funds::Own),
+            // Before its key is looked at: who repeats an order too late learns nothing of it.
+            Command::NewOrderBy { latest_ns, .. } if self.now_ns > *latest_ns => {
+                return Err(RejectReason::RecvWindow);
+            }
+            Command::NewOrderBy { order, .. } => (order, Funds::Own),
             Command::ReserveOrder(order) => (order, Funds::Announced),
             Command::PlaceReserved { order_id } => {
                 intent = self.intents.end(*order_id).ok_or(RejectReason::UnknownOrder)?;
@@ -290,3 +295,6 @@ fn accepted(order: &NewOrder, order_id: OrderId, admission: Admission) -> OrderA
         client_order_id: order.client_order_id,
     }
 }
+
+#[cfg(test)]
+mod tests;

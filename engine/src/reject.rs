@@ -1,5 +1,6 @@
 //! Owns the refusals. Knows nothing of HTTP statuses or texts.
-//! Invariant: the code is the precedence: of all checks that fail, the lowest code is reported.
+//! Invariant: the code is the precedence: of all checks that fail, the lowest code is reported;
+//! only an order that comes too late is looked at no further.
 
 /// Declares a machine's refusals: a closed set whose members travel as two bytes, with `ALL`,
 /// `code`, `name` and `from_code`.
@@ -133,6 +134,9 @@ reject_reasons! {
         FundsOwnerUnknown = 42 "FUNDS_OWNER_UNKNOWN",
         /// Whoever keeps the funds may not reserve them: the owner's wallet is frozen or closed.
         FundsRefused = 43 "FUNDS_REFUSED",
+        /// Engine time was past the latest moment of the order. Nothing else was looked at: the key
+        /// may be that of a live order.
+        RecvWindow = 44 "RECV_WINDOW",
     }
 }
 
@@ -140,7 +144,7 @@ impl RejectReason {
     /// Nobody has decided about the order: its key may be used again.
     #[must_use]
     pub const fn is_undecided(self) -> bool {
-        matches!(self, Self::FundsUnavailable | Self::FundsDegraded)
+        matches!(self, Self::FundsUnavailable | Self::FundsDegraded | Self::RecvWindow)
     }
 
     /// Refused for its shape: not remembered by idempotency keys.
@@ -172,6 +176,7 @@ impl RejectReason {
                 | Self::FundsDegraded
                 | Self::FundsOwnerUnknown
                 | Self::FundsRefused
+                | Self::RecvWindow
         )
     }
 }
@@ -187,7 +192,7 @@ mod tests {
             assert_eq!(RejectReason::from_code(reason.code()), Some(*reason));
         }
         assert_eq!(RejectReason::from_code(0), None);
-        assert_eq!(RejectReason::from_code(44), None);
+        assert_eq!(RejectReason::from_code(45), None);
     }
 
     #[test]

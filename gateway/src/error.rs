@@ -90,6 +90,7 @@ error_codes! {
     InsufficientBalance = 400 "INSUFFICIENT_BALANCE" "insufficient balance",
     PostOnlyWouldCross = 400 "POST_ONLY_WOULD_CROSS" "post-only order would trade at once",
     FokUnfillable = 400 "FOK_UNFILLABLE" "order cannot be filled completely",
+    RecvWindow = 400 "RECV_WINDOW" "the order came later than its recv_window_ms allows",
     Unauthorized = 401 "UNAUTHORIZED" "a valid bearer token is required",
     Forbidden = 403 "FORBIDDEN" "the token does not allow this",
     AccountSuspended = 403 "ACCOUNT_SUSPENDED" "account is suspended",
@@ -185,6 +186,7 @@ pub const fn code_of(reason: RejectReason) -> ErrorCode {
         RejectReason::FundsDegraded => ErrorCode::ServiceDegraded,
         RejectReason::FundsOwnerUnknown => ErrorCode::UserNotFound,
         RejectReason::FundsRefused => ErrorCode::FundsRefused,
+        RejectReason::RecvWindow => ErrorCode::RecvWindow,
     }
 }
 

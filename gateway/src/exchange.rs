@@ -69,7 +69,10 @@ impl Exchange {
             | Command::MassCancel { .. }
             | Command::PlaceReserved { .. }
             | Command::AbandonReserved { .. } => Lane::Cancel,
-            Command::NewOrder(_) | Command::AmendOrder(_) | Command::ReserveOrder(_) => Lane::Order,
+            Command::NewOrder(_)
+            | Command::NewOrderBy { .. }
+            | Command::AmendOrder(_)
+            | Command::ReserveOrder(_) => Lane::Order,
             _ => Lane::Control,
         };
         // What ends something that is under way is done while the rest is drained.
@@ -143,7 +146,9 @@ impl Exchange {
 /// Whose command it is, if it is one that users send.
 fn account_of(command: &Command) -> Option<AccountId> {
     match command {
-        Command::NewOrder(order) | Command::ReserveOrder(order) => Some(order.account),
+        Command::NewOrder(order)
+        | Command::NewOrderBy { order, .. }
+        | Command::ReserveOrder(order) => Some(order.account),
         Command::AmendOrder(amend) => Some(amend.account),
         Command::CancelOrder { account, .. } | Command::MassCancel { account, .. } => {
             Some(*account)

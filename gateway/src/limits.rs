@@ -50,6 +50,8 @@ pub const HEADER_BYTES_MAX: usize = 16 * 1024;
 pub const HEADERS_MAX: usize = 64;
 /// Fields of a JSON body, and parameters of a query.
 pub const FIELDS_MAX: usize = 32;
+/// Longest that a new order may take to be sequenced, if it says how long it may, milliseconds.
+pub const RECV_WINDOW_MS_MAX: u64 = 60_000;
 
 /// Characters of a client order id, and of the reference of a credit.
 pub const CLIENT_TEXT_MAX: usize = 100;

@@ -78,7 +78,9 @@ impl Reply<Engine> for Waiter {
 
 fn answer_of(frame: &Frame<Command>, events: &[Event]) -> Answer {
     match &frame.command {
-        Command::NewOrder(order) | Command::ReserveOrder(order) => {
+        Command::NewOrder(order)
+        | Command::NewOrderBy { order, .. }
+        | Command::ReserveOrder(order) => {
             if let Some(announced) = events.iter().find_map(announced) {
                 return announced;
             }

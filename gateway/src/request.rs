@@ -48,6 +48,19 @@ impl<S: Send + Sync> FromRequestParts<S> for RequestId {
     }
 }
 
+/// When the head of a request had come, nanoseconds since the Unix epoch, by the clock that stamps
+/// commands. The first thing that a handler asks for: its body may still be on its way.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TakenIn(pub(crate) u64);
+
+impl FromRequestParts<AppState> for TakenIn {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(_: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        Ok(Self(state.clock.wall_ns()))
+    }
+}
+
 /// The outermost layer: gives the request its id, writes refusals, logs one line.
 pub async fn envelope(
     State((state, traffic)): State<(AppState, Arc<Traffic>)>,

@@ -71,6 +71,10 @@ pub enum Defect {
     KillSparesDormant,
     /// The band moves with the trades that stops make before the order is looked at.
     BandNotFrozen,
+    /// An order is late at its latest moment already.
+    LateAtTheMoment,
+    /// A late order takes its key.
+    LateTakesKey,
 }
 
 /// The slow exchange: same commands in, same events out.
@@ -221,6 +225,7 @@ impl Model {
                 self.transfer(command, transfer_id, account, asset, amount)
             }
             Command::NewOrder(order) => self.new_order(&order),
+            Command::NewOrderBy { order, latest_ns } => self.new_order_by(&order, latest_ns),
             Command::ReserveOrder(order) => self.reserve_order(&order),
             Command::PlaceReserved { order_id } => self.place_reserved(order_id),
             Command::AbandonReserved { order_id, reason } => {
@@ -309,7 +314,9 @@ fn subject(command: &Command) -> (AccountId, InstrumentId, OrderId) {
         Command::Credit { account: id, .. }
         | Command::Debit { account: id, .. }
         | Command::SetAccountStatus { account: id, .. } => account = id,
-        Command::NewOrder(order) | Command::ReserveOrder(order) => {
+        Command::NewOrder(order)
+        | Command::NewOrderBy { order, .. }
+        | Command::ReserveOrder(order) => {
             (account, instrument) = (order.account, order.instrument);
         }
         Command::PlaceReserved { order_id } | Command::AbandonReserved { order_id, .. } => {

@@ -7,6 +7,7 @@ mod changes;
 mod market;
 mod orders;
 mod upkeep;
+mod windows;
 
 use std::collections::BTreeMap;
 
@@ -19,6 +20,7 @@ use engine::{
 use crate::model::Model;
 use crate::random::Random;
 use market::Market;
+pub use windows::with_latest_moments;
 
 /// One command of a workload. The orders that it names are named by label.
 #[derive(Clone, Copy, Debug)]

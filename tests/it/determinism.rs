@@ -3,7 +3,7 @@
 use engine::engine::EngineOptions;
 use engine::{Codec, Event, HashSecret, StateMachine};
 use tests::exchange::{Exchange, FastExchange};
-use tests::workload::{frames, workload};
+use tests::workload::{Step, frames, with_latest_moments, workload};
 
 const COMMANDS: usize = 2_000;
 /// The state is hashed after every so many commands; a hash walks all of it.
@@ -23,9 +23,13 @@ struct Trace {
 }
 
 fn trace(seed: u64, options: EngineOptions) -> Trace {
+    trace_of(&workload(seed, COMMANDS), options)
+}
+
+fn trace_of(steps: &[Step], options: EngineOptions) -> Trace {
     let mut exchange = FastExchange::new(options);
     let mut trace = Trace { event_bytes: Vec::new(), state_hashes: Vec::new(), state: Vec::new() };
-    for (index, frame) in frames(&workload(seed, COMMANDS)).iter().enumerate() {
+    for (index, frame) in frames(steps).iter().enumerate() {
         for event in exchange.apply(frame) {
             let mut bytes = [0; Event::BYTES_MAX];
             let length = event.encode_into(&mut bytes);
@@ -53,6 +57,17 @@ fn the_same_commands_give_the_same_events_and_states() {
         assert!(first.event_bytes.len() > COMMANDS, "seed {seed} says too little");
         assert!(first == trace(seed, EngineOptions::default()), "seed {seed}, run twice");
         assert!(first == trace(seed, other), "seed {seed}, built with other options");
+    }
+}
+
+#[test]
+fn orders_with_a_latest_moment_are_the_same_twice() {
+    let other = EngineOptions { hash_secret: HashSecret([1, 2]), ..EngineOptions::default() };
+    for seed in 0..10 {
+        let steps = with_latest_moments(&workload(seed, COMMANDS), seed);
+        let first = trace_of(&steps, EngineOptions::default());
+        assert!(first == trace_of(&steps, other), "seed {seed}");
+        assert!(first != trace(seed, other), "seed {seed}: no order is late");
     }
 }
 

@@ -91,6 +91,10 @@ fn commands() -> Vec<(&'static str, Command)> {
                 reason: RejectReason::InsufficientBalance,
             },
         ),
+        (
+            "NewOrderBy",
+            Command::NewOrderBy { order: order(), latest_ns: 1_700_000_000_000_000_001 },
+        ),
     ]
 }
 
@@ -336,7 +340,8 @@ fn anything_else_is_refused() {
 #[test]
 fn the_longest_encodings_fit_the_bound() {
     let client_order_id = ClientOrderId::new(&[b'x'; ClientOrderId::BYTES_MAX]).unwrap();
-    let longest = Command::NewOrder(NewOrder { client_order_id, ..order() });
+    let order = NewOrder { client_order_id, ..order() };
+    let longest = Command::NewOrderBy { order, latest_ns: u64::MAX };
     let others = commands().into_iter().map(|(_, command)| command).chain([longest]);
     let of_commands = others.map(|command| hex(&command).len() / 2).max();
     let of_events = events().into_iter().map(|(_, event)| hex(&event).len() / 2 + 97).max();

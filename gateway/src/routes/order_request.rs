@@ -5,12 +5,15 @@
 use std::sync::Arc;
 
 use engine::{
-    AccountId, ClientOrderId, NewOrder, OrderType, Price, SelfTradePolicy, Side, TimeInForce,
+    AccountId, ClientOrderId, Command, NewOrder, OrderType, Price, SelfTradePolicy, Side,
+    TimeInForce,
 };
 
 use crate::convert;
 use crate::error::{ApiError, ErrorCode};
 use crate::fields::Fields;
+use crate::limits::RECV_WINDOW_MS_MAX;
+use crate::request::TakenIn;
 use crate::views::{Instrument, Products};
 
 mod amend;
@@ -19,6 +22,8 @@ mod size;
 mod stop;
 
 pub(crate) use amend::read_amend;
+
+const NS_PER_MS: u64 = 1_000_000;
 
 /// How much of a new order the answer shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +39,8 @@ pub(crate) struct OrderRequest {
     pub(crate) order: NewOrder,
     pub(crate) instrument: Arc<Instrument>,
     pub(crate) response_type: ResponseType,
+    /// How long it may take to be sequenced, milliseconds; as long as it takes if it is `None`.
+    pub(crate) recv_window_ms: Option<u64>,
 }
 
 impl OrderRequest {
@@ -64,6 +71,7 @@ impl OrderRequest {
         let self_trade_policy = read_self_trade_policy(&mut fields, by_budget)?;
         let client_order_id = read_client_order_id(&mut fields)?;
         let response_type = read_response_type(&mut fields)?;
+        let recv_window_ms = read_recv_window(&mut fields)?;
         fields.finish()?;
         let order = NewOrder {
             order_type,
@@ -79,7 +87,19 @@ impl OrderRequest {
             client_order_id,
             ..NewOrder::limit(account, instrument.spec.instrument, side, size.quantity, price)
         };
-        Ok(Self { order, instrument, response_type })
+        Ok(Self { order, instrument, response_type, recv_window_ms })
+    }
+
+    /// The command that places it with the account's own money.
+    pub(crate) fn command(&self, taken_in: TakenIn) -> Command {
+        let order = self.order;
+        match self.recv_window_ms {
+            None => Command::NewOrder(order),
+            Some(window_ms) => {
+                let latest_ns = taken_in.0.saturating_add(window_ms * NS_PER_MS);
+                Command::NewOrderBy { order, latest_ns }
+            }
+        }
     }
 }
 
@@ -164,6 +184,13 @@ fn read_client_order_id(fields: &mut Fields) -> Result<ClientOrderId, ApiError> 
         None => Ok(ClientOrderId::EMPTY),
         Some(text) => convert::client_order_id(&text),
     }
+}
+
+fn read_recv_window(fields: &mut Fields) -> Result<Option<u64>, ApiError> {
+    let name = "recv_window_ms";
+    // What is absent is out of bounds.
+    let window_ms = fields.number(name, 0, 1..=RECV_WINDOW_MS_MAX)?;
+    Ok((window_ms > 0).then_some(window_ms))
 }
 
 fn read_response_type(fields: &mut Fields) -> Result<ResponseType, ApiError> {

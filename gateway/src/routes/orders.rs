@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use engine::{AccountId, ClientOrderId, Command, InstrumentId, NewOrder, OrderId, RejectReason};
+use engine::{AccountId, ClientOrderId, InstrumentId, NewOrder, OrderId, RejectReason};
 
 use crate::api::{FullBody, OrderBody, OwnTradeBody, at_sequence, created};
 use crate::auth::{Caller, Reader, Trader};
@@ -15,7 +15,7 @@ use crate::fields::{Fields, NoQuery};
 use crate::ids::Id;
 use crate::limits::MIN_SEQ_WAIT;
 use crate::replies::Answer;
-use crate::request::{JsonFields, PathText, RequestId, replayed};
+use crate::request::{JsonFields, PathText, RequestId, TakenIn, replayed};
 use crate::routes::order_request::{OrderRequest, ResponseType};
 use crate::state::AppState;
 use crate::views::{Ended, Instrument, OrderRecord, Products, Read};
@@ -31,6 +31,7 @@ pub(crate) async fn reach(state: &AppState, min_seq: u64) -> Result<(), ApiError
 
 pub(crate) async fn place(
     State(state): State<AppState>,
+    taken_in: TakenIn,
     Trader(caller): Trader,
     request_id: RequestId,
     NoQuery: NoQuery,
@@ -41,8 +42,10 @@ pub(crate) async fn place(
     let products = state.views.products();
     let request = OrderRequest::read(fields, account.unwrap_or_default(), &products)?;
     let answered = match (state.money.funds.orders(), account) {
-        (None, Some(_)) => state.exchange.submit(Command::NewOrder(request.order)).await?,
+        (None, Some(_)) => state.exchange.submit(request.command(taken_in)).await?,
         (None, None) => return Err(ErrorCode::UserNotFound.into()),
+        // It would be announced in time, and placed when the wallet has answered.
+        (Some(_), _) if request.recv_window_ms.is_some() => return Err(no_window()),
         (Some(orders), _) => {
             let account = orders.account(caller.user).await?;
             orders.place(NewOrder { account, ..request.order }).await?
@@ -56,6 +59,11 @@ pub(crate) async fn place(
         Answer::Rejected(reason) => Err(ApiError::rejected(reason)),
         _ => Err(ErrorCode::InternalError.into()),
     }
+}
+
+fn no_window() -> ApiError {
+    let text = "not offered where the wallet reserves the funds of each order";
+    ApiError::field(ErrorCode::Unsupported, "recv_window_ms", text)
 }
 
 fn answer_placed(

@@ -169,7 +169,9 @@ impl Orders {
     /// The order that this command made or decided, with everything that it did to it; 0 if none.
     fn decide(&mut self, frame: &Frame<Command>, events: &[Event]) -> OrderId {
         match &frame.command {
-            Command::NewOrder(order) | Command::ReserveOrder(order) => {
+            Command::NewOrder(order)
+            | Command::NewOrderBy { order, .. }
+            | Command::ReserveOrder(order) => {
                 let Some(record) = OrderRecord::placed(frame, order, events) else {
                     return OrderId(0);
                 };

@@ -178,12 +178,14 @@ impl OrderRecord {
 }
 
 /// A refused order is kept, unless it was not an order at all: its key belongs to another one,
-/// nobody owns it, or it was decided before.
+/// nobody owns it, or it was decided before; or it was not looked at, and then its key may be that
+/// of a live order, which it must not hide.
 fn makes_order(reason: RejectReason) -> bool {
     !matches!(
         reason,
         RejectReason::IdempotencyConflict
             | RejectReason::UnknownAccount
             | RejectReason::UnknownOrder
+            | RejectReason::RecvWindow
     )
 }

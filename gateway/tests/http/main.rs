@@ -15,6 +15,7 @@ mod money;
 mod overload;
 mod own_trades;
 mod per_order;
+mod recv_window;
 mod restart;
 mod scrape;
 mod self_trade;

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::http::Method;
+use axum::body::Body;
+use axum::http::{Method, Request};
 use engine::{
     AccountId, AssetId, Command, Engine, EngineOptions, InstrumentId, NewOrder, Price, Quantity,
     Side, TimeInForce, TransferId,
@@ -19,7 +20,7 @@ use gateway::replies::Waiter;
 use gateway::state::{AppState, RequestBounds};
 use gateway::views::{ViewFeed, Views};
 use gateway::{genesis, ids, router};
-use pipeline::{Instance, Lane, Stepped, SystemClock};
+use pipeline::{Clock, Instance, Lane, Stepped, SystemClock};
 use serde_json::{Value, json};
 use uuid::Uuid;
 use wallet::rates::RateOptions;
@@ -28,17 +29,17 @@ use crate::harness::{Answer, answer, config, limit, request};
 
 /// The smallest ring; orders may fill 80 % of it, and from the half on each has its share.
 const SLOTS: usize = 64;
-const ORDER_SLOTS: usize = 51;
-const HALF: usize = 32;
+pub(crate) const ORDER_SLOTS: usize = 51;
+pub(crate) const HALF: usize = 32;
 /// Everybody has an account; the first one has money.
 const USERS: [&str; 3] = ["buyer", "second", "third"];
 
-struct Standing {
-    stages: Stepped<Engine, Waiter>,
-    router: Router,
+pub(crate) struct Standing {
+    pub(crate) stages: Stepped<Engine, Waiter>,
+    pub(crate) router: Router,
     exchange: Arc<Exchange>,
-    tokens: [String; 3],
-    _directory: tempfile::TempDir,
+    pub(crate) tokens: [String; 3],
+    pub(crate) directory: tempfile::TempDir,
 }
 
 /// Lists the products, opens the accounts and gives the first one money.
@@ -57,6 +58,11 @@ fn opening(config: &Config, views: &Views, users: [Uuid; 3]) -> Vec<Command> {
 
 impl Standing {
     async fn new() -> Self {
+        Self::at(Arc::new(SystemClock::new())).await
+    }
+
+    /// With this clock for stamps and requests.
+    pub(crate) async fn at(clock: Arc<dyn Clock>) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let mut config = config(directory.path(), "");
         config.pipeline.input_slots = SLOTS;
@@ -69,7 +75,6 @@ impl Standing {
             outlets: vec![Box::new(ViewFeed(Arc::clone(&views)))],
         };
         let recovered = pipeline::recover(&options, watched).unwrap();
-        let clock = Arc::new(SystemClock::new());
         let mut stages = Stepped::new(recovered, &options, clock.clone()).unwrap();
 
         let exchange = Arc::new(Exchange::new(stages.ingress(), Duration::from_secs(5)));
@@ -118,10 +123,10 @@ impl Standing {
         let now_s = state.now_s();
         let tokens =
             users.map(|user| state.authenticator.sign(user, &scopes, now_s, hour).unwrap());
-        Self { stages, router: router::public(state), exchange, tokens, _directory: directory }
+        Self { stages, router: router::public(state), exchange, tokens, directory }
     }
 
-    async fn send(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
+    pub(crate) async fn send(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
         self.send_as(0, method, path, body).await
     }
 
@@ -137,8 +142,12 @@ impl Standing {
     }
 
     /// The answer to this order once the stages have moved.
-    async fn answered(&mut self, order: &Value) -> Answer {
+    pub(crate) async fn answered(&mut self, order: &Value) -> Answer {
         let request = request(Method::POST, "/api/v1/orders", Some(&self.tokens[0]), Some(order));
+        self.answered_to(request).await
+    }
+
+    pub(crate) async fn answered_to(&mut self, request: Request<Body>) -> Answer {
         let mut waiting = tokio::spawn(answer(self.router.clone(), request));
         loop {
             tokio::select! {
@@ -173,7 +182,7 @@ impl Standing {
         (callers.used, callers.max)
     }
 
-    async fn is_past_its_share(&self, user: usize) {
+    pub(crate) async fn is_past_its_share(&self, user: usize) {
         let order = Some(limit("BUY", "0.01", "50000"));
         let refused = self.send_as(user, Method::POST, "/api/v1/orders", order).await;
         let refused = refused.refused(429, "FAIR_SHARE_EXCEEDED");
@@ -181,14 +190,14 @@ impl Standing {
     }
 
     /// Hands over an order of the first user without a request.
-    fn hand_over(&self, order: NewOrder) {
+    pub(crate) fn hand_over(&self, order: NewOrder) {
         let ingress = self.stages.ingress();
         ingress.try_submit(Command::NewOrder(order), None, Lane::Order).unwrap();
     }
 }
 
 /// What the first user can pay for.
-fn an_order() -> NewOrder {
+pub(crate) fn an_order() -> NewOrder {
     NewOrder::limit(AccountId(1), InstrumentId(1), Side::Buy, Quantity(10_000), Price(5_000_000))
 }
 

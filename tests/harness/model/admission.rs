@@ -51,6 +51,20 @@ impl Model {
         self.take(order, Purse::Account)
     }
 
+    /// The same, unless its latest moment has passed.
+    pub(super) fn new_order_by(&mut self, order: &NewOrder, latest_ns: u64) -> Verdict {
+        let at_once = u64::from(self.has(Defect::LateAtTheMoment));
+        if self.now_ns.saturating_add(at_once) > latest_ns {
+            let late = RejectReason::RecvWindow;
+            let known = self.client_id_entry(order.account, &order.client_order_id).is_some();
+            if self.has(Defect::LateTakesKey) && !known && self.account(order.account).is_ok() {
+                self.remember_order(order, Some(late));
+            }
+            return Err(late);
+        }
+        self.new_order(order)
+    }
+
     /// An order that enters the exchange: placed at once, or announced.
     pub(super) fn take(&mut self, order: &NewOrder, purse: Purse) -> Verdict {
         self.account(order.account)?;

@@ -106,7 +106,9 @@ impl Model {
     /// The order that was announced will not be placed: that is its outcome.
     pub(super) fn refuse_client_id(&mut self, order_id: OrderId, reason: RejectReason) {
         // Whoever keeps the money has not said no: the key is as good as new.
-        if reason == RejectReason::FundsUnavailable || reason == RejectReason::FundsDegraded {
+        let undecided =
+            [RejectReason::FundsUnavailable, RejectReason::FundsDegraded, RejectReason::RecvWindow];
+        if undecided.contains(&reason) {
             return self.client_ids.retain(|e| e.order_id != order_id);
         }
         if let Some(entry) = self.client_ids.iter_mut().find(|e| e.order_id == order_id) {

@@ -268,7 +268,10 @@ impl Truth {
 
     /// Only new orders create; other commands may be refused as well.
     fn create(&mut self, frame: &Frame<Command>, id: OrderId, end: Option<(u64, End)>) {
-        let (Command::NewOrder(request) | Command::ReserveOrder(request)) = frame.command else {
+        let (Command::NewOrder(request)
+        | Command::NewOrderBy { order: request, .. }
+        | Command::ReserveOrder(request)) = frame.command
+        else {
             return;
         };
         assert_eq!(id.0, frame.sequence, "an order is named after its command");
@@ -290,7 +293,7 @@ impl Truth {
             _ => None,
         };
         let decided = match frame.command {
-            Command::NewOrder(_) => Some(frame.sequence),
+            Command::NewOrder(_) | Command::NewOrderBy { .. } => Some(frame.sequence),
             Command::ReserveOrder(_) => {
                 let refused = |order: &&Order| order.now.end.is_some();
                 self.orders.get(&frame.sequence).filter(refused).map(|_| frame.sequence)
@@ -330,6 +333,7 @@ fn makes_order(reason: RejectReason) -> bool {
         RejectReason::IdempotencyConflict
             | RejectReason::UnknownAccount
             | RejectReason::UnknownOrder
+            | RejectReason::RecvWindow
     )
 }
 
