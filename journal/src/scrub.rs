@@ -45,7 +45,13 @@ pub fn scrub(
     mut pause: impl FnMut(u64) -> bool,
 ) -> Result<Scrubbed, JournalError> {
     let Some(control) = ControlFile::open(dir, false)? else { return Ok(Scrubbed::Gone) };
-    let mut segment = match open_kept(dir, id) {
+    let view = View::Disk { or_cache: true };
+    // It may be moved or deleted at any moment, also between the two.
+    let opened = open_kept(dir, id).and_then(|mut segment| {
+        segment.set_view(view)?;
+        Ok(segment)
+    });
+    let segment = match opened {
         Err(JournalError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {
             return Ok(Scrubbed::Gone);
         }
@@ -62,15 +68,8 @@ pub fn scrub(
         witness_seq: 0,
         begin: Begin::Oldest,
         control: &control.slot,
-        view: View::Disk { or_cache: true },
+        view,
     };
-    match segment.set_view(expect.view) {
-        Err(JournalError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {
-            // It was moved or deleted in this moment.
-            return Ok(Scrubbed::Gone);
-        }
-        opened => opened?,
-    }
     let bytes = segment.file_len;
     let mut piece = 0;
     let checked = check_segment(segment, &expect, |group_len| {
