@@ -49,6 +49,12 @@ pub(crate) fn spawn<T: Send + 'static>(
     })
 }
 
+/// Has the system take from the calling thread first, by this much.
+pub(crate) fn give_way(niceness: i32) {
+    // Of this thread alone, on Linux; without it the thread is only less polite.
+    let _ = rustix::process::setpriority_process(None, niceness);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

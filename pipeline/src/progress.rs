@@ -2,7 +2,10 @@
 //! Invariant: being listened to changes nothing of what is replayed.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
+
+use journal::JournalError;
 
 use crate::limits::PROGRESS_EVERY;
 
@@ -42,8 +45,10 @@ pub(crate) struct Telling<'a> {
 }
 
 impl<'a> Telling<'a> {
-    pub(crate) fn new(listener: Option<&'a Listener>, until: u64) -> Self {
-        Self { listener, until, replayed: 0 }
+    /// Of a replay of the log in `dir`, which is looked at only for somebody who listens.
+    pub(crate) fn new(listener: Option<&'a Listener>, dir: &Path) -> Result<Self, JournalError> {
+        let until = listener.map_or(Ok(0), |_| journal::newest_sequence(dir))?;
+        Ok(Self { listener, until, replayed: 0 })
     }
 
     /// One more input was replayed.

@@ -112,7 +112,7 @@ pub fn recover<S: StateMachine>(
     let mut proof = Proof::<S>::open(options, begin)?;
     let mut replay = Replay::<S>::new();
     let dir = journal_dir(&options.data_dir);
-    let mut telling = Telling::new(options.progress.as_ref(), journal::newest_sequence(&dir)?);
+    let mut telling = Telling::new(options.progress.as_ref(), &dir)?;
     let journal_options = options.journal_options::<S>(base);
     let mut examined = journal::examine(&dir, &journal_options, |record| {
         if let Some((frame, events)) = replay.apply(&mut instance.machine, &record)? {

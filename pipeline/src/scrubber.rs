@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use journal::{Scrubbed, scrub, sealed_segments};
 
-use crate::affinity::spawn;
+use crate::affinity::{give_way, spawn};
 use crate::error::PipelineError;
 use crate::limits::{SCRUB_BYTES_PER_SECOND, SCRUB_LOOK};
 use crate::options::{Options, events_dir, journal_dir};
@@ -58,8 +58,7 @@ struct Rounds {
 
 impl Rounds {
     fn live(&self, every: Duration) {
-        // Of the calling thread alone, on Linux; without it rounds are only less polite.
-        let _ = rustix::process::setpriority_process(None, NICENESS);
+        give_way(NICENESS);
         while !self.stops() {
             let begun_ns = self.shared.clock.monotonic_ns();
             let mut damaged = 0;

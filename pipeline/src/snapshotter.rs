@@ -12,7 +12,7 @@ use crossbeam::channel::{Receiver, RecvTimeoutError, bounded};
 use engine::StateMachine;
 use journal::{JournalReader, SnapshotMeta, SnapshotStore};
 
-use crate::affinity::spawn;
+use crate::affinity::{give_way, spawn};
 use crate::error::PipelineError;
 use crate::event_check::EventCheck;
 use crate::instance::Instance;
@@ -87,8 +87,7 @@ pub(crate) struct Snapshotter<S: StateMachine> {
 
 impl<S: StateMachine> Snapshotter<S> {
     fn live(mut self, requests: &Receiver<Answer>) -> Self {
-        // Of the calling thread alone, on Linux; without it snapshots are only less polite.
-        let _ = rustix::process::setpriority_process(None, NICENESS);
+        give_way(NICENESS);
         while !self.stops() {
             match requests.recv_timeout(SNAPSHOT_LOOK) {
                 Ok(answer) => {
