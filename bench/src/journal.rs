@@ -9,7 +9,7 @@
 mod bare;
 
 use std::convert::Infallible;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -17,6 +17,7 @@ use journal::{JournalReader, JournalWriter, Options, RecordKind, Storing, SyncPo
 use serde::Serialize;
 
 use self::bare::{Block, Way};
+use crate::place::Place;
 use crate::report::{self, Latency};
 
 /// Payloads that make records of 64 and 128 bytes with their headers.
@@ -41,12 +42,8 @@ pub(crate) struct Args {
     /// Syncs of each way in a round.
     #[arg(long, default_value_t = 300)]
     syncs: u64,
-    /// Folder for the logs; a temporary one unless given. It must not exist yet.
-    #[arg(long)]
-    data_dir: Option<PathBuf>,
-    /// Take any file system (figures of syncs then mean nothing).
-    #[arg(long)]
-    allow_fs: bool,
+    #[command(flatten)]
+    place: Place,
     /// Print one JSON object as the last line.
     #[arg(long)]
     json: bool,
@@ -91,8 +88,7 @@ struct WayFigures {
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let temporary = tempfile::tempdir().context("making a temporary folder")?;
-    let data_dir = args.data_dir.clone().unwrap_or_else(|| temporary.path().join("data"));
+    let (data_dir, _temporary) = args.place.folder()?;
     std::fs::create_dir(&data_dir).with_context(|| format!("making {}", data_dir.display()))?;
     let appends =
         PAYLOADS.iter().map(|payload| appends(args, &data_dir, *payload)).collect::<Result<_>>()?;
@@ -131,7 +127,7 @@ fn appends(args: &Args, data_dir: &Path, payload: usize) -> Result<Appends> {
                 let options = Options {
                     segment_bytes,
                     storing,
-                    allow_fs: args.allow_fs,
+                    allow_fs: args.place.allow_fs,
                     ..Options::new(MACHINE, SyncPolicy::Os)
                 };
                 appended(&path, &options, args, payload)?
@@ -194,7 +190,8 @@ fn check(dir: &Path, records: u64, payload: usize) -> Result<()> {
 
 fn measured_syncs(args: &Args, data_dir: &Path, bytes: usize) -> Result<(Syncs, Option<u64>)> {
     let path = data_dir.join(format!("sync-{bytes}"));
-    let options = Options { allow_fs: args.allow_fs, ..Options::new(MACHINE, SyncPolicy::Group) };
+    let options =
+        Options { allow_fs: args.place.allow_fs, ..Options::new(MACHINE, SyncPolicy::Group) };
     let (mut writer, device_bytes) = fresh(&path, &options)?;
     // A group of one record that fills the block: both headers are in it.
     let payload = bytes - bare::GROUP_HEADER - bare::RECORD_HEADER;

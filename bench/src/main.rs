@@ -4,11 +4,13 @@
 mod bank;
 mod book;
 mod engine;
+mod feed;
 mod funding;
 mod heap;
 mod journal;
 mod load;
 mod pipeline;
+mod place;
 mod postgres;
 mod process;
 mod replay;

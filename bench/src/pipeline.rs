@@ -10,26 +10,24 @@ mod bare;
 mod snapshots;
 mod source;
 
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use engine::{Command, Engine, EngineOptions, Event, Frame, StateMachine};
+use engine::{Command, Engine, Event, Frame, StateMachine};
 use journal::SyncPolicy;
 use pipeline::{Instance, Options, Outlet, SystemClock, WaitMode};
 use serde::Serialize;
 
 use self::bare::Bare;
 use self::snapshots::{Beside, Taker};
-use self::source::{Recorder, Source, Timed, wait_until};
+use self::source::{Recorder, Source, Timed};
+use crate::feed::{feed, fresh, wait_until};
+use crate::place::Place;
 use crate::report::{self, Latency};
 use crate::tape::flow::{Flow, preset};
 use crate::tape::generator::generate;
-use crate::workload::{Terms, Totals, Workload};
-
-/// Every owner of the tape has an account of its own.
-const TERMS: Terms = Terms { accounts: 1_000, client_order_ids: false, remembered: 0 };
+use crate::workload::{ONE_EACH, Totals, Workload};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -60,12 +58,8 @@ pub(crate) struct Args {
     /// Slots of the output ring, a power of two.
     #[arg(long, default_value_t = pipeline::limits::OUTPUT_SLOTS_DEFAULT)]
     output_slots: usize,
-    /// Folder for the journal; a temporary one unless given. It must not exist yet.
-    #[arg(long)]
-    data_dir: Option<PathBuf>,
-    /// Take any file system (figures of `group` then mean nothing).
-    #[arg(long)]
-    allow_fs: bool,
+    #[command(flatten)]
+    place: Place,
     /// Print one JSON object as the last line.
     #[arg(long)]
     json: bool,
@@ -117,15 +111,13 @@ impl Outlet<Engine> for Tally {
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let temporary = tempfile::tempdir().context("making a temporary folder")?;
-    let data_dir = args.data_dir.clone().unwrap_or_else(|| temporary.path().join("data"));
-    ensure!(!data_dir.exists(), "{} exists already", data_dir.display());
+    let (data_dir, temporary) = args.place.folder()?;
     ensure!(!args.snapshots || args.rate > 0, "--snapshots compares two halves at a rate");
     let wait = wait_mode(&args.wait)?;
     let mut options = Options { wait, ..Options::new(&data_dir) };
     (options.input_slots, options.output_slots) = (args.input_slots, args.output_slots);
     options.journal.sync = args.sync;
-    options.journal.allow_fs = args.allow_fs;
+    options.journal.allow_fs = args.place.allow_fs;
     options.pin = match args.pin.as_slice() {
         [] => None,
         [core, journaler, publisher] => Some([*core, *journaler, *publisher]),
@@ -145,7 +137,6 @@ fn measure(args: &Args, options: &Options, flow: &Flow, bare: Bare) -> Result<Re
     let (tape, _) = generate(flow);
     let totals = Arc::new(Mutex::new(Totals::new(tape.instruments)));
     let tally = || -> Box<dyn Outlet<Engine>> { Box::new(Tally(Arc::clone(&totals))) };
-    let fresh = || Engine::new(EngineOptions { expected_orders: 4_096, ..Default::default() });
     let recovered =
         pipeline::recover(options, || Instance { machine: fresh(), outlets: vec![tally()] })?;
     let clock = Arc::new(SystemClock::new());
@@ -153,16 +144,16 @@ fn measure(args: &Args, options: &Options, flow: &Flow, bare: Bare) -> Result<Re
 
     let recorder = Recorder::leaked()?;
     let first_sequence = running.cursors().published() + 1;
-    let workload = Workload::new(&tape, first_sequence, &TERMS);
+    let workload = Workload::new(&tape, first_sequence, &ONE_EACH);
     let (stage, measured) = workload.frames.split_at(workload.setup + tape.prefill);
     let source = Source { ingress: running.ingress(), recorder };
     if let Some(core) = args.pin_source {
         pin(core)?;
     }
-    source.set_the_stage(stage, &running.cursors())?;
+    feed(&source.ingress, stage, &running.cursors())?;
     let start = Instant::now();
     let half = start + Duration::from_secs(args.seconds) / 2;
-    let fresh_instance = move || Instance::bare(fresh());
+    let fresh_instance = || Instance::bare(fresh());
     let taker = args.snapshots.then(|| Taker::start(&mut running, recorder, half, fresh_instance));
     let taker = taker.transpose()?;
     let ring_full = source.send(measured, args.rate, start)?;
@@ -202,7 +193,7 @@ fn measure(args: &Args, options: &Options, flow: &Flow, bare: Bare) -> Result<Re
         volume: expected.volume,
         notional: expected.notional,
         replayed_per_second: report::rate(workload.frames.len(), replay_time),
-        state_hash: state_hash.iter().map(|byte| format!("{byte:02x}")).collect(),
+        state_hash: report::hex(&state_hash),
         p50_to_bare_stages: report::ratio(latency_ns.p50, bare.stages_ns.p50),
         p99_to_bare_stages: report::ratio(latency_ns.p99, bare.stages_ns.p99),
         p50_to_bare_sync: report::ratio(latency_ns.p50, bare.sync_ns.p50),

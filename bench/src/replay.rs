@@ -5,30 +5,24 @@
 //! of the same run is the engine alone, on the same commands in memory. The answer is checked: each
 //! way ends with the state of the live core.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use engine::{Engine, EngineOptions, Event, EventBuffer, Frame, StateMachine};
+use engine::{Engine, Event, EventBuffer, Frame, StateMachine};
 use journal::SyncPolicy;
-use pipeline::{
-    Ingress, Instance, Lane, Options, Outcome, Reply, SnapshotPolicy, SnapshotTaken, SubmitError,
-    SystemClock,
-};
+use pipeline::{Instance, Options, Outcome, Reply, SnapshotPolicy, SnapshotTaken, SystemClock};
 use serde::Serialize;
 
+use crate::feed::{feed, fresh};
+use crate::place::Place;
 use crate::report;
 use crate::tape::flow::{Flow, preset};
 use crate::tape::generator::generate;
-use crate::workload::{Terms, Workload};
+use crate::workload::{ONE_EACH, Workload};
 
-/// Every owner of the tape has an account of its own.
-const TERMS: Terms = Terms { accounts: 1_000, client_order_ids: false, remembered: 0 };
 /// Starts of each kind.
 const STARTS: usize = 3;
-/// Pause before another look at where the pipeline is, and before a full ring is tried again.
-const PAUSE: Duration = Duration::from_micros(50);
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -38,12 +32,8 @@ pub(crate) struct Args {
     /// Commands behind the snapshot.
     #[arg(long, default_value_t = 1_000_000)]
     behind: usize,
-    /// Folder for the journal; a temporary one unless given. It must not exist yet.
-    #[arg(long)]
-    data_dir: Option<PathBuf>,
-    /// Take any file system.
-    #[arg(long)]
-    allow_fs: bool,
+    #[command(flatten)]
+    place: Place,
     /// Print one JSON object as the last line.
     #[arg(long)]
     json: bool,
@@ -80,23 +70,17 @@ impl Reply<Engine> for Unheard {
 
 pub(crate) fn run(args: &Args) -> Result<()> {
     ensure!(args.behind < args.commands, "the snapshot must lie within the journal");
-    let temporary = tempfile::tempdir().context("making a temporary folder")?;
-    let data_dir = args.data_dir.clone().unwrap_or_else(|| temporary.path().join("data"));
-    ensure!(!data_dir.exists(), "{} exists already", data_dir.display());
+    let (data_dir, _temporary) = args.place.folder()?;
     let mut options = Options::new(&data_dir);
     options.journal.sync = SyncPolicy::Os;
-    options.journal.allow_fs = args.allow_fs;
+    options.journal.allow_fs = args.place.allow_fs;
     let flow = Flow { commands: args.commands, ..preset("small").context("preset")? };
     let (tape, _) = generate(&flow);
     // The first command of all is the pipeline's own.
-    let workload = Workload::new(&tape, 2, &TERMS);
+    let workload = Workload::new(&tape, 2, &ONE_EACH);
     let (state_hash, taken, snapshot_time) = write(&options, &workload, args.behind)?;
     let report = measure(&options, &workload, state_hash, &taken, snapshot_time)?;
     report::print(&report, args.json)
-}
-
-fn fresh() -> Engine {
-    Engine::new(EngineOptions { expected_orders: 4_096, ..EngineOptions::default() })
 }
 
 /// Writes the journal; gives the hash of the state at its end, and the snapshot.
@@ -111,30 +95,12 @@ fn write(
     let desk = running.take_snapshots(SnapshotPolicy::ON_DEMAND, || Instance::bare(fresh()))?;
     let ingress = running.ingress();
     let (before, rest) = workload.frames.split_at(workload.frames.len() - behind);
-    submit(&ingress, before)?;
-    let last = before.last().map_or(0, |frame| frame.sequence);
-    while running.cursors().acked() < last {
-        std::thread::sleep(PAUSE);
-    }
+    feed(&ingress, before, &running.cursors())?;
     let begin = Instant::now();
     let taken = desk.ask()?.recv()??;
     let snapshot_time = begin.elapsed();
-    submit(&ingress, rest)?;
-    drop(ingress);
+    feed(&ingress, rest, &running.cursors())?;
     Ok((running.shutdown().machine.state_hash(), taken, snapshot_time))
-}
-
-fn submit(ingress: &Ingress<Engine, Unheard>, frames: &[Frame<engine::Command>]) -> Result<()> {
-    for frame in frames {
-        let sequence = loop {
-            match ingress.try_submit(frame.command, None, Lane::Control) {
-                Err(SubmitError::RingFull) => std::thread::sleep(PAUSE),
-                other => break other?,
-            }
-        };
-        ensure!(sequence == frame.sequence, "another producer is in the ring");
-    }
-    Ok(())
 }
 
 fn measure(
@@ -172,7 +138,7 @@ fn measure(
         snapshot_start_commands: behind,
         snapshot_seconds: snapshot_time.as_secs_f64(),
         snapshot_bytes: taken.bytes,
-        state_hash: state_hash.iter().map(|byte| format!("{byte:02x}")).collect(),
+        state_hash: report::hex(&state_hash),
     })
 }
 

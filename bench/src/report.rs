@@ -47,6 +47,10 @@ pub(crate) fn rate(operations: usize, taken: Duration) -> u64 {
     u64::try_from(per_second).unwrap_or(u64::MAX)
 }
 
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 pub(crate) fn median(values: &[u64]) -> u64 {
     let mut sorted = values.to_vec();
     sorted.sort_unstable();

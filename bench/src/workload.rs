@@ -31,6 +31,10 @@ pub(crate) struct Terms {
     pub(crate) remembered: u32,
 }
 
+/// Every owner of the tape has an account of its own.
+pub(crate) const ONE_EACH: Terms =
+    Terms { accounts: 1_000, client_order_ids: false, remembered: 0 };
+
 /// A tape as frames for one engine.
 pub(crate) struct Workload {
     pub(crate) frames: Vec<Frame<Command>>,

@@ -14,7 +14,8 @@ use disruptor::{BusySpin, Polling, Producer, build_single_producer};
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-use super::source::{FULL_PAUSE, due, wait_for};
+use super::source::{due, wait_for};
+use crate::feed::FULL_PAUSE;
 use crate::report::{self, Latency};
 
 /// As many slots as the pipeline's ring has, about as large.

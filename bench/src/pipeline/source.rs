@@ -5,15 +5,13 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use engine::{Command, Engine, Event, Frame};
 use hdrhistogram::Histogram;
 use pipeline::{Lane, Outcome, Reply, SubmitError};
 
+use crate::feed::FULL_PAUSE;
 use crate::report;
-
-/// How long the source leaves a full ring alone: the stages need the cores to empty it.
-pub(crate) const FULL_PAUSE: Duration = Duration::from_micros(50);
 
 /// Records when a command was replied to. All replies come from one thread.
 ///
@@ -68,25 +66,6 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    /// Submits without replies, and waits until the last one is through.
-    pub(crate) fn set_the_stage(
-        &self,
-        frames: &[Frame<Command>],
-        cursors: &pipeline::Cursors,
-    ) -> Result<()> {
-        for frame in frames {
-            let sequence = loop {
-                match self.ingress.try_submit(frame.command, None, Lane::Control) {
-                    Err(SubmitError::RingFull) => std::thread::yield_now(),
-                    other => break other?,
-                }
-            };
-            ensure!(sequence == frame.sequence, "another producer is in the ring");
-        }
-        let last = frames.last().map_or(0, |frame| frame.sequence);
-        wait_until(|| cursors.acked() >= last)
-    }
-
     /// Submits every command when it is due; gives how often the ring was full.
     pub(crate) fn send(&self, frames: &[Frame<Command>], rate: u64, start: Instant) -> Result<u64> {
         let mut ring_full = 0;
@@ -126,13 +105,4 @@ pub(crate) fn wait_for(due: Instant) {
     while Instant::now() < due {
         std::thread::yield_now();
     }
-}
-
-pub(crate) fn wait_until(reached: impl Fn() -> bool) -> Result<()> {
-    let deadline = Instant::now() + Duration::from_secs(120);
-    while !reached() {
-        ensure!(Instant::now() < deadline, "the pipeline did not get there within two minutes");
-        std::thread::sleep(Duration::from_micros(200));
-    }
-    Ok(())
 }
