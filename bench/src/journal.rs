@@ -24,8 +24,11 @@ use crate::report::{self, Latency};
 const PAYLOADS: [usize; 2] = [40, 104];
 /// Passes of each kind over the same number of records.
 const PASSES: usize = 5;
-/// Bytes of a block that is made durable: a command alone, and some 100 of them.
-const BLOCKS: [usize; 2] = [4_096, 12_288];
+/// What is made durable at once, bytes and in how many records: a command alone, some 100 of them,
+/// and some 3,000, which is what a busy pipeline has in a group.
+const BLOCKS: [(usize, usize); 3] = [(4_096, 1), (12_288, 1), (262_144, 8)];
+/// From this size on there are as many times fewer syncs as the block is larger.
+const BYTES_OF_FEWER: u64 = 16_384;
 const MACHINE: u32 = 1;
 
 #[derive(Debug, clap::Args)]
@@ -94,8 +97,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         PAYLOADS.iter().map(|payload| appends(args, &data_dir, *payload)).collect::<Result<_>>()?;
     let mut device_bytes_per_sync = None;
     let mut syncs = Vec::new();
-    for bytes in BLOCKS {
-        let (figures, device_bytes) = measured_syncs(args, &data_dir, bytes)?;
+    for (bytes, records) in BLOCKS {
+        let (figures, device_bytes) = measured_syncs(args, &data_dir, bytes, records)?;
         syncs.push(figures);
         device_bytes_per_sync = device_bytes_per_sync.or(device_bytes);
     }
@@ -120,7 +123,7 @@ fn appends(args: &Args, data_dir: &Path, payload: usize) -> Result<Appends> {
     for pass in 0..PASSES {
         for (way, taken) in taken.iter_mut().enumerate() {
             let path = data_dir.join(format!("append-{payload}-{pass}-{way}"));
-            let storing = if way == 0 { Storing::Mapped } else { Storing::Written };
+            let storing = if way == 0 { Storing::Mapped } else { Storing::Reserved };
             let elapsed = if way == 2 {
                 bare::appended(&path, segment_bytes, args.records, args.group, payload)?
             } else {
@@ -188,29 +191,37 @@ fn check(dir: &Path, records: u64, payload: usize) -> Result<()> {
     Ok(())
 }
 
-fn measured_syncs(args: &Args, data_dir: &Path, bytes: usize) -> Result<(Syncs, Option<u64>)> {
+fn measured_syncs(
+    args: &Args,
+    data_dir: &Path,
+    bytes: usize,
+    records: usize,
+) -> Result<(Syncs, Option<u64>)> {
     let path = data_dir.join(format!("sync-{bytes}"));
     let options =
         Options { allow_fs: args.place.allow_fs, ..Options::new(MACHINE, SyncPolicy::Group) };
     let (mut writer, device_bytes) = fresh(&path, &options)?;
-    // A group of one record that fills the block: both headers are in it.
-    let payload = bytes - bare::GROUP_HEADER - bare::RECORD_HEADER;
+    // A group that fills the block: all headers are in it.
+    let payload = (bytes - bare::GROUP_HEADER) / records - bare::RECORD_HEADER;
+    let syncs = (args.syncs * BYTES_OF_FEWER / BYTES_OF_FEWER.max(bytes as u64)).max(1);
     let mut block = Block::prepare(&data_dir.join(format!("block-{bytes}")), bytes)?;
     let mut own = report::histogram()?;
     let mut others = Way::ALL.map(|way| (way, report::histogram()));
     let mut sequence = 0;
     for _ in 0..args.rounds {
-        for _ in 0..args.syncs {
-            sequence += 1;
+        for _ in 0..syncs {
             let start = Instant::now();
-            append(&mut writer, sequence, payload)?;
+            for _ in 0..records {
+                sequence += 1;
+                append(&mut writer, sequence, payload)?;
+            }
             writer.store()?;
             writer.sync()?;
             own.saturating_record(report::nanos(start.elapsed()));
         }
         for (way, histogram) in &mut others {
             let Ok(histogram) = histogram else { anyhow::bail!("no histogram") };
-            for _ in 0..args.syncs {
+            for _ in 0..syncs {
                 let start = Instant::now();
                 block.write(*way)?;
                 histogram.saturating_record(report::nanos(start.elapsed()));

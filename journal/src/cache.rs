@@ -1,9 +1,9 @@
 //! What the page cache holds of a file, and in which pieces.
 //!
 //! The cache keeps what it got in one call together, and a sync writes all of such a piece back for
-//! one changed byte: after a write or a read of a MiB, a sync of 256 bytes costs a MiB. A segment
-//! that will be stored into is therefore dropped from the cache and fetched again by a call that
-//! brings single pages.
+//! one byte that was changed through a mapping: after a write or a read of a MiB, a sync of 256
+//! bytes costs a MiB. A segment that will be mapped is therefore dropped from the cache and fetched
+//! again by a call that brings single pages.
 //!
 //! Must not know: what a segment is. Invariant: nothing is dropped that is not on the disk.
 

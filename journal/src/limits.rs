@@ -32,9 +32,9 @@ pub const FETCH_BYTES: u64 = 1 << 20;
 pub const FETCH_FIRST_BYTES: u64 = 8 << 20;
 /// Syncs that a start tries, to measure what one writes to the device.
 pub const PROBES: u64 = 4;
-/// Bytes stored before each of them.
-pub const PROBE_BYTES: usize = 256;
-/// What a sync of a few bytes may write to the device: one page, and now and then a block of the
+/// Bytes stored before each of them: what the smallest group takes that waits for its sync.
+pub const PROBE_BYTES: usize = 4096;
+/// What a sync of one block may write to the device: one page, and now and then a block of the
 /// file system's own.
 pub const SYNC_BYTES_MAX: u64 = 8192;
 /// Stored bytes after which the background thread is told to take them into the segment's hash.

@@ -110,11 +110,12 @@ impl Options {
     /// Defaults for one kind of log under one policy.
     #[must_use]
     pub const fn new(machine_id: u32, sync: SyncPolicy) -> Self {
+        let pad = sync.default_pad();
         Self {
             segment_bytes: SEGMENT_BYTES_DEFAULT,
             sync,
-            pad: sync.default_pad(),
-            storing: Storing::Mapped,
+            pad,
+            storing: Storing::suited(sync, pad),
             allow_fs: false,
             machine_id,
             schema_hash: [0; 32],

@@ -1,10 +1,10 @@
-//! Makes segment files fit to be stored into: space for all of them, and for a mapping zeros, in
-//! the page cache page by page.
+//! Makes segment files fit to be stored into: space for all of them, zeros where syncs are waited
+//! for, and for a mapping all of it in the page cache, page by page.
 //!
 //! Must not know: groups and records. Invariant: a file has its final name only when its whole
 //! length was written and synced, so a rotation needs no directory operation and no allocation.
 
-use crate::cache::lay_in_pages;
+use crate::cache::{Cached, lay_in_pages};
 use crate::error::JournalError;
 use crate::fail_point;
 use crate::format::{BLOCK, FORMAT, SEGMENT_MAGIC, STATE_PREPARED, SegmentHeader};
@@ -146,7 +146,7 @@ impl Template {
         let lay = |file: &File, to: u64| match self.storing {
             Storing::Mapped => lay_in_pages(file, 0, to, |bytes| pace.rest(bytes))
                 .map_err(JournalError::io("bring into the cache", &path)),
-            Storing::Written => Ok(()),
+            Storing::Filled | Storing::Reserved => Ok(()),
         };
         let mut fetched = self.segment_bytes;
         let file = if let Some(found) = self.reuse(found)? {
@@ -187,8 +187,8 @@ impl Template {
         Ok(None)
     }
 
-    /// Makes the file of a segment: the space is reserved, and for a mapping really written, under
-    /// a temporary name, and only a complete file gets its final one.
+    /// Makes the file of a segment: the space is reserved and, where that is asked for, really
+    /// written, under a temporary name, and only a complete file gets its final one.
     fn make(&self, path: &Path, header: &SegmentHeader, pace: &Pace) -> Result<File, JournalError> {
         let mut temporary = path.as_os_str().to_owned();
         temporary.push(UNFINISHED);
@@ -218,7 +218,7 @@ impl Template {
         assert!(self.segment_bytes.is_multiple_of(BLOCK as u64), "segments are whole blocks");
         reserve(&file, 0, self.segment_bytes).map_err(failed("reserve"))?;
         fail_point::hit("prepare-reserved");
-        if self.storing == Storing::Mapped {
+        if self.storing.is_filled() {
             write_zeros(&file, 0, self.segment_bytes, |bytes| {
                 if !pace.is_hurried() {
                     // Writing back as we go keeps the journaler's own syncs from queueing behind.
@@ -231,6 +231,8 @@ impl Template {
         fail_point::hit("prepare-filled");
         write_header(&file, path, header)?;
         file.sync_all().map_err(failed("sync"))?;
+        // Zeros that nobody reads only stand in the way of what is written over them.
+        file.forget().map_err(failed("drop cache of"))?;
         Ok(file)
     }
 }
@@ -262,19 +264,15 @@ fn write_zeros(
 }
 
 /// Whether a file takes less space than it is long: whoever copied it has left out zeros, and what
-/// is put there may find no space. For a mapping also whether some of its space was reserved and
-/// never written, as in a log that is kept by writes: each sync of a store there would change how
-/// the space is kept.
+/// is put there may find no space. Where it has to be filled also whether some of its space was
+/// only reserved: each sync of a store there would change how the space is kept.
 fn has_holes(file: &File, path: &Path, storing: Storing) -> Result<bool, JournalError> {
     let stat = file.metadata().map_err(JournalError::io("stat", path))?;
-    match storing {
-        Storing::Written => Ok(stat.blocks() * SPACE_UNIT < stat.len()),
-        Storing::Mapped => {
-            let hole = rustix::fs::seek(file, SeekFrom::Hole(0));
-            let hole = hole.map_err(io::Error::from);
-            Ok(hole.map_err(JournalError::io("look for holes in", path))? < stat.len())
-        }
+    if !storing.is_filled() {
+        return Ok(stat.blocks() * SPACE_UNIT < stat.len());
     }
+    let hole = rustix::fs::seek(file, SeekFrom::Hole(0)).map_err(io::Error::from);
+    Ok(hole.map_err(JournalError::io("look for holes in", path))? < stat.len())
 }
 
 /// A segment in use that is opened again.
@@ -298,6 +296,8 @@ pub(crate) fn open_again(
     if has_holes(&file, &path, storing)? && from < file_len {
         reserve(&file, from, file_len)
             .and_then(|()| write_zeros(&file, from, file_len, |_| Ok(())))
+            .and_then(|()| file.write_back())
+            .and_then(|()| file.forget())
             .map_err(|error| space_or_io("fill", &path, error))?;
     }
     let first = offset - offset % BLOCK as u64;

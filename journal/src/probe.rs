@@ -1,4 +1,4 @@
-//! Measures what the device writes for one sync of a few bytes.
+//! Measures what the device writes for one sync of one block.
 //!
 //! Must not know: why it may be much. Invariant: only zeros are stored, over zeros, so a death
 //! amid the measurement leaves the segment as it was.
@@ -39,7 +39,7 @@ impl Device {
     }
 }
 
-/// Bytes that the device of `file` wrote for one sync of a few bytes, the smallest of a few: others
+/// Bytes that the device of `file` wrote for one sync of one block, the smallest of a few: others
 /// who write can only add. `sink` stores into the file, of which `from..to` is unused and zero.
 /// `None` where the device cannot be asked, or there is too little room.
 pub(crate) fn sync_bytes(

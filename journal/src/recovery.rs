@@ -52,7 +52,7 @@ pub struct RecoveryReport {
     pub clean_shutdown: bool,
     /// Number of this start; one more than that of any before.
     pub epoch: u64,
-    /// Bytes that the device wrote for one sync of a few bytes in the active segment, the smallest
+    /// Bytes that the device wrote for one sync of one block in the active segment, the smallest
     /// of a few measurements; `None` where the device does not tell. More than
     /// `limits::SYNC_BYTES_MAX` means that the page cache keeps the segment in large pieces.
     pub sync_bytes: Option<u64>,

@@ -95,8 +95,8 @@ pub(crate) fn resume(
     });
     let (active, sink, pad) = match open {
         Some(last) => {
-            // One that is left at once need not be made fit for a mapping.
-            let storing = if changed || other { Storing::Written } else { options.storing };
+            // One that is left at once need not be made fit for many syncs.
+            let storing = if changed || other { Storing::Reserved } else { options.storing };
             let reopened = reopen(dir, storing, last, &keeper, report)?;
             keeper.request(in_use + 1, survey.spare);
             reopened
@@ -143,9 +143,11 @@ fn reopen(
     let segment = SegmentFile::open(dir, last.segment.id, true)?;
     let (path, len) = (segment.path.clone(), segment.file_len);
     let Reopened { mut sink, file, fetched } = open_again(storing, segment, last.offset)?;
-    if storing == Storing::Mapped {
+    if storing.is_filled() {
         report.sync_bytes = probe::sync_bytes(&mut *sink, &file, last.offset, fetched)
             .map_err(JournalError::io("try a sync of", &path))?;
+    }
+    if storing == Storing::Mapped {
         let second = file.try_clone().map_err(JournalError::io("duplicate handle of", &path))?;
         keeper.fetch(second, fetched..len);
     }
@@ -177,7 +179,7 @@ fn activate(
     let block = spare.header.to_block();
     let stored = spare.sink.put(0, &block).and_then(|()| spare.sink.put(BLOCK as u64, &block));
     stored.and_then(|()| spare.sink.sync()).map_err(JournalError::io("activate", &spare.path))?;
-    if storing == Storing::Mapped {
+    if storing.is_filled() {
         report.sync_bytes =
             probe::sync_bytes(&mut *spare.sink, &spare.file, active.offset, spare.fetched)
                 .map_err(JournalError::io("try a sync of", &spare.path))?;

@@ -3,7 +3,9 @@
 //! Must not know: what a group is. Invariant: bytes that were put are read back by anybody who
 //! reads the file; after `sync` returned they survive a power cut.
 
+use crate::format::BLOCK;
 use crate::mmap::SegmentMap;
+use crate::options::SyncPolicy;
 use std::fmt;
 use std::fs::File;
 use std::io;
@@ -56,13 +58,35 @@ impl SyncHandle for Arc<File> {
 /// How a log gets its bytes into the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Storing {
-    /// Into a mapping of a file that was filled with zeros beforehand: a store costs a copy, a sync
-    /// one write. For a log whose records wait for their sync.
+    /// Into a mapping of a file that was filled with zeros: a store costs a copy and no system
+    /// call, and a sync changes nothing but the bytes. For small groups that are promised as soon
+    /// as they are stored, and synced soon.
     Mapped,
-    /// By writes into reserved space: a group costs a system call, but nothing is written twice,
-    /// and a sync neither takes pages out of the mapping nor interrupts other cores for it. For a
-    /// log that is synced now and then.
-    Written,
+    /// By writes over the zeros of a file: a group costs a system call, but no page has to be
+    /// fetched, made writable and taken out of a mapping again, which for a large group costs more
+    /// than the disk. For groups of whole blocks that are promised when they are synced.
+    Filled,
+    /// By writes into space that is only reserved: nothing is written twice, but a sync has to
+    /// change how the space is kept, too. For a log whose syncs nobody waits for.
+    Reserved,
+}
+
+impl Storing {
+    /// What suits a journal of this policy with groups of this alignment.
+    #[must_use]
+    pub const fn suited(sync: SyncPolicy, pad: u32) -> Self {
+        match sync {
+            SyncPolicy::Os => Self::Reserved,
+            // A part of a block would be read from the disk first.
+            SyncPolicy::Group if pad as usize == BLOCK => Self::Filled,
+            SyncPolicy::Group | SyncPolicy::Interval { .. } => Self::Mapped,
+        }
+    }
+
+    /// Whether the file is filled with zeros before it is used.
+    pub(crate) fn is_filled(self) -> bool {
+        self != Self::Reserved
+    }
 }
 
 /// Writes to the segment file and syncs it.
@@ -126,7 +150,7 @@ pub(crate) fn open_sink(
 ) -> io::Result<Box<dyn GroupSink>> {
     Ok(match storing {
         Storing::Mapped => Box::new(MapSink::new(file, first)?),
-        Storing::Written => Box::new(FileSink(Arc::new(file))),
+        Storing::Filled | Storing::Reserved => Box::new(FileSink(Arc::new(file))),
     })
 }
 

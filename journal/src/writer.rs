@@ -1,8 +1,8 @@
 //! Builds groups, stores them, rolls to the next segment.
 //!
 //! ```text
-//! append*  ->  store  ->  sync
-//! buffer       mapping    disk
+//! append*  ->  store       ->  sync
+//! buffer       page cache      disk
 //! ```
 //!
 //! Must not know: when a sync is due. Invariant: groups are chained without a gap; under the
@@ -169,7 +169,7 @@ impl JournalWriter {
         Ok(())
     }
 
-    /// Closes the group and stores it in the mapping: from here on it survives the death of the
+    /// Closes the group and stores it in the page cache: from here on it survives the death of the
     /// process. Rolls to the next segment where needed. Nothing happens on an empty group.
     ///
     /// # Errors

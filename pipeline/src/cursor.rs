@@ -70,7 +70,7 @@ impl Cursors {
         self.published.get()
     }
 
-    /// Stored in the mapping: survives the death of the process.
+    /// Stored in the page cache: survives the death of the process.
     #[must_use]
     pub fn written(&self) -> u64 {
         self.written.get()

@@ -125,13 +125,13 @@ impl Options {
     }
 
     /// What the journal of this machine is opened with, by a start that has everything up to
-    /// `read_after` from elsewhere. Where nobody waits for a sync, a mapping costs more than
-    /// writes: all of it is filled before, and each page is taken in and made writable again.
+    /// `read_after` from elsewhere.
     pub(crate) fn journal_options<S: StateMachine>(&self, read_after: u64) -> journal::Options {
         let sync = self.journal.sync;
+        let pad = self.journal.pad.unwrap_or(sync.default_pad());
         journal::Options {
-            pad: self.journal.pad.unwrap_or(sync.default_pad()),
-            storing: if sync == SyncPolicy::Os { Storing::Written } else { Storing::Mapped },
+            pad,
+            storing: Storing::suited(sync, pad),
             witness_seq: self.witness_sequence,
             read_after,
             ..self.log_options::<S>(S::MACHINE_ID, sync)
@@ -141,9 +141,8 @@ impl Options {
     /// The same of the event log: it can be derived again and nobody waits for its syncs, so it
     /// never needs whole blocks, nor a file that was filled beforehand.
     pub(crate) fn event_log_options<S: StateMachine>(&self, read_after: u64) -> journal::Options {
-        let storing = Storing::Written;
         journal::Options {
-            storing,
+            storing: Storing::Reserved,
             read_after,
             ..self.log_options::<S>(event_log_id::<S>(), SyncPolicy::Os)
         }

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::path::Path;
 
 use journal::limits::SYNC_BYTES_MAX;
-use journal::{JournalWriter, Options, RecordKind, SyncPolicy, recover};
+use journal::{JournalWriter, Options, RecordKind, Storing, SyncPolicy, recover};
 use tests::loop_disk::LoopDisk;
 use tests::report::say;
 
@@ -15,8 +15,9 @@ const DISK_BYTES: u64 = 256 << 20;
 const SEGMENT_BYTES: u64 = 16 << 20;
 const SYNCS: u64 = 200;
 
-fn open(dir: &Path) -> JournalWriter {
-    let options = Options { segment_bytes: SEGMENT_BYTES, ..Options::new(1, SyncPolicy::Group) };
+fn open(dir: &Path, storing: Storing) -> JournalWriter {
+    let options =
+        Options { segment_bytes: SEGMENT_BYTES, storing, ..Options::new(1, SyncPolicy::Group) };
     let (mut writer, report) =
         recover::<Infallible>(dir, &options, |_| Ok(())).expect("a sound log");
     let told = report.sync_bytes.expect("a loop device counts");
@@ -55,19 +56,26 @@ fn bytes_per_sync(disk: &LoopDisk, writer: &mut JournalWriter) -> u64 {
 
 #[test]
 fn a_sync_writes_little_fresh_after_a_restart_and_after_a_roll() {
-    let Some(disk) = LoopDisk::mount(DISK_BYTES) else { return };
+    for storing in [Storing::Filled, Storing::Mapped] {
+        let Some(disk) = LoopDisk::mount(DISK_BYTES) else { return };
+        a_sync_writes_little(&disk, storing);
+    }
+}
+
+fn a_sync_writes_little(disk: &LoopDisk, storing: Storing) {
     let dir = disk.path().join("log");
+    let open = |dir| open(dir, storing);
     let mut writer = open(&dir);
-    let fresh = bytes_per_sync(&disk, &mut writer);
+    let fresh = bytes_per_sync(disk, &mut writer);
     drop(writer);
 
     let mut writer = open(&dir);
-    let restarted = bytes_per_sync(&disk, &mut writer);
+    let restarted = bytes_per_sync(disk, &mut writer);
     while writer.segment_id() == 1 {
         append(&mut writer, 60_000);
     }
     wait_for_spare(&mut writer);
-    let rolled = bytes_per_sync(&disk, &mut writer);
+    let rolled = bytes_per_sync(disk, &mut writer);
     drop(writer);
 
     // The spare that an earlier process has left.
@@ -76,9 +84,11 @@ fn a_sync_writes_little_fresh_after_a_restart_and_after_a_roll() {
         append(&mut writer, 60_000);
     }
     wait_for_spare(&mut writer);
-    let reused = bytes_per_sync(&disk, &mut writer);
+    let reused = bytes_per_sync(disk, &mut writer);
     let all = [fresh, restarted, rolled, reused];
-    say(&format!("bytes per sync, fresh, restarted, rolled, from a spare found: {all:?}"));
+    say(&format!(
+        "{storing:?}, bytes per sync: fresh, restarted, rolled, from a spare found: {all:?}"
+    ));
     assert!(all.iter().all(|bytes| *bytes <= SYNC_BYTES_MAX), "{all:?}");
     assert!(all.iter().all(|bytes| *bytes >= 4096), "a sync writes a block at least: {all:?}");
 }

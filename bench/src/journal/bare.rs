@@ -1,6 +1,6 @@
 //! Owns the yardsticks of `bench journal`: bytes with a checksum into a mapped file, and three ways
 //! to have a block on the disk. Knows nothing of logs. Invariant: the files were filled before, and
-//! lie in the page cache in single pages, as a segment does.
+//! lie in the page cache as a segment does: in single pages where they are mapped, else not at all.
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
@@ -109,6 +109,9 @@ impl Block {
         filled(&of("dsync"), ROUND)?;
         let flags = i32::try_from(OFlags::DSYNC.bits())?;
         let in_one = OpenOptions::new().write(true).custom_flags(flags).open(of("dsync"))?;
+        for written in [&file, &in_one] {
+            rustix::fs::fadvise(written, 0, None, rustix::fs::Advice::DontNeed)?;
+        }
         for name in ["mapped", "written", "dsync"] {
             // Nobody else needs the name; the room is free again when the file is closed.
             std::fs::remove_file(of(name))?;
