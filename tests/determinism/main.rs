@@ -1,4 +1,5 @@
-//! What belongs here: the same commands twice give the same bytes, however an engine was built.
+//! What belongs here: the same commands twice give the same bytes, however an engine was built. A
+//! test program of its own, because it is compiled once more with optimisation.
 
 use engine::engine::EngineOptions;
 use engine::{Codec, Event, HashSecret, StateMachine};
@@ -11,7 +12,7 @@ const HASH_EVERY: usize = 50;
 
 /// BLAKE3 over the event bytes and the last state of the first seeds, in hexadecimal. It changes
 /// only with the rules, the codec or the random commands, never with the build.
-const STREAMS: &str = include_str!("vectors/streams.txt");
+const STREAMS: &str = include_str!("streams.txt");
 const STREAM_SEEDS: u64 = 20;
 
 /// Everything that an engine says and becomes.
