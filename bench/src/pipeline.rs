@@ -175,7 +175,8 @@ fn measure(args: &Args, options: &Options, flow: &Flow, bare: Bare) -> Result<Re
     ensure!(replayed.machine.state_hash() == state_hash, "the replayed state differs");
 
     let latency_ns = Latency::of(&recorder.histogram);
-    let syncs = stopped.counters.journaler.syncs.get();
+    let journaler = &stopped.counters.journaler;
+    let syncs = journaler.sync_ns.count();
     Ok(Report {
         bench: "pipeline",
         sync: args.sync.to_string(),
@@ -185,9 +186,9 @@ fn measure(args: &Args, options: &Options, flow: &Flow, bare: Bare) -> Result<Re
         ops_per_second: report::rate(measured.len(), recorder.last - start),
         latency_ns,
         ring_full,
-        groups: stopped.counters.journaler.groups.get(),
+        groups: journaler.group_commands.count() + journaler.idle_groups.get(),
         syncs,
-        sync_ns_mean: stopped.counters.journaler.sync_ns_total.get() / syncs.max(1),
+        sync_ns_mean: journaler.sync_ns.sum() / syncs.max(1),
         events: totals.events,
         trades: expected.trades,
         volume: expected.volume,

@@ -113,7 +113,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let (flat_out, bare) = (report::rate(count, flat.taken), report::rate(count, bare));
     let group = |stopped: &Stopped<Ledger>| {
         let journaler = &stopped.counters.journaler;
-        journaler.records.get() / journaler.groups.get().max(1)
+        let commands = &journaler.group_commands;
+        commands.sum() / (commands.count() + journaler.idle_groups.get()).max(1)
     };
     let journaler = &paced_stopped.counters.journaler;
     let report = Report {
@@ -129,7 +130,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         delay_ns: Latency::of(&paced.delays),
         group_flat_out: group(&flat_stopped),
         group_at_rate: group(&paced_stopped),
-        sync_ns_mean: journaler.sync_ns_total.get() / journaler.syncs.get().max(1),
+        sync_ns_mean: journaler.sync_ns.sum() / journaler.sync_ns.count().max(1),
         fdatasync_ns,
     };
     report::print(&report, args.json)

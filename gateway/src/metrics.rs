@@ -21,6 +21,7 @@ use crate::state::MoneyState;
 use crate::views::Views;
 
 mod http;
+mod journal;
 mod ledger;
 mod limits;
 mod page;

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crossbeam::utils::CachePadded;
 
+use crate::distribution::Distribution;
+use crate::limits::{GROUP_BOUNDS_COMMANDS, SYNC_BOUNDS_BYTES, SYNC_BOUNDS_NS};
 use crate::room::Room;
 
 /// A number that only grows. Readers may see it a moment late.
@@ -42,21 +44,34 @@ impl Counter {
 }
 
 /// Written by the journaler.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct JournalerCounters {
-    /// Groups stored, and the commands in them.
-    pub groups: Counter,
-    pub records: Counter,
-    /// Groups among those that have no commands: each ends a busy time under the group policy.
+    /// Groups stored that have commands, by how many.
+    pub group_commands: Distribution<{ GROUP_BOUNDS_COMMANDS.len() }>,
+    /// Groups stored that have none: each ends a busy time under the group policy.
     pub idle_groups: Counter,
-    /// Most records in one group.
-    pub group_records_max: Counter,
     /// Bytes stored, with headers and padding.
     pub stored_bytes: Counter,
-    /// Syncs that returned, their time together and the longest one, nanoseconds.
-    pub syncs: Counter,
-    pub sync_ns_total: Counter,
+    /// Syncs of groups that returned and that somebody waited for, by what they took, nanoseconds;
+    /// those of a change of segments are not among them.
+    pub sync_ns: Distribution<{ SYNC_BOUNDS_NS.len() }>,
+    /// The longest one.
     pub sync_ns_max: Counter,
+    /// All syncs that returned, by the bytes that had been stored since the one before.
+    pub sync_bytes: Distribution<{ SYNC_BOUNDS_BYTES.len() }>,
+}
+
+impl Default for JournalerCounters {
+    fn default() -> Self {
+        Self {
+            group_commands: Distribution::new(&GROUP_BOUNDS_COMMANDS),
+            idle_groups: Counter::default(),
+            stored_bytes: Counter::default(),
+            sync_ns: Distribution::new(&SYNC_BOUNDS_NS),
+            sync_ns_max: Counter::default(),
+            sync_bytes: Distribution::new(&SYNC_BOUNDS_BYTES),
+        }
+    }
 }
 
 /// Written by the core.
@@ -120,6 +135,25 @@ pub struct ScrubCounters {
     pub damaged: Counter,
 }
 
+/// What the start of a pipeline found, of one of its logs.
+#[derive(Debug, Default)]
+pub struct LogCounters {
+    /// Groups read.
+    pub groups: Counter,
+    /// Bytes of the torn tail that was removed.
+    pub trimmed_bytes: Counter,
+}
+
+/// Written once, by the start of the pipeline.
+#[derive(Debug, Default)]
+pub struct ReplayCounters {
+    pub journal: LogCounters,
+    pub events: LogCounters,
+    /// Inputs that were replayed, and what that took, nanoseconds.
+    pub inputs: Counter,
+    pub ns: Counter,
+}
+
 /// Everything that one pipeline counts since its start; each writer has its own cache lines.
 #[derive(Debug, Default)]
 pub struct Counters {
@@ -129,6 +163,7 @@ pub struct Counters {
     pub ingress: CachePadded<IngressCounters>,
     pub snapshots: CachePadded<SnapshotCounters>,
     pub scrub: CachePadded<ScrubCounters>,
+    pub replay: CachePadded<ReplayCounters>,
     /// Read with every submission and hardly ever written.
     pub room: CachePadded<Room>,
 }

@@ -71,6 +71,7 @@ pub(crate) fn build<S: StateMachine, R: Reply<S>>(
     let base = machine.last_sequence();
     let sequencer = Sequencer::new(base, machine.last_timestamp_ns());
     let shared = Shared::new(base, options.wait, Tables::new(S::TABLES), clock);
+    report.count(&shared.counters.replay);
     let replies = Arc::new(ReplySlab::new(options.replies_max));
     let epoch = journal.epoch();
     let batch_max = options.publisher_batch_max;

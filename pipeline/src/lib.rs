@@ -16,6 +16,7 @@ mod bell;
 mod clock;
 mod counters;
 mod cursor;
+mod distribution;
 mod error;
 mod event_check;
 mod event_log;
@@ -49,8 +50,9 @@ mod tables;
 
 pub use bell::WaitMode;
 pub use clock::{Clock, ManualClock, SystemClock};
-pub use counters::{Counter, Counters, SnapshotCounters};
+pub use counters::{Counter, Counters, LogCounters, ReplayCounters, SnapshotCounters};
 pub use cursor::{Cursor, Cursors};
+pub use distribution::Distribution;
 pub use error::PipelineError;
 pub use event_log::{EventLogReader, LoggedEvent, split_payload as split_event};
 pub use graph::start;

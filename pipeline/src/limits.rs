@@ -46,6 +46,30 @@ pub const EVENT_LOG_SYNC_NS: u64 = 50_000_000;
 /// them written in the background.
 pub const WRITE_BACK_BYTES: u64 = 4 << 20;
 
+/// Bounds of the buckets that syncs of a journal are counted in: what they take, nanoseconds.
+pub const SYNC_BOUNDS_NS: [u64; 15] = [
+    50_000,
+    100_000,
+    150_000,
+    200_000,
+    300_000,
+    500_000,
+    1_000_000,
+    2_500_000,
+    5_000_000,
+    10_000_000,
+    25_000_000,
+    100_000_000,
+    SYNC_AGE_MAX_NS,
+    1_000_000_000,
+    5_000_000_000,
+];
+/// The same: the bytes stored since the one before.
+pub const SYNC_BOUNDS_BYTES: [u64; 10] =
+    [256, 1 << 10, 1 << 12, 1 << 13, 1 << 14, 1 << 16, 1 << 18, 1 << 20, 1 << 22, 1 << 24];
+/// Bounds of the buckets that groups are counted in: their commands.
+pub const GROUP_BOUNDS_COMMANDS: [u64; 9] = [1, 2, 4, 8, 16, 64, 256, 1024, 4096];
+
 /// Longest time for which accepted commands may have waited for the disk while new orders are still
 /// taken, nanoseconds.
 pub const SYNC_AGE_MAX_NS: u64 = 250_000_000;

@@ -11,6 +11,8 @@ use journal::{
     fail_point,
 };
 
+use crate::clock::{Clock, SystemClock};
+use crate::counters::ReplayCounters;
 use crate::error::PipelineError;
 use crate::event_log::EventLog;
 use crate::instance::Instance;
@@ -44,11 +46,27 @@ pub struct ReplayReport {
     pub events_appended: u64,
     pub last_sequence: u64,
     pub last_event_sequence: u64,
+    /// What reading and replaying the journal took, nanoseconds.
+    pub replay_ns: u64,
     /// What the logs themselves report.
     pub journal: RecoveryReport,
     pub event_log: RecoveryReport,
     /// Where the event log went that held events of commands lost from the journal.
     pub event_log_set_aside: Option<PathBuf>,
+}
+
+impl ReplayReport {
+    /// Says what was found where a scrape looks for it.
+    pub(crate) fn count(&self, counters: &ReplayCounters) {
+        for (log, counters) in
+            [(&self.journal, &counters.journal), (&self.event_log, &counters.events)]
+        {
+            counters.groups.set(log.groups);
+            counters.trimmed_bytes.set(log.trimmed_bytes);
+        }
+        counters.inputs.set(self.commands + self.controls);
+        counters.ns.set(self.replay_ns);
+    }
 }
 
 /// A machine at the end of its journal, with both logs open behind it.
@@ -113,6 +131,7 @@ pub fn recover<S: StateMachine>(
     let mut replay = Replay::<S>::new();
     let dir = journal_dir(&options.data_dir);
     let mut telling = Telling::new(options.progress.as_ref(), &dir)?;
+    let clock = SystemClock::new();
     let journal_options = options.journal_options::<S>(base);
     let mut examined = journal::examine(&dir, &journal_options, |record| {
         if let Some((frame, events)) = replay.apply(&mut instance.machine, &record)? {
@@ -122,6 +141,7 @@ pub fn recover<S: StateMachine>(
         }
         Ok::<_, PipelineError>(())
     })?;
+    let replay_ns = clock.monotonic_ns();
     fail_point::hit("replay-done");
     let last_sequence = instance.machine.last_sequence();
     telling.over(last_sequence);
@@ -140,6 +160,7 @@ pub fn recover<S: StateMachine>(
         events_appended: events - compared,
         last_sequence,
         last_event_sequence: event_log.last_sequence(),
+        replay_ns,
         journal: journal_report,
         event_log: event_log_report,
         event_log_set_aside: set_aside,

@@ -15,6 +15,9 @@ use crate::limits::{ROOM_RETRY, ROOM_RETRY_NS};
 pub struct Room {
     pub journal: Counter,
     pub events: Counter,
+    /// Whether the next segment of each lies ready: 1 if it does.
+    pub journal_spare: Counter,
+    pub events_spare: Counter,
 }
 
 /// One of the two logs.
@@ -39,6 +42,16 @@ impl Room {
         match log {
             Log::Journal => &self.journal,
             Log::Events => &self.events,
+        }
+    }
+
+    fn note_spare(&self, log: Log, is_ready: bool) {
+        let place = match log {
+            Log::Journal => &self.journal_spare,
+            Log::Events => &self.events_spare,
+        };
+        if place.get() != u64::from(is_ready) {
+            place.set(u64::from(is_ready));
         }
     }
 
@@ -73,13 +86,18 @@ impl RoomWatch {
     pub(crate) fn look(&mut self, writer: &mut JournalWriter, room: &Room, clock: &dyn Clock) {
         let space = writer.space();
         room.note(self.log, space);
-        if space > Space::Ample {
-            let now_ns = clock.monotonic_ns();
-            if now_ns.saturating_sub(self.tried_ns) >= ROOM_RETRY_NS {
-                self.tried_ns = now_ns;
-                writer.spare_ready();
-            }
+        // Where there was no space, asking looks for it again.
+        let asks = space == Space::Ample || self.is_due(clock.monotonic_ns());
+        room.note_spare(self.log, asks && writer.spare_ready());
+    }
+
+    /// Whether space is to be looked for again; if so, the next time is later.
+    const fn is_due(&mut self, now_ns: u64) -> bool {
+        let is_due = now_ns.saturating_sub(self.tried_ns) >= ROOM_RETRY_NS;
+        if is_due {
+            self.tried_ns = now_ns;
         }
+        is_due
     }
 
     /// Stores what was accepted, and waits for room where there is none: a full disk is no reason

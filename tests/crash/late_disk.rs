@@ -32,7 +32,7 @@ fn wait_until_late(admin: SocketAddr) {
     loop {
         let page = String::from_utf8(admin.ask(&Request::get("/metrics")).body).expect("text");
         let is_late = |pipeline: &str| {
-            let name = format!("pipeline_journal_sync_age_seconds{{pipeline=\"{pipeline}\"}} ");
+            let name = format!("journal_sync_age_seconds{{pipeline=\"{pipeline}\"}} ");
             let age = page.lines().find_map(|line| line.strip_prefix(&name));
             age.expect("an age").parse::<f64>().expect("a number") > 0.26
         };

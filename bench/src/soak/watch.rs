@@ -147,7 +147,7 @@ impl Watch {
             self.check_books(pair);
         }
         let metrics = Metrics::scrape(&mut admin);
-        let snapshots = metrics.get("pipeline_snapshots_total", EXCHANGE);
+        let snapshots = metrics.get("snapshots_total", EXCHANGE);
         let Memory { resident: resident_kib, peak: peak_kib, .. } = pair.app.memory();
         let sequence = live.sequence;
         self.lives.note(Sample { resident_kib, peak_kib, snapshots, sequence });
@@ -230,7 +230,7 @@ impl Watch {
             threads: metrics.get("process_threads", ""),
             input_depth: metrics.get("pipeline_input_depth", EXCHANGE),
             settlement_lag: metrics.get("settlement_cursor_lag", ""),
-            snapshot_sequence: metrics.get("pipeline_snapshot_sequence", EXCHANGE),
+            snapshot_sequence: metrics.get("snapshot_sequence", EXCHANGE),
             disk_bytes: disk_bytes(&pair.app.data_dir()),
         };
         self.row.reset();

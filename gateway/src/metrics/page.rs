@@ -86,6 +86,22 @@ impl Page<'_> {
         self.family(name, help, MetricType::Histogram, |to| write_durations(to, durations))
     }
 
+    pub(super) fn sizes_by<L: EncodeLabelSet>(
+        &mut self,
+        name: &'static str,
+        help: &'static str,
+        samples: impl IntoIterator<Item = (L, Sizes)>,
+    ) -> fmt::Result {
+        self.family(name, help, MetricType::Histogram, |mut to| {
+            for (labels, Sizes { buckets, sum }) in samples {
+                let count = buckets.iter().map(|(_, count)| count).sum();
+                let mut to = to.encode_family(&labels)?;
+                to.encode_histogram::<NoLabelSet>(sum, count, &buckets, None)?;
+            }
+            Ok(())
+        })
+    }
+
     pub(super) fn durations_by<'a, L: EncodeLabelSet>(
         &mut self,
         name: &'static str,
@@ -99,6 +115,14 @@ impl Page<'_> {
             Ok(())
         })
     }
+}
+
+/// How many of something were how large.
+pub(super) struct Sizes {
+    /// Upper bounds, inclusive, ascending up to infinity, each with how many lie below it and above
+    /// the one before.
+    pub(super) buckets: Vec<(f64, u64)>,
+    pub(super) sum: f64,
 }
 
 fn write_durations(mut to: MetricEncoder<'_>, durations: &DurationsSnapshot) -> fmt::Result {

@@ -13,8 +13,6 @@ use wallet::bank::Teller;
 use super::page::Page;
 use crate::exchange::Exchange;
 
-const US_PER_NS: u64 = 1_000;
-
 /// One pipeline of the process.
 #[derive(Debug)]
 pub(super) enum Pipeline {
@@ -28,21 +26,21 @@ pub(super) enum Pipeline {
 }
 
 impl Pipeline {
-    fn label(&self) -> [(&'static str, &'static str); 1] {
+    pub(super) fn label(&self) -> [(&'static str, &'static str); 1] {
         match self {
             Self::Exchange { .. } => [("pipeline", "exchange")],
             Self::Wallet(_) => [("pipeline", "wallet")],
         }
     }
 
-    fn cursors(&self) -> &Cursors {
+    pub(super) fn cursors(&self) -> &Cursors {
         match self {
             Self::Exchange { cursors, .. } => cursors,
             Self::Wallet(teller) => teller.cursors(),
         }
     }
 
-    fn counters(&self) -> &Counters {
+    pub(super) fn counters(&self) -> &Counters {
         match self {
             Self::Exchange { counters, .. } => counters,
             Self::Wallet(teller) => teller.counters(),
@@ -56,7 +54,7 @@ impl Pipeline {
         }
     }
 
-    fn sync_age(&self) -> Duration {
+    pub(super) fn sync_age(&self) -> Duration {
         match self {
             Self::Exchange { exchange, .. } => exchange.sync_age(),
             Self::Wallet(teller) => teller.sync_age(),
@@ -78,12 +76,10 @@ const STAGES: [Stage; 8] = [
     ("acknowledged", Cursors::acked),
 ];
 
-const COUNTED: [Counted; 15] = [
+const COUNTED: [Counted; 13] = [
     ("pipeline_commands", "Commands applied.", |c| &c.core.commands),
     ("pipeline_events", "Events released.", |c| &c.publisher.events),
     ("pipeline_replies", "Replies completed.", |c| &c.publisher.replies),
-    ("pipeline_journal_groups", "Groups of commands stored.", |c| &c.journaler.groups),
-    ("pipeline_journal_bytes", "Bytes stored in the journal.", |c| &c.journaler.stored_bytes),
     ("pipeline_event_log_syncs", "Syncs of the event log.", |c| &c.publisher.syncs),
     ("pipeline_output_stalls", "Times that the core waited for its output.", |c| &c.core.stalls),
     ("pipeline_ring_full", "Commands refused for want of a slot.", |c| &c.ingress.ring_full),
@@ -98,14 +94,9 @@ const COUNTED: [Counted; 15] = [
     ("pipeline_sync_delayed", "Commands refused because the disk is late.", |c| {
         &c.ingress.sync_delayed
     }),
-    ("pipeline_snapshots", "Snapshots taken.", |c| &c.snapshots.taken),
-    ("pipeline_snapshot_failures", "Snapshots that came to nothing.", |c| &c.snapshots.failures),
+    ("snapshots", "Snapshots taken.", |c| &c.snapshots.taken),
+    ("snapshot_failures", "Snapshots that came to nothing.", |c| &c.snapshots.failures),
 ];
-
-/// A count of nanoseconds as seconds.
-fn seconds(counter: &Counter) -> f64 {
-    super::page::seconds(counter.get() / US_PER_NS)
-}
 
 /// All pipelines of the process.
 #[derive(Debug)]
@@ -135,17 +126,6 @@ impl Collector for Pipelines {
             self.0.iter().map(|pipeline| (pipeline.label(), pipeline.input_slots())),
         )?;
         page.gauges(
-            "pipeline_log_room",
-            "Room of a log: 0 ample, 1 none for another segment, 2 next to none.",
-            self.0.iter().flat_map(|pipeline| {
-                let [name] = pipeline.label();
-                let counters = pipeline.counters();
-                let rooms =
-                    [("journal", &counters.room.journal), ("events", &counters.room.events)];
-                rooms.map(|(log, room)| ([name, ("log", log)], room.get()))
-            }),
-        )?;
-        page.gauges(
             "pipeline_segments_damaged",
             "Sealed segments that were damaged when they were last read again.",
             self.0.iter().map(|p| (p.label(), p.counters().scrub.damaged.get())),
@@ -154,58 +134,6 @@ impl Collector for Pipelines {
             let counts = self.0.iter().map(|p| (p.label(), counter(p.counters()).get()));
             page.counters(name, help, counts)?;
         }
-        self.syncs(&mut page)?;
-        self.snapshots(&mut page)
-    }
-}
-
-impl Pipelines {
-    fn snapshots(&self, page: &mut Page<'_>) -> fmt::Result {
-        page.gauges(
-            "pipeline_snapshot_sequence",
-            "Last command in the newest snapshot.",
-            self.0.iter().map(|p| (p.label(), p.counters().snapshots.sequence.get())),
-        )?;
-        page.gauges(
-            "pipeline_snapshot_age_commands",
-            "Commands since the newest snapshot.",
-            self.0.iter().map(|p| {
-                let at = p.counters().snapshots.sequence.get();
-                (p.label(), p.cursors().acked().saturating_sub(at))
-            }),
-        )?;
-        page.gauges(
-            "pipeline_snapshot_bytes",
-            "Length of the newest snapshot that this process has taken.",
-            self.0.iter().map(|p| (p.label(), p.counters().snapshots.bytes.get())),
-        )?;
-        page.gauges(
-            "pipeline_snapshot_seconds",
-            "Time that the newest snapshot took, seconds.",
-            self.0.iter().map(|p| (p.label(), seconds(&p.counters().snapshots.ns))),
-        )
-    }
-
-    fn syncs(&self, page: &mut Page<'_>) -> fmt::Result {
-        page.counters(
-            "pipeline_journal_syncs",
-            "Syncs of the journal.",
-            self.0.iter().map(|p| (p.label(), p.counters().journaler.syncs.get())),
-        )?;
-        page.counters(
-            "pipeline_journal_sync_seconds",
-            "Time in syncs of the journal, seconds.",
-            self.0.iter().map(|p| (p.label(), seconds(&p.counters().journaler.sync_ns_total))),
-        )?;
-        page.gauges(
-            "pipeline_journal_sync_max_seconds",
-            "The longest sync of the journal since the start, seconds.",
-            self.0.iter().map(|p| (p.label(), seconds(&p.counters().journaler.sync_ns_max))),
-        )?;
-        page.gauges(
-            "pipeline_journal_sync_age_seconds",
-            "How long the oldest command that waits for the disk has done so, seconds.",
-            self.0.iter().map(|p| (p.label(), p.sync_age().as_secs_f64())),
-        )
+        self.logs(&mut page)
     }
 }

@@ -2,7 +2,10 @@
 //! they count.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::net::SocketAddr;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
 use std::time::Duration;
 
 use axum::http::Method;
@@ -10,6 +13,7 @@ use gateway::auth::{Authenticator, Scope};
 use gateway::config::WalletBackend;
 use gateway::wallet_server::WalletApp;
 use gateway::{ids, token_key};
+use journal::SyncPolicy;
 use pipeline::{Clock, SystemClock};
 use serde_json::{Value, json};
 use settlement::limits::POLL_EVERY;
@@ -150,6 +154,62 @@ async fn what_the_journal_knows_is_counted_again_after_a_restart() {
     for series in series {
         assert!(before.number(series) > 0, "{series}");
         assert_eq!(after.value(series), before.value(series), "{series}");
+    }
+    drop(exchange.app.shutdown().await.unwrap());
+}
+
+/// Writes something behind the end of a log, as a write that a power cut has cut short does.
+fn tear(log: &Path) {
+    const BLOCK: usize = 4096;
+    let active = journal::stat(log).unwrap().active_segment;
+    let path = log.join(format!("jrnl-{active:016x}.seg"));
+    let bytes = fs::read(&path).unwrap();
+    let used = bytes.iter().rposition(|byte| *byte != 0).unwrap() + 1;
+    let end = used.next_multiple_of(BLOCK) as u64;
+    fs::OpenOptions::new().write(true).open(path).unwrap().write_all_at(&[0xAA; 9], end).unwrap();
+}
+
+#[tokio::test]
+async fn what_a_start_found_and_what_syncs_carry_is_shown() {
+    let directory = tempfile::tempdir().unwrap();
+    let start = || {
+        let mut config = config(directory.path(), "[snapshot]\nat_shutdown = false\n");
+        config.journal.sync = SyncPolicy::Group;
+        Exchange::start_with(config)
+    };
+    let of = |page: &Scrape, name: &str, more: &str| {
+        let value = page.value(&format!("{name}{{pipeline=\"exchange\"{more}}}"));
+        value.parse::<f64>().unwrap()
+    };
+    let exchange = start().await.unwrap();
+    exchange.fund().await;
+    trade(&exchange).await;
+    let first = scraped(&exchange).await;
+    let journaled = of(&first, "pipeline_sequence", ",stage=\"journaled\"");
+    assert_eq!(of(&first, "journal_group_commands_sum", ""), journaled);
+    assert_eq!(of(&first, "snapshot_age_commands", ""), journaled, "there is no snapshot");
+    for name in ["journal_sync_seconds_count", "journal_sync_seconds_sum"] {
+        assert!(of(&first, name, "") > 0.0, "{name}");
+    }
+    assert!(of(&first, "journal_bytes_per_sync_sum", "") >= 4096.0);
+    for name in ["journal_replay_rate", "journal_groups_replayed", "journal_tail_trim_bytes"] {
+        let log = if name == "journal_replay_rate" { "" } else { ",log=\"journal\"" };
+        assert_eq!(of(&first, name, log), 0.0, "{name}: it is a new exchange");
+    }
+    drop(exchange.app.shutdown().await.unwrap());
+    tear(&directory.path().join("journal"));
+    let exchange = start().await.unwrap();
+    let page = scraped(&exchange).await;
+    assert!(of(&page, "journal_replay_rate", "") > 0.0);
+    assert!(of(&page, "journal_groups_replayed", ",log=\"journal\"") > 0.0);
+    assert!(of(&page, "journal_groups_replayed", ",log=\"events\"") > 0.0);
+    assert!(of(&page, "journal_tail_trim_bytes", ",log=\"journal\"") >= 9.0);
+    assert_eq!(of(&page, "journal_tail_trim_bytes", ",log=\"events\""), 0.0);
+    for log in ["journal", "events"] {
+        while of(&scraped(&exchange).await, "journal_spare_ready", &format!(",log=\"{log}\"")) < 1.0
+        {
+            tokio::time::sleep(POLL_EVERY).await;
+        }
     }
     drop(exchange.app.shutdown().await.unwrap());
 }

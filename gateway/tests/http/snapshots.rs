@@ -44,10 +44,10 @@ async fn a_snapshot_on_request_holds_the_state_that_the_core_has() {
     for pipeline in ["exchange", "wallet"] {
         let value = |name: &str| page.number(&format!("{name}{{pipeline=\"{pipeline}\"}}"));
         let told = |field: &str| body[pipeline][field].as_u64().unwrap();
-        assert_eq!(value("pipeline_snapshot_sequence"), told("sequence"));
-        assert_eq!(value("pipeline_snapshot_bytes"), told("bytes"));
-        assert_eq!(value("pipeline_snapshots_total"), 1);
-        assert_eq!(value("pipeline_snapshot_failures_total"), 0);
+        assert_eq!(value("snapshot_sequence"), told("sequence"));
+        assert_eq!(value("snapshot_bytes"), told("bytes"));
+        assert_eq!(value("snapshots_total"), 1);
+        assert_eq!(value("snapshot_failures_total"), 0);
     }
     exchange.app.shutdown().await.unwrap();
     assert_eq!(remove_snapshots(directory.path()), 2);
@@ -104,7 +104,7 @@ async fn snapshots_come_by_themselves() {
         loop {
             exchange.limit("buyer", "BUY", "0.001", "40000").await;
             let page = scraped(&exchange).await;
-            if page.number("pipeline_snapshots_total{pipeline=\"exchange\"}") >= 3 {
+            if page.number("snapshots_total{pipeline=\"exchange\"}") >= 3 {
                 return;
             }
         }

@@ -34,6 +34,8 @@ pub(crate) struct Journaler<C> {
     group_records: u64,
     /// Bytes stored when the last sync in the background began.
     written_back_bytes: u64,
+    /// Bytes stored that a sync which has ended was counted for.
+    synced_bytes: u64,
     room: RoomWatch,
     command: PhantomData<fn(C)>,
 }
@@ -51,6 +53,7 @@ impl<C: Codec + Copy + Default> Journaler<C> {
             unproven_since_ns: None,
             group_records: 0,
             written_back_bytes: 0,
+            synced_bytes: 0,
             room: RoomWatch::new(Log::Journal),
             command: PhantomData,
         }
@@ -146,9 +149,7 @@ impl<C: Codec + Copy + Default> Journaler<C> {
             self.shared.sync_age.end();
         }
         let counters = &self.shared.counters.journaler;
-        counters.groups.add(1);
-        counters.records.add(self.group_records);
-        counters.group_records_max.raise(self.group_records);
+        counters.group_commands.record(self.group_records);
         counters.stored_bytes.set(self.writer.stored_bytes());
         self.group_records = 0;
         fail_point::hit("journaler-stored");
@@ -174,7 +175,6 @@ impl<C: Codec + Copy + Default> Journaler<C> {
         fail_point::hit("journaler-after-idle");
         self.unproven_since_ns = None;
         let counters = &self.shared.counters.journaler;
-        counters.groups.add(1);
         counters.idle_groups.add(1);
         counters.stored_bytes.set(self.writer.stored_bytes());
         self.sync();
@@ -195,6 +195,7 @@ impl<C: Codec + Copy + Default> Journaler<C> {
     fn write_back(&mut self) {
         // Nobody waited for it, so it does not count among those that took somebody's time.
         if or_abort(STAGE, self.writer.poll_sync()) {
+            self.count_synced(self.written_back_bytes);
             self.shared.cursors.move_synced(self.writer.synced_seq());
         }
         let stored_bytes = self.writer.stored_bytes();
@@ -231,11 +232,22 @@ impl<C: Codec + Copy + Default> Journaler<C> {
         self.synced_ns = clock.monotonic_ns();
         sync_age.end();
         let taken_ns = self.synced_ns.saturating_sub(begun_ns);
-        let counters = &self.shared.counters.journaler;
-        counters.syncs.add(1);
-        counters.sync_ns_total.add(taken_ns);
-        counters.sync_ns_max.raise(taken_ns);
+        if self.count_synced(self.writer.stored_bytes()) {
+            let counters = &self.shared.counters.journaler;
+            counters.sync_ns.record(taken_ns);
+            counters.sync_ns_max.raise(taken_ns);
+        }
         self.shared.cursors.move_synced(self.writer.synced_seq());
+    }
+
+    /// Counts a sync of what was stored up to here; returns whether there was anything to sync.
+    fn count_synced(&mut self, stored_bytes: u64) -> bool {
+        let bytes = stored_bytes - self.synced_bytes;
+        if bytes > 0 {
+            self.synced_bytes = stored_bytes;
+            self.shared.counters.journaler.sync_bytes.record(bytes);
+        }
+        bytes > 0
     }
 
     fn look_for_room(&mut self) {

@@ -103,7 +103,7 @@ fn under_group_no_answer_comes_before_its_sync() {
         assert!(answer.logged >= answer.sequence, "{answer:?}");
     }
     let stopped = running.shutdown();
-    assert!(stopped.counters.journaler.syncs.get() > 0);
+    assert!(stopped.counters.journaler.sync_ns.count() > 0);
 }
 
 /// Takes down how far `durable` is whenever a sync begins.
@@ -418,10 +418,13 @@ fn a_pause_under_group_ends_with_one_idle_group() {
     let counters = stepped.counters();
     let stored = || {
         let counters = &counters.journaler;
-        let groups = (counters.groups.get(), counters.idle_groups.get());
-        assert_eq!(counters.syncs.get(), groups.0, "each group is synced by itself");
-        assert_eq!(counters.stored_bytes.get(), groups.0 * 4096);
-        (groups.0, groups.1, counters.records.get())
+        let idle = counters.idle_groups.get();
+        let groups = counters.group_commands.count() + idle;
+        let synced = &counters.sync_bytes;
+        assert_eq!(counters.sync_ns.count(), groups, "each group is synced by itself");
+        assert_eq!((synced.count(), synced.sum()), (groups, groups * 4096));
+        assert_eq!(counters.stored_bytes.get(), groups * 4096);
+        (groups, idle, counters.group_commands.sum())
     };
     let pause = |stepped: &mut Stepped<Sum, Ticket>, by_ns| {
         clock.advance_ns(by_ns);
@@ -463,7 +466,7 @@ fn no_idle_group_without_a_sync_per_group() {
             clock.advance_ns(10 * IDLE_GROUP_NS);
             while stepped.step_journaler() {}
             let counters = stepped.counters();
-            assert_eq!(counters.journaler.groups.get(), groups, "{sync}");
+            assert_eq!(counters.journaler.group_commands.count(), groups, "{sync}");
             assert_eq!(counters.journaler.idle_groups.get(), 0, "{sync}");
         }
     }
