@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use config::{Environment, File, FileFormat};
 use journal::SyncPolicy;
-use pipeline::{SnapshotPolicy, WaitMode};
+use pipeline::{ConfigurationHash, SnapshotPolicy, WaitMode};
 use settlement::SettlementOptions;
 use wallet::client::WalletClientOptions;
 
@@ -194,11 +194,24 @@ impl Config {
         }
     }
 
+    /// Names what decides which requests are taken and what their answers promise. Not where
+    /// things lie, how long they may take and how many threads do them. It is of what the start
+    /// logs, so another build may have another name for the same.
+    #[must_use]
+    pub fn hash(&self) -> ConfigurationHash {
+        let Self { profile, journal, auth, wallet, limits, products, .. } = self;
+        let WalletConfig { backend, assets, read_only, funding, .. } = wallet;
+        let wallet = (backend, assets, read_only, funding);
+        let told = format!("{:?}", (profile, journal.sync, auth, wallet, limits, products));
+        ConfigurationHash(*blake3::hash(told.as_bytes()).as_bytes())
+    }
+
     /// What the exchange's pipeline is told.
     #[must_use]
     pub fn pipeline_options(&self) -> pipeline::Options {
         pipeline::Options {
             journal: self.journal_options(),
+            configuration: self.hash(),
             input_slots: self.pipeline.input_slots,
             output_slots: self.pipeline.output_slots,
             wait: self.pipeline.wait,
@@ -215,6 +228,7 @@ impl Config {
     pub fn bank_options(&self, directory: &std::path::Path) -> BankOptions {
         let pipeline = pipeline::Options {
             journal: self.journal_options(),
+            configuration: self.hash(),
             input_slots: self.pipeline.input_slots.min(WALLET_INPUT_SLOTS),
             output_slots: self.pipeline.output_slots.min(WALLET_OUTPUT_SLOTS),
             wait: self.pipeline.wait,

@@ -30,6 +30,7 @@ use journal::{DirectoryLock, fail_point};
 
 use crate::affinity::{choose, spawn};
 use crate::clock::Clock;
+use crate::epoch;
 use crate::error::PipelineError;
 use crate::ingress::Ingress;
 use crate::instance::Instance;
@@ -71,10 +72,9 @@ pub(crate) fn build<S: StateMachine, R: Reply<S>>(
     let base = machine.last_sequence();
     let sequencer = Sequencer::new(base, machine.last_timestamp_ns());
     let shared = Shared::new(base, options.wait, Tables::new(S::TABLES), clock);
-    report.count(&shared.counters.replay);
     let replies = Arc::new(ReplySlab::new(options.replies_max));
-    let epoch = journal.epoch();
-    let batch_max = options.publisher_batch_max;
+    let (epoch, batch_max) = (journal.epoch(), options.publisher_batch_max);
+    let start = epoch::begin(epoch, machine.last_timestamp_ns(), &report, &shared, options);
     let mut journaler = Journaler::new(journal, sequencer, shared.clone());
     let mut core = Core::new(machine, sequencer, shared.clone());
     let mut publisher = Publisher::new(
@@ -85,7 +85,7 @@ pub(crate) fn build<S: StateMachine, R: Reply<S>>(
         batch_max,
         shared.clone(),
     );
-    open_epoch(epoch, &mut journaler, &mut core, &mut publisher, &shared);
+    open_epoch(start, &mut journaler, &mut core, &mut publisher, &shared);
     core.show_tables();
 
     let (events, ring) =
@@ -136,7 +136,7 @@ pub(crate) fn build<S: StateMachine, R: Reply<S>>(
 /// The first input of a process, before anybody can submit: synced under every policy, so that
 /// whatever this process writes can be told from what another one wrote.
 fn open_epoch<S: StateMachine, R: Reply<S>>(
-    epoch: u64,
+    start: Control,
     journaler: &mut Journaler<S::Command>,
     core: &mut Core<S>,
     publisher: &mut Publisher<S, R>,
@@ -145,7 +145,7 @@ fn open_epoch<S: StateMachine, R: Reply<S>>(
     let slot = InputSlot {
         stamped_ns: shared.clock.wall_ns(),
         reply: NO_REPLY,
-        input: SlotInput::Control(Control::EpochStart { epoch }),
+        input: SlotInput::Control(start),
     };
     journaler.append(&slot);
     journaler.commit_synced();

@@ -74,6 +74,10 @@ pub const GROUP_BOUNDS_COMMANDS: [u64; 9] = [1, 2, 4, 8, 16, 64, 256, 1024, 4096
 /// taken, nanoseconds.
 pub const SYNC_AGE_MAX_NS: u64 = 250_000_000;
 
+/// How far the wall clock may be behind the time of the state when a process starts, without
+/// anybody being told, nanoseconds.
+pub const CLOCK_BEHIND_MAX_NS: u64 = 1_000_000_000;
+
 /// How often space for a segment is looked for after there was none, nanoseconds.
 pub const ROOM_RETRY_NS: u64 = 1_000_000_000;
 /// Pause before a command that was accepted, and for which there is no room, is tried again.

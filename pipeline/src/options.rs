@@ -8,6 +8,7 @@ use engine::{Codec, StateMachine};
 use journal::{Storing, SyncPolicy};
 
 use crate::bell::WaitMode;
+use crate::configuration_hash::ConfigurationHash;
 use crate::error::PipelineError;
 use crate::limits;
 use crate::progress::Listener;
@@ -64,6 +65,8 @@ pub struct Options {
     pub core_batch_max: usize,
     pub journaler_batch_max: usize,
     pub publisher_batch_max: usize,
+    /// What this process was told: recorded with its start, and compared with the last one's.
+    pub configuration: ConfigurationHash,
     /// Highest sequence that somebody outside has acted on and kept. A journal that ends before it
     /// has lost what was promised to last: the start is refused and nothing is trimmed. 0: nobody.
     pub witness_sequence: u64,
@@ -90,6 +93,7 @@ impl Options {
             core_batch_max: limits::CORE_BATCH_DEFAULT,
             journaler_batch_max: limits::JOURNALER_BATCH_DEFAULT,
             publisher_batch_max: limits::PUBLISHER_BATCH_DEFAULT,
+            configuration: ConfigurationHash::default(),
             witness_sequence: 0,
             scrub_every: None,
             progress: None,

@@ -12,6 +12,7 @@ use journal::{
 };
 
 use crate::clock::{Clock, SystemClock};
+use crate::configuration_hash::ConfigurationHash;
 use crate::counters::ReplayCounters;
 use crate::error::PipelineError;
 use crate::event_log::EventLog;
@@ -46,6 +47,8 @@ pub struct ReplayReport {
     pub events_appended: u64,
     pub last_sequence: u64,
     pub last_event_sequence: u64,
+    /// What the last start was told; zeros where there was none, or it did not say.
+    pub configuration: ConfigurationHash,
     /// What reading and replaying the journal took, nanoseconds.
     pub replay_ns: u64,
     /// What the logs themselves report.
@@ -121,8 +124,15 @@ pub fn recover<S: StateMachine>(
     options.check()?;
     let lock = DirectoryLock::acquire_within(&options.data_dir, LOCK_PATIENCE)?;
     finish_swap(options)?;
-    let Base { mut instance, sequence: base, event_sequence, bad, judged_after, witness } =
-        Base::choose(options, fresh)?;
+    let Base {
+        mut instance,
+        sequence: base,
+        event_sequence,
+        configuration,
+        bad,
+        judged_after,
+        witness,
+    } = Base::choose(options, fresh)?;
     let witness_sequence = options.witness_sequence.max(witness);
     let options = &Options { witness_sequence, ..options.clone() };
     assert_eq!(instance.machine.last_sequence(), base, "recovery begins with something fresh");
@@ -160,6 +170,7 @@ pub fn recover<S: StateMachine>(
         events_appended: events - compared,
         last_sequence,
         last_event_sequence: event_log.last_sequence(),
+        configuration: replay.configuration.unwrap_or(configuration),
         replay_ns,
         journal: journal_report,
         event_log: event_log_report,
@@ -253,11 +264,14 @@ type Replayed<'a, S> = (Frame<<S as StateMachine>::Command>, &'a [<S as StateMac
 pub(crate) struct Replay<S: StateMachine> {
     events: EventBuffer<S::Event>,
     tally: Tally,
+    /// What the last start among the records was told.
+    configuration: Option<ConfigurationHash>,
 }
 
 impl<S: StateMachine> Replay<S> {
     pub(crate) fn new() -> Self {
-        Self { events: EventBuffer::with_capacity(EVENTS_RESERVED), tally: Tally::default() }
+        let events = EventBuffer::with_capacity(EVENTS_RESERVED);
+        Self { events, tally: Tally::default(), configuration: None }
     }
 
     /// Applies one record; returns its frame and events, or nothing for a record without an input.
@@ -275,8 +289,11 @@ impl<S: StateMachine> Replay<S> {
             }
             RecordKind::Control => {
                 self.tally.controls += 1;
-                Control::decode_from(record.payload)
+                let control = Control::decode_from(record.payload)
                     .map_err(|source| PipelineError::Control { sequence, source })?;
+                if let Control::EpochStart { configuration, .. } = control {
+                    self.configuration = Some(configuration);
+                }
                 S::Command::default()
             }
             RecordKind::Digest | RecordKind::Seal => return Ok(None),

@@ -1,6 +1,8 @@
 //! Owns what lies in a ring slot. Knows nothing of threads or files.
 //! Invariant: slots are `Copy` and own nothing, so a slot can be overwritten without dropping it.
 
+use crate::configuration_hash::ConfigurationHash;
+
 /// Marks a slot that nobody waits for.
 pub(crate) const NO_REPLY: u32 = u32::MAX;
 
@@ -8,7 +10,14 @@ pub(crate) const NO_REPLY: u32 = u32::MAX;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Control {
     /// First input after a start: separates what this process writes from all before it.
-    EpochStart { epoch: u64 },
+    EpochStart {
+        epoch: u64,
+        /// Time of the state when the process started, ns: nothing from here on is earlier. 0 in
+        /// records of earlier builds.
+        clock_floor_ns: u64,
+        /// What the process was told; zeros in records of earlier builds.
+        configuration: ConfigurationHash,
+    },
     /// Asks for the hash of the state right after this input.
     StateHash,
 }
@@ -20,10 +29,12 @@ pub struct ControlError;
 
 impl Control {
     /// No encoding is longer than this many bytes.
-    pub const BYTES_MAX: usize = 9;
+    pub const BYTES_MAX: usize = Self::EPOCH_BYTES;
 
     const EPOCH_START: u8 = 1;
     const STATE_HASH: u8 = 2;
+    /// Tag, epoch, clock floor, configuration.
+    const EPOCH_BYTES: usize = 49;
 
     /// Writes the encoding (tag, then fields, little-endian) to `out`; returns its length in bytes.
     ///
@@ -31,10 +42,12 @@ impl Control {
     /// If `out` is shorter than [`Self::BYTES_MAX`].
     pub fn encode_into(&self, out: &mut [u8]) -> usize {
         match *self {
-            Self::EpochStart { epoch } => {
+            Self::EpochStart { epoch, clock_floor_ns, configuration } => {
                 out[0] = Self::EPOCH_START;
                 out[1..9].copy_from_slice(&epoch.to_le_bytes());
-                9
+                out[9..17].copy_from_slice(&clock_floor_ns.to_le_bytes());
+                out[17..Self::EPOCH_BYTES].copy_from_slice(&configuration.0);
+                Self::EPOCH_BYTES
             }
             Self::StateHash => {
                 out[0] = Self::STATE_HASH;
@@ -43,15 +56,26 @@ impl Control {
         }
     }
 
-    /// Reads the encoding that fills `bytes` exactly.
+    /// Reads the encoding that fills `bytes` exactly, or that of a start by an earlier build, which
+    /// ends behind the epoch.
     ///
     /// # Errors
     /// [`ControlError`] for anything else.
     pub fn decode_from(bytes: &[u8]) -> Result<Self, ControlError> {
         match *bytes {
-            [Self::EPOCH_START, ref epoch @ ..] => {
-                let epoch = <[u8; 8]>::try_from(epoch).map_err(|_| ControlError)?;
-                Ok(Self::EpochStart { epoch: u64::from_le_bytes(epoch) })
+            [Self::EPOCH_START, ref fields @ ..] => {
+                let (epoch, more) = fields.split_first_chunk().ok_or(ControlError)?;
+                let (clock_floor_ns, configuration) = match more.split_first_chunk() {
+                    None if more.is_empty() => (0, [0; 32]),
+                    None => return Err(ControlError),
+                    Some((floor, hash)) => {
+                        let hash = hash.try_into().map_err(|_| ControlError)?;
+                        (u64::from_le_bytes(*floor), hash)
+                    }
+                };
+                let (epoch, configuration) =
+                    (u64::from_le_bytes(*epoch), ConfigurationHash(configuration));
+                Ok(Self::EpochStart { epoch, clock_floor_ns, configuration })
             }
             [Self::STATE_HASH] => Ok(Self::StateHash),
             _ => Err(ControlError),
@@ -115,10 +139,11 @@ mod tests {
 
     #[test]
     fn control_bytes_are_frozen() {
-        let golden: [(Control, &[u8]); 2] = [
-            (Control::EpochStart { epoch: 0x0102 }, &[1, 2, 1, 0, 0, 0, 0, 0, 0]),
-            (Control::StateHash, &[2]),
-        ];
+        let configuration = ConfigurationHash([0x5A; 32]);
+        let start = Control::EpochStart { epoch: 0x0102, clock_floor_ns: 0x0304, configuration };
+        let mut bytes = vec![1, 2, 1, 0, 0, 0, 0, 0, 0, 4, 3, 0, 0, 0, 0, 0, 0];
+        bytes.extend([0x5A; 32]);
+        let golden: [(Control, &[u8]); 2] = [(start, &bytes), (Control::StateHash, &[2])];
         for (control, bytes) in golden {
             let mut out = [0xFF; Control::BYTES_MAX];
             let len = control.encode_into(&mut out);
@@ -128,9 +153,18 @@ mod tests {
     }
 
     #[test]
+    fn a_start_by_an_earlier_build_says_less() {
+        let configuration = ConfigurationHash::default();
+        let start = Control::EpochStart { epoch: 0x0102, clock_floor_ns: 0, configuration };
+        assert_eq!(Control::decode_from(&[1, 2, 1, 0, 0, 0, 0, 0, 0]), Ok(start));
+    }
+
+    #[test]
     fn other_bytes_are_refused() {
-        let bad: [&[u8]; 6] = [&[], &[0], &[3], &[2, 0], &[1; 8], &[1; 10]];
-        for bytes in bad {
+        let starts = (0..60).filter(|len| ![9, 49].contains(len)).map(|len| vec![1; len]);
+        let others = [vec![0], vec![3], vec![2, 0]];
+        for bytes in starts.chain(others) {
+            let bytes = bytes.as_slice();
             assert_eq!(Control::decode_from(bytes), Err(ControlError), "{bytes:?}");
         }
     }

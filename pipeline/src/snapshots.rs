@@ -8,11 +8,15 @@ use engine::StateMachine;
 use journal::limits::SNAPSHOTS_KEPT_MIN;
 use journal::{Draft, JournalError, SnapshotMeta, SnapshotStore, retire_segments, sync_stored};
 
+use crate::configuration_hash::ConfigurationHash;
 use crate::error::PipelineError;
 use crate::instance::Instance;
 use crate::options::{Options, events_dir, journal_dir};
 use crate::recovery::Recovered;
 use crate::snapshot_desk::SnapshotPolicy;
+
+/// Part of a snapshot that says what the process was told.
+const CONFIGURATION_PART: &str = "configuration";
 
 /// Where a replay begins.
 pub(crate) struct Base<S: StateMachine> {
@@ -20,6 +24,8 @@ pub(crate) struct Base<S: StateMachine> {
     /// Last command and last event that it holds; 0 at the very beginning.
     pub(crate) sequence: u64,
     pub(crate) event_sequence: u64,
+    /// What the process that took it was told.
+    pub(crate) configuration: ConfigurationHash,
     /// Snapshots that were found damaged.
     pub(crate) bad: Vec<u64>,
     /// Event up to which the event log need not be judged, because all of it that matters is
@@ -64,11 +70,11 @@ impl<S: StateMachine> Base<S> {
         for (store, sequence) in store.iter().flat_map(|s| snapshots.iter().map(move |at| (s, *at)))
         {
             match load(store, sequence, fresh()) {
-                Ok((_, event_sequence)) if event_sequence > logged => {
+                Ok(loaded) if loaded.event_sequence > logged => {
                     tracing::warn!(sequence, "events before a snapshot are not in the event log");
                 }
-                Ok((instance, event_sequence)) => {
-                    found = Some((instance, sequence, event_sequence));
+                Ok(loaded) => {
+                    found = Some((loaded, sequence));
                     break;
                 }
                 Err(error) => {
@@ -80,9 +86,10 @@ impl<S: StateMachine> Base<S> {
             }
         }
         // The last one made is the one used: whoever makes them keeps a way to its outlets.
-        let (instance, sequence, event_sequence) = found.unwrap_or_else(|| (fresh(), 0, 0));
+        let (loaded, sequence) = found.unwrap_or_else(|| (Loaded::fresh(fresh()), 0));
+        let Loaded { instance, event_sequence, configuration } = loaded;
         let judged_after = judged_after.max(event_sequence);
-        Ok(Self { instance, sequence, event_sequence, bad, judged_after, witness })
+        Ok(Self { instance, sequence, event_sequence, configuration, bad, judged_after, witness })
     }
 }
 
@@ -112,15 +119,36 @@ const fn is_damage(error: &PipelineError) -> bool {
     )
 }
 
-/// Gives a fresh instance the state of a snapshot; returns it with the last event it has caused.
+/// What is in a snapshot.
+struct Loaded<S: StateMachine> {
+    instance: Instance<S>,
+    /// The last event that it has caused.
+    event_sequence: u64,
+    configuration: ConfigurationHash,
+}
+
+impl<S: StateMachine> Loaded<S> {
+    /// Where there is no snapshot.
+    fn fresh(instance: Instance<S>) -> Self {
+        Self { instance, event_sequence: 0, configuration: ConfigurationHash::default() }
+    }
+}
+
+/// Gives a fresh instance the state of a snapshot.
 fn load<S: StateMachine>(
     store: &SnapshotStore,
     sequence: u64,
     fresh: Instance<S>,
-) -> Result<(Instance<S>, u64), PipelineError> {
+) -> Result<Loaded<S>, PipelineError> {
     let snapshot = store.load(sequence)?;
     let instance = fresh.restored(&snapshot)?;
-    Ok((instance, snapshot.meta().event_seq))
+    // Snapshots of earlier builds do not have it, and nothing depends on it.
+    let configuration = snapshot.part(CONFIGURATION_PART).and_then(|part| part.try_into().ok());
+    Ok(Loaded {
+        instance,
+        event_sequence: snapshot.meta().event_seq,
+        configuration: ConfigurationHash(configuration.unwrap_or_default()),
+    })
 }
 
 /// A snapshot on the disk that nobody has read yet.
@@ -141,10 +169,13 @@ pub(crate) fn write<'a, S: StateMachine>(
     options: &Options,
     store: &'a SnapshotStore,
     instance: &Instance<S>,
+    configuration: ConfigurationHash,
     meta: SnapshotMeta,
 ) -> Result<Written<'a>, PipelineError> {
     let sequence = instance.machine.last_sequence();
-    let (parts, state_hash) = instance.parts();
+    let (mut parts, state_hash) = instance.parts();
+    // The record of the start comes before the snapshot, and the next start reads only behind it.
+    parts.push((CONFIGURATION_PART, configuration.0.to_vec()));
     let ts_ns = instance.machine.last_timestamp_ns();
     let meta = SnapshotMeta { seq: sequence, ts_ns, state_hash, ..meta };
     let parts: Vec<(&str, &[u8])> = parts.iter().map(|(name, part)| (*name, &part[..])).collect();
@@ -213,7 +244,7 @@ pub fn take_snapshot<S: StateMachine>(
     journal.close()?;
     event_log.close()?;
     let store = store::<S>(options)?.expect("what was recovered has a journal");
-    let written = write(options, &store, &instance, meta)?;
+    let written = write(options, &store, &instance, report.configuration, meta)?;
     drop(instance);
     let taken = put_in_force(options, policy, &store, written, fresh)?;
     drop(lock);

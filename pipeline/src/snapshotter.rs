@@ -137,7 +137,7 @@ impl<S: StateMachine> Snapshotter<S> {
         }
         let store = self.store()?;
         let meta = self.meta(event_seq, previous_seq);
-        let written = snapshots::write(options, &store, &instance, meta)?;
+        let written = snapshots::write(options, &store, &instance, options.configuration, meta)?;
         // Nobody needs the memory of two.
         drop(instance);
         self.put_in_force(&store, written)
@@ -201,8 +201,9 @@ impl<S: StateMachine> Snapshotter<S> {
         }
         let meta = self.meta(last_event, previous_seq);
         let take = || {
+            let options = &self.origin.options;
             let store = self.store()?;
-            let written = snapshots::write(&self.origin.options, &store, instance, meta)?;
+            let written = snapshots::write(options, &store, instance, options.configuration, meta)?;
             self.put_in_force(&store, written)
         };
         let outcome = take();

@@ -47,6 +47,31 @@ fn place_until_the_end(
     seen
 }
 
+/// Of the exchange and of its wallet, also behind a snapshot, and once.
+#[test]
+fn a_start_with_another_configuration_is_seen() {
+    let settings = Settings::default();
+    let mut app = App::start(&settings);
+    let seen = |app: &App| {
+        let is_told = |line: &&String| line.contains("another configuration");
+        app.remarks().said().warnings.iter().filter(is_told).count()
+    };
+    assert_eq!(app.terminate().code, Some(0));
+    app.restart();
+    assert_eq!(seen(&app), 0, "it is the same");
+    assert_eq!(app.terminate().code, Some(0));
+    app.configure(&settings.clone().with("auth", "leeway_s", "1"));
+    app.restart();
+    assert_eq!(seen(&app), 2);
+    app.kill();
+    app.restart();
+    assert_eq!(seen(&app), 2, "it is the same again");
+    app.kill();
+    app.configure(&settings);
+    app.restart();
+    assert_eq!(seen(&app), 4);
+}
+
 #[test]
 fn what_was_taken_is_answered_before_the_end() {
     let mut app = App::start(&Settings::default());

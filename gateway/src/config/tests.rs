@@ -1,5 +1,7 @@
 //! What is taken, what is refused, and which source wins.
 
+use std::collections::BTreeSet;
+
 use super::*;
 use crate::limits::SYMBOL_CHARS_MAX;
 
@@ -139,6 +141,33 @@ fn bounds_are_met_and_not_passed() {
     assert!(load("[server]\nlisten = \"8080\"", &[]).unwrap_err().contains("server.listen"));
     assert!(load("[pipeline]\nwait = \"sleep\"", &[]).unwrap_err().contains("pipeline.wait"));
     assert!(load("[journal]\nsync = \"never\"", &[]).unwrap_err().contains("journal.sync"));
+}
+
+#[test]
+fn what_changes_answers_has_another_name() {
+    let hash = |text: &str| load(text, &[]).unwrap().hash();
+    let plain = hash("");
+    for same in [
+        "data_dir = \"elsewhere\"",
+        "[server]\nlisten = \"127.0.0.1:1\"\nworker_threads = 3",
+        "[log]\njson = true",
+        "[journal]\nsync = \"group\"",
+    ] {
+        assert_eq!(hash(same), plain, "{same}");
+    }
+    let others = [
+        "profile = \"production\"",
+        "[journal]\nsync = \"os\"",
+        "[auth]\nleeway_s = 1",
+        "[wallet]\namount_min = \"0.02\"",
+        "[wallet]\nfunding = \"per_order\"",
+        "[limits]\nreports = 3",
+        &instrument(""),
+        &instrument("taker_fee_ppm=2001"),
+    ];
+    let names: BTreeSet<_> = others.iter().map(|text| hash(text).to_string()).collect();
+    assert_eq!(names.len(), others.len());
+    assert!(!names.contains(&plain.to_string()));
 }
 
 #[test]

@@ -8,7 +8,8 @@ use engine::StateMachine;
 use journal::{RecordKind, SyncPolicy};
 use pipeline::limits::PROGRESS_EVERY;
 use pipeline::{
-    Control, Listener, LoggedEvent, ManualClock, Options, PipelineError, Progress, recover, replay,
+    ConfigurationHash, Control, Listener, LoggedEvent, ManualClock, Options, PipelineError,
+    Progress, recover, replay,
 };
 
 use crate::harness::{
@@ -105,11 +106,46 @@ fn every_start_opens_a_new_epoch() {
         .iter()
         .filter(|record| record.0 == RecordKind::Control)
         .map(|record| match Control::decode_from(&record.3).unwrap() {
-            Control::EpochStart { epoch } => epoch,
+            Control::EpochStart { epoch, .. } => epoch,
             Control::StateHash => panic!("nobody asked"),
         })
         .collect();
     assert_eq!(epochs, [1, 2, 3]);
+}
+
+/// Each start of a journal, with the time of its record.
+fn starts(dir: &Path) -> Vec<(u64, Control)> {
+    let records = journal_records(dir);
+    let controls = records.iter().filter(|record| record.0 == RecordKind::Control);
+    controls.map(|record| (record.2, Control::decode_from(&record.3).unwrap())).collect()
+}
+
+#[test]
+fn a_start_records_its_clock_floor_and_its_configuration() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::new(1_000));
+    let configuration = ConfigurationHash([7; 32]);
+    let options = Options { configuration, ..options(dir.path(), SyncPolicy::Group) };
+    let live = |wall_ns| {
+        clock.set_wall_ns(wall_ns);
+        let running = running_with(&options, Vec::new(), Arc::clone(&clock) as _);
+        let desk = Desk::new(running.cursors());
+        submit(&running.ingress(), Command::Add(1), &desk);
+        let answered = desk.wait(1)[0].events[0].timestamp_ns;
+        drop(running.shutdown());
+        answered
+    };
+    // The second and the third time the clock is behind what the log ends with.
+    assert_eq!([5_000, 4_000, 4_999, 6_000].map(live), [5_000, 5_000, 5_000, 6_000]);
+    let start =
+        |epoch, clock_floor_ns| Control::EpochStart { epoch, clock_floor_ns, configuration };
+    let expected = [
+        (5_000, start(1, 0)),
+        (5_000, start(2, 5_000)),
+        (5_000, start(3, 5_000)),
+        (6_000, start(4, 5_000)),
+    ];
+    assert_eq!(starts(dir.path()), expected);
 }
 
 #[test]

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use engine::{Frame, RestoreError, RestoreFault, SnapshotReader, StateMachine};
 use journal::{Retention, SyncPolicy};
 use pipeline::{
-    Instance, Options, Outlet, PipelineError, Recovered, Running, SnapshotDesk, SnapshotError,
-    SnapshotPolicy, SnapshotTaken, SystemClock, recover, start,
+    ConfigurationHash, Instance, Options, Outlet, PipelineError, Recovered, Running, SnapshotDesk,
+    SnapshotError, SnapshotPolicy, SnapshotTaken, SystemClock, recover, start, take_snapshot,
 };
 
 use crate::harness::{Desk, Ticket, bytes_below, options, submit};
@@ -152,6 +152,32 @@ fn after_an_orderly_end_there_is_nothing_to_replay() {
         assert_eq!((report.last_sequence, report.last_event_sequence), (11 * round, 10 * round));
         drop(recovered);
         assert_eq!(files(&options, "snp").len(), usize::try_from(round.min(2)).unwrap());
+    }
+}
+
+/// Whether or not the record of the start is among what is replayed.
+#[test]
+fn what_the_last_start_was_told_is_known() {
+    for policy in [SnapshotPolicy::ON_DEMAND, AT_SHUTDOWN] {
+        let dir = tempfile::tempdir().unwrap();
+        let told = |n| Options {
+            configuration: ConfigurationHash([n; 32]),
+            ..options(dir.path(), SyncPolicy::Group)
+        };
+        assert_eq!(recovered(&told(9)).report.configuration, ConfigurationHash::default());
+        for n in 1..=3 {
+            let life = Life::begin(&told(n), policy);
+            life.add(1);
+            life.end();
+            let last = recovered(&told(9));
+            assert_eq!(last.report.configuration, ConfigurationHash([n; 32]));
+            let is_behind = last.report.controls == 0;
+            assert_eq!(is_behind, policy.at_shutdown);
+        }
+        // A snapshot that is taken beside no pipeline is no start.
+        take_snapshot(recovered(&told(9)), &told(9), &AT_SHUTDOWN, watched()).unwrap();
+        let last = recovered(&told(9)).report;
+        assert_eq!((last.controls, last.configuration), (0, ConfigurationHash([3; 32])));
     }
 }
 

@@ -43,6 +43,8 @@ pub struct Remarks(Arc<Mutex<Said>>);
 pub struct Said {
     /// Lines of level ERROR, and what is no entry of a log at all.
     pub errors: Vec<String>,
+    /// Lines of level WARN.
+    pub warnings: Vec<String>,
     /// The snapshot that each start began with; 0 for one that began at the beginning.
     pub bases: Vec<u64>,
 }
@@ -62,6 +64,8 @@ impl Remarks {
         let mut said = self.0.lock().expect("no reader panics");
         if entry["level"] == "ERROR" || entry.is_null() {
             said.errors.push(line.to_owned());
+        } else if entry["level"] == "WARN" {
+            said.warnings.push(line.to_owned());
         } else if let Some(base) = entry["fields"]["snapshot"].as_u64() {
             said.bases.push(base);
         }
