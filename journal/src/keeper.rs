@@ -2,12 +2,13 @@
 //!
 //! Must not know: groups, sequences. Invariant: at most one spare is prepared ahead, and the hash
 //! of a segment covers exactly its header block and the bytes up to the offset that was asked for,
-//! read back from the file and not from the writer's memory.
+//! read back from the file and not from the writer's memory. However busy the thread is, nobody
+//! waits to hand it a job.
 
 use crate::cache::fetch_pages;
 use crate::error::JournalError;
 use crate::format::BLOCK;
-use crate::limits::BODY_OFFSET;
+use crate::limits::{BODY_OFFSET, HASH_JOBS_MAX, KEEPER_JOBS_MAX};
 use crate::prepare::{Pace, Spare, Template};
 use crate::segment::SegmentFile;
 use crate::sink::GroupSink;
@@ -16,8 +17,8 @@ use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::thread::JoinHandle;
 
 enum Job {
@@ -35,7 +36,9 @@ enum Job {
 /// Handle of the background thread; dropping it ends the thread.
 #[derive(Debug)]
 pub(crate) struct Keeper {
-    jobs: Option<Sender<Job>>,
+    jobs: Option<SyncSender<Job>>,
+    /// Those of them that only hash a part.
+    hash_jobs: Arc<AtomicUsize>,
     spares: Receiver<Result<Spare, JournalError>>,
     hashes: Receiver<io::Result<[u8; 32]>>,
     pace: Arc<Pace>,
@@ -52,38 +55,51 @@ pub(crate) struct Keeper {
 impl Keeper {
     /// Starts the thread; nothing is prepared until asked for.
     pub(crate) fn start(template: Template) -> Result<Self, JournalError> {
-        let (jobs, job_queue) = channel();
-        let (spare_sender, spares) = channel();
-        let (hash_sender, hashes) = channel();
-        let pace = Arc::new(Pace::default());
         let dir = template.dir.clone();
+        let (mut keeper, work, queue) = Self::without_thread(template);
+        let thread = std::thread::Builder::new()
+            .name("journal-keeper".to_owned())
+            .spawn(move || work.run(&queue))
+            .map_err(JournalError::io("start the background thread of", &dir))?;
+        keeper.thread = Some(thread);
+        Ok(keeper)
+    }
+
+    /// A handle, and what its thread needs.
+    fn without_thread(template: Template) -> (Self, Work, Receiver<Job>) {
+        let (jobs, queue) = sync_channel(KEEPER_JOBS_MAX);
+        // One preparation is under way, and one hash is waited for.
+        let (spare_sender, spares) = sync_channel(1);
+        let (hash_sender, hashes) = sync_channel(1);
+        let (pace, hash_jobs) = (Arc::new(Pace::default()), Arc::default());
         let work = Work {
             template,
             pace: Arc::clone(&pace),
+            hash_jobs: Arc::clone(&hash_jobs),
             spares: spare_sender,
             hashes: hash_sender,
             hashing: None,
         };
-        let thread = std::thread::Builder::new()
-            .name("journal-keeper".to_owned())
-            .spawn(move || work.run(&job_queue))
-            .map_err(JournalError::io("start the background thread of", &dir))?;
-        Ok(Self {
+        let keeper = Self {
             jobs: Some(jobs),
+            hash_jobs,
             spares,
             hashes,
             pace,
-            thread: Some(thread),
+            thread: None,
             wanted: 0,
             ready: None,
             under_way: false,
             starved: false,
-        })
+        };
+        (keeper, work, queue)
     }
 
+    /// Of each kind but one there is one at a time: before another one the outcome of the first is
+    /// taken, or a hash was finished, and with it all that was handed over before.
     fn send(&self, job: Job) {
         let jobs = self.jobs.as_ref().expect("the thread is running");
-        assert!(jobs.send(job).is_ok(), "the background thread lives as long as its handle");
+        assert!(jobs.try_send(job).is_ok(), "the background thread lives and has room");
     }
 
     /// Starts the preparation of a segment, for which `found` may do, an unused one.
@@ -159,9 +175,13 @@ impl Keeper {
         self.send(Job::BeginHash(file, header_block));
     }
 
-    /// Takes the bytes up to an offset into the hash, some time.
+    /// Takes the bytes up to an offset into the hash, some time. Where too many such jobs wait it
+    /// is left out: the next one covers it.
     pub(crate) fn hash_to(&self, offset: u64) {
-        self.send(Job::HashTo(offset));
+        if self.hash_jobs.load(Ordering::Relaxed) < HASH_JOBS_MAX {
+            self.hash_jobs.fetch_add(1, Ordering::Relaxed);
+            self.send(Job::HashTo(offset));
+        }
     }
 
     /// Waits for the hash up to an offset.
@@ -191,8 +211,9 @@ impl Drop for Keeper {
 struct Work {
     template: Template,
     pace: Arc<Pace>,
-    spares: Sender<Result<Spare, JournalError>>,
-    hashes: Sender<io::Result<[u8; 32]>>,
+    hash_jobs: Arc<AtomicUsize>,
+    spares: SyncSender<Result<Spare, JournalError>>,
+    hashes: SyncSender<io::Result<[u8; 32]>>,
     hashing: Option<Hashing>,
 }
 
@@ -245,6 +266,8 @@ impl Work {
                     self.hashing = Some(Hashing { file, hasher, offset: BODY_OFFSET });
                 }
                 Job::HashTo(offset) => {
+                    // It has left the queue, so there is room where this is seen.
+                    self.hash_jobs.fetch_sub(1, Ordering::Relaxed);
                     // A failure shows again when the rest is asked for, with somebody to hear it.
                     let _ = self.hashing.as_mut().expect("a hash was begun").advance(offset);
                 }
@@ -257,5 +280,67 @@ impl Work {
                 Job::Retire(sink) => drop(sink),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Options;
+    use crate::limits::BLOCK_BYTES;
+    use crate::sink::SyncHandle;
+    use std::io::Write;
+
+    struct Nowhere;
+
+    impl GroupSink for Nowhere {
+        fn put(&mut self, _: u64, _: &[u8]) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn sync(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn sync_handle(&self) -> io::Result<Box<dyn SyncHandle>> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+    }
+
+    /// While the thread is at something else, everything that may wait for it has room, and what
+    /// has none is hashed all the same.
+    #[test]
+    fn jobs_have_a_bound_and_nobody_waits_at_it() {
+        let root = crate::tests::scratch();
+        let (path, body_end) = (root.path().join("segment"), BODY_OFFSET + 20 * BLOCK_BYTES);
+        let bytes: Vec<u8> = (0..body_end).map(|at| (at / 7).to_le_bytes()[0]).collect();
+        File::create(&path).unwrap().write_all(&bytes).unwrap();
+        let open = || File::open(&path).unwrap();
+        let options = Options { segment_bytes: 1 << 20, allow_fs: true, ..Options::default() };
+        let template = Template::new(root.path(), [1; 16], &options);
+        let (mut keeper, work, queue) = Keeper::without_thread(template);
+        let waiting = |keeper: &Keeper| keeper.hash_jobs.load(Ordering::Relaxed);
+        keeper.retire(Box::new(Nowhere));
+        keeper.begin_hash(open(), bytes[..BLOCK].to_vec());
+        keeper.request(2, None);
+        keeper.fetch(open(), 0..BLOCK_BYTES);
+        for part in 1..=HASH_JOBS_MAX {
+            keeper.hash_to(BODY_OFFSET + part as u64 * BLOCK_BYTES);
+            assert_eq!(waiting(&keeper), part);
+        }
+        keeper.hash_to(body_end);
+        assert_eq!(waiting(&keeper), HASH_JOBS_MAX, "one past the bound is left out");
+        keeper.send(Job::FinishHash(body_end));
+        let jobs = keeper.jobs.as_ref().unwrap();
+        let one_more = jobs.try_send(Job::HashTo(body_end));
+        assert!(one_more.is_err(), "one of each other kind fills the queue");
+
+        keeper.jobs = None;
+        work.run(&queue);
+        assert_eq!(waiting(&keeper), 0);
+        let mut expected = blake3::Hasher::new();
+        expected.update(&bytes[..BLOCK]).update(&bytes[2 * BLOCK..]);
+        assert_eq!(keeper.hashes.recv().unwrap().unwrap(), *expected.finalize().as_bytes());
+        assert!(keeper.spares.recv().unwrap().is_ok());
     }
 }

@@ -39,6 +39,11 @@ pub const PROBE_BYTES: usize = 4096;
 pub const SYNC_BYTES_MAX: u64 = 8192;
 /// Stored bytes after which the background thread is told to take them into the segment's hash.
 pub const HASH_STEP_BYTES: u64 = 1 << 20;
+/// Calls to take stored bytes into the hash that wait for the background thread; one more is left
+/// out, because the next one, or the seal, covers the same bytes.
+pub const HASH_JOBS_MAX: usize = 8;
+/// Jobs of all kinds that wait for it: besides those, one of each of the five others.
+pub const KEEPER_JOBS_MAX: usize = HASH_JOBS_MAX + 5;
 
 /// Part of a segment that is kept for what was accepted already, once there is no space for another
 /// segment: one so-manieth.

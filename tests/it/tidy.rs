@@ -34,10 +34,13 @@ const EDGES: [(&str, &[&str]); 8] = [
 ];
 
 /// Text that must not appear in production code, where it may after all, and what to use instead.
-const BANNED: [(&str, &[&str], &str); 6] = [
+const BANNED: [(&str, &[&str], &str); 8] = [
     ("dbg!", &[], "the tracing macros, or nothing"),
     ("todo!", &[], "an implementation"),
     ("unbounded_channel", &[], "a bounded one"),
+    // Tokio's of the same name is bounded.
+    ("mpsc::channel()", &[], "sync_channel"),
+    (" channel()", &[], "sync_channel"),
     ("SystemTime::now", &["pipeline/src/clock.rs"], "pipeline::Clock"),
     ("env::var", &["gateway/src/config"], "gateway::config"),
     ("bincode::config", &["engine/src/codec.rs"], "engine::Codec"),
