@@ -88,6 +88,8 @@ pub struct ServerConfig {
     /// How long a request waits for the outcome of its command, or for its own body.
     pub request_timeout: Duration,
     pub header_read_timeout: Duration,
+    /// How long a connection may wait for its next request.
+    pub idle_timeout: Duration,
     /// How long a client may take none of its answer.
     pub write_timeout: Duration,
     pub drain_timeout: Duration,
@@ -310,6 +312,7 @@ fn check_server(file: &file::ServerSection) -> Result<ServerConfig, ConfigError>
             "server.header_read_timeout_ms",
             file.header_read_timeout_ms,
         )?,
+        idle_timeout: milliseconds("server.idle_timeout_ms", file.idle_timeout_ms)?,
         write_timeout: milliseconds("server.write_timeout_ms", file.write_timeout_ms)?,
         drain_timeout: milliseconds("server.drain_timeout_ms", file.drain_timeout_ms)?,
         connections_max: bounded(

@@ -23,6 +23,7 @@ mod expiry;
 mod fair_share;
 pub mod fields;
 pub mod genesis;
+mod head_timer;
 mod hs256;
 pub mod ids;
 pub mod limits;

@@ -84,8 +84,11 @@ pub const FAIR_SHARE_FROM_PERCENT: u64 = 50;
 
 /// How long a request waits for the outcome of its command.
 pub const REQUEST_TIMEOUT_DEFAULT: Duration = Duration::from_secs(5);
-/// How long a connection may take to send the head of a request.
-pub const HEADER_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
+/// How long a connection may take to send the head of a request, once it has begun with it, and to
+/// begin with its first one.
+pub const HEADER_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
+/// How long a connection may wait for its next request.
+pub const IDLE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
 /// How long a connection may take none of its answer before it is closed.
 pub const WRITE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
 /// How long requests in flight may take once the server drains.

@@ -1,4 +1,5 @@
-//! Owns a listener: the bound on connections, the time for a head and for an answer, the drain.
+//! Owns a listener: the bound on connections, the times for a head, for an answer and for idleness,
+//! the drain.
 //! Knows nothing of paths. Invariant: no connection is held for longer than a timeout by a client
 //! that neither sends a request nor takes its answer.
 
@@ -10,13 +11,14 @@ use std::time::Duration;
 use axum::Router;
 use engine::Usage;
 use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::config::ServerConfig;
+use crate::head_timer::HeadTimer;
 use crate::limits::{HEAD_BYTES_MAX, HEADERS_MAX};
 use crate::write_timeout::WriteTimeout;
 
@@ -38,6 +40,7 @@ pub struct Server {
     address: SocketAddr,
     router: Router,
     header_read_timeout: Duration,
+    idle_timeout: Duration,
     write_timeout: Duration,
     drain_timeout: Duration,
     connections: Arc<Semaphore>,
@@ -62,6 +65,7 @@ impl Server {
             address,
             router,
             header_read_timeout: config.header_read_timeout,
+            idle_timeout: config.idle_timeout,
             write_timeout: config.write_timeout,
             drain_timeout: config.drain_timeout,
             connections: Arc::new(Semaphore::new(config.connections_max)),
@@ -114,10 +118,12 @@ impl Server {
             tracing::debug!(%error, "connection closed before its first request");
             return;
         }
-        let stream = TokioIo::new(WriteTimeout::new(stream, self.write_timeout));
+        let stream = WriteTimeout::new(stream, self.write_timeout);
+        let timer = HeadTimer::new(self.header_read_timeout, stream.arrived());
+        let stream = TokioIo::new(stream);
         let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(self.header_read_timeout)
+            .timer(timer)
+            .header_read_timeout(self.idle_timeout)
             .max_buf_size(HEAD_BYTES_MAX)
             .max_headers(HEADERS_MAX)
             .serve_connection(stream, TowerToHyperService::new(self.router.clone()));

@@ -1,4 +1,5 @@
-//! Owns the patience with a peer that does not read. Knows nothing of HTTP.
+//! Owns the patience with a peer that does not read, and the count of what it sends. Knows nothing
+//! of HTTP.
 //! Invariant: a write that has waited for the whole timeout without one byte being taken fails, and
 //! so ends the connection; every byte that is taken starts the wait anew.
 
@@ -10,6 +11,8 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
+use crate::head_timer::Arrived;
+
 /// A stream whose writes fail once they make no progress for `timeout`.
 #[derive(Debug)]
 pub(crate) struct WriteTimeout<S> {
@@ -17,11 +20,17 @@ pub(crate) struct WriteTimeout<S> {
     timeout: Duration,
     /// Runs while a write waits.
     waiting: Option<Pin<Box<Sleep>>>,
+    arrived: Arrived,
 }
 
 impl<S> WriteTimeout<S> {
     pub(crate) fn new(stream: S, timeout: Duration) -> Self {
-        Self { stream, timeout, waiting: None }
+        Self { stream, timeout, waiting: None, arrived: Arrived::default() }
+    }
+
+    /// Where it is counted what the peer has sent.
+    pub(crate) fn arrived(&self) -> Arrived {
+        self.arrived.clone()
     }
 
     fn bounded<T>(
@@ -45,7 +54,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for WriteTimeout<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        self.arrived.add(buffer.filled().len() - before);
+        read
     }
 }
 

@@ -66,14 +66,32 @@ fn a_head_that_trickles_in_is_cut_off() {
     panic!("the connection is still open");
 }
 
+fn ask_on(stream: &mut TcpStream) -> u16 {
+    stream.write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("sent");
+    read_answer(stream).expect("an answer").status
+}
+
 #[test]
 fn an_idle_connection_is_closed() {
-    let settings = Settings::default().with("server", "header_read_timeout_ms", HEADER_TIMEOUT_MS);
+    let settings = Settings::default().with("server", "idle_timeout_ms", HEADER_TIMEOUT_MS);
     let app = App::start(&settings);
     let mut stream = connect(app.public()).expect("a connection");
-    stream.write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("sent");
-    assert_eq!(read_answer(&mut stream).expect("an answer").status, 200);
+    assert_eq!(ask_on(&mut stream), 200);
     assert_eq!(read_to_the_end(&mut stream), b"");
+}
+
+/// A pause between requests, longer than a head may take, is none within a head.
+#[test]
+fn an_idle_connection_has_more_time_than_a_head() {
+    let settings = Settings::default().with("server", "header_read_timeout_ms", "1000");
+    let app = App::start(&settings);
+    let mut idle = connect(app.public()).expect("a connection");
+    let mut begun = connect(app.public()).expect("a connection");
+    assert_eq!((ask_on(&mut idle), ask_on(&mut begun)), (200, 200));
+    begun.write_all(b"GET /hea").expect("sent");
+    // The time for a head is over then, and the other connection is older.
+    read_to_the_end(&mut begun);
+    assert_eq!(ask_on(&mut idle), 200);
 }
 
 #[test]

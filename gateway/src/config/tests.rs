@@ -129,6 +129,8 @@ fn bounds_are_met_and_not_passed() {
         ("server", "body_bytes_max", 1, BODY_BYTES_MAX),
         ("server", "worker_threads", 1, WORKER_THREADS_MAX),
         ("server", "request_timeout_ms", 1, 600_000),
+        ("server", "header_read_timeout_ms", 1, 600_000),
+        ("server", "idle_timeout_ms", 1, 600_000),
         ("server", "write_timeout_ms", 1, 600_000),
         ("journal", "segment_mib", 1, 1024),
         ("journal", "scrub_every_s", 0, 30 * 24 * 3600),

@@ -61,7 +61,7 @@ impl Answer {
 pub(crate) fn config(data_dir: &Path, more: &str) -> Config {
     let text = format!(
         "[server]\nlisten = \"127.0.0.1:0\"\nadmin_listen = \"127.0.0.1:0\"\n\
-         header_read_timeout_ms = 200\n\
+         header_read_timeout_ms = 200\nidle_timeout_ms = 200\n\
          [journal]\nsync = \"os\"\nsegment_mib = 4\nallow_fs = true\n\
          [pipeline]\nwait = \"park\"\n\
          [wallet]\nlisten = \"127.0.0.1:0\"\n{more}"

@@ -126,7 +126,7 @@ async fn connections_past_the_bound_wait_their_turn() {
     let directory = tempfile::tempdir().unwrap();
     let mut config = crate::harness::config(directory.path(), "");
     config.server.connections_max = 1;
-    config.server.header_read_timeout = std::time::Duration::from_secs(60);
+    config.server.idle_timeout = std::time::Duration::from_secs(60);
     let app = gateway::App::start(config).await.unwrap();
     let address = app.public_address();
     let mut first = TcpStream::connect(address).await.unwrap();
