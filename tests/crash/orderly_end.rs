@@ -3,16 +3,18 @@
 
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use engine::AccountId;
-use tests::app::{App, Settings};
+use tests::app::{App, Asked, Settings};
 use tests::http_client::{HttpClient, connect, read_answer};
 
 use crate::desk::{Bound, Customer, Sent, post_order};
 use crate::truth;
 
+const EXIT_INTERRUPTED: i32 = 130;
 const CLIENTS: u64 = 4;
 const ANSWERS_BEFORE: u64 = 300;
 
@@ -121,28 +123,71 @@ fn what_was_taken_is_answered_before_the_end() {
     after.engine.assert_invariants();
 }
 
-#[test]
-fn a_request_that_had_begun_is_answered() {
-    let mut app = App::start(&Settings::default());
-    let customer = Customer::of(&app);
-    let told = customer.place(app.public(), "before", 10);
-    let server = app.public();
+/// An order that the exchange has taken all of but its body.
+fn begin(customer: &Customer, server: SocketAddr, body: &str) -> TcpStream {
     let mut stream = connect(server).expect("a connection");
-    let body = Customer::order("late", 1);
-    let request = customer.signed(post_order(&body)).encode();
-    let (head, body) = request.split_at(request.len() - body.len());
+    let request = customer.signed(post_order(body)).encode();
+    let (head, _) = request.split_at(request.len() - body.len());
     let head = String::from_utf8_lossy(head).replacen("\r\n", "\r\nExpect: 100-continue\r\n", 1);
     stream.write_all(head.as_bytes()).expect("sent");
     // The exchange says that it waits for the body, so it has taken the request.
     let mut go_on = *b"HTTP/1.1 100 Continue\r\n\r\n";
     stream.read_exact(&mut go_on).expect("an interim answer");
     assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
-    app.ask_to_end();
+    stream
+}
+
+/// Waits until an exchange that was asked to end takes no connection any more.
+fn wait_until_it_drains(app: &mut App) {
+    let server = app.public();
     while connect(server).is_ok() {
         assert!(app.is_alive(), "it does not wait for the request");
         thread::yield_now();
     }
-    stream.write_all(body).expect("sent");
+}
+
+/// While the first one's end waits for a request that never comes to its own.
+#[test]
+fn a_second_signal_ends_it_at_once_and_loses_nothing() {
+    const LONG_MS: &str = "600000";
+    let settings = Settings::default().with("server", "drain_timeout_ms", LONG_MS).with(
+        "server",
+        "request_timeout_ms",
+        LONG_MS,
+    );
+    let mut app = App::start(&settings);
+    let customer = Customer::of(&app);
+    let mut told = Vec::new();
+    let rounds = [(Asked::Terminate, Asked::Terminate), (Asked::Interrupt, Asked::Interrupt)];
+    for (round, (first, second)) in rounds.into_iter().enumerate() {
+        told.extend(customer.place(app.public(), &format!("round-{round}"), 20));
+        let body = Customer::order("late", 1);
+        let _stream = begin(&customer, app.public(), &body);
+        app.ask(first);
+        wait_until_it_drains(&mut app);
+        app.ask(second);
+        let ended = app.wait_for_end();
+        assert_eq!(ended.code, Some(EXIT_INTERRUPTED), "{}", ended.stderr);
+        let stat = app.run_json(&["journal", "stat"]);
+        assert_eq!(stat["clean_shutdown"], false, "{stat}");
+        app.restart();
+        customer.check_repeats(&app, &told);
+    }
+    app.ask(Asked::Interrupt);
+    assert_eq!(app.wait_for_end().code, Some(0), "one alone ends in order");
+    assert_eq!(app.run_json(&["journal", "stat"])["clean_shutdown"], true);
+}
+
+#[test]
+fn a_request_that_had_begun_is_answered() {
+    let mut app = App::start(&Settings::default());
+    let customer = Customer::of(&app);
+    let told = customer.place(app.public(), "before", 10);
+    let body = Customer::order("late", 1);
+    let mut stream = begin(&customer, app.public(), &body);
+    app.ask_to_end();
+    wait_until_it_drains(&mut app);
+    stream.write_all(body.as_bytes()).expect("sent");
     let answer = read_answer(&mut stream).expect("an answer");
     assert!([201, 503].contains(&answer.status), "{:?}", answer.json());
     let ended = app.wait_for_end();

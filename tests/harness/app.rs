@@ -69,6 +69,15 @@ struct Addresses {
     wallet: Option<SocketAddr>,
 }
 
+/// How a process is asked to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// With SIGTERM, as a supervisor does.
+    Terminate,
+    /// With SIGINT, as a terminal does.
+    Interrupt,
+}
+
 /// An exchange that can be ended and started again; its files go with it.
 #[derive(Debug)]
 pub struct App {
@@ -233,7 +242,19 @@ impl App {
     /// # Panics
     /// If none was started.
     pub fn ask_to_end(&self) {
-        self.process.as_ref().expect("a process was started").signal(Signal::TERM);
+        self.ask(Asked::Terminate);
+    }
+
+    /// Asks the process to end, and returns at once.
+    ///
+    /// # Panics
+    /// If none was started.
+    pub fn ask(&self, how: Asked) {
+        let signal = match how {
+            Asked::Terminate => Signal::TERM,
+            Asked::Interrupt => Signal::INT,
+        };
+        self.process.as_ref().expect("a process was started").signal(signal);
     }
 
     /// Waits for the end of the process.
