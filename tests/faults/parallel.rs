@@ -2,6 +2,7 @@
 //! answers; what is not adds up.
 
 use std::collections::BTreeSet;
+use std::env;
 use std::net::SocketAddr;
 use std::sync::Barrier;
 use std::thread;
@@ -13,6 +14,7 @@ use tests::http_client::{Answer, HttpClient, Request};
 use tests::trading::desk::{is_replayed, text, told};
 
 const CALLERS: usize = 100;
+const DEPOSITS: usize = 10_000;
 const TRANSFERRERS: usize = 64;
 const TRANSFERS_EACH: usize = 5;
 
@@ -128,6 +130,47 @@ fn a_hundred_equal_requests_have_one_effect() {
     wallet.assert_one_effect("/api/wallets/reserve", &reserve(&seller, "BTC", "1", 2));
     wallet.assert_one_effect("/api/wallets/settle", &settle(3, &buyer, &seller));
     assert_eq!((wallet.balance(&quote), wallet.balance(&base)), ("10".into(), "0.9".into()));
+    wallet.end();
+}
+
+/// Units as the wallet writes them, of an asset with eight decimal places.
+fn written(units: u64) -> String {
+    let text = format!("{}.{:08}", units / 100_000_000, units % 100_000_000);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// As many as `MATCHRING_DEPOSITS` says, a multiple of the callers.
+#[test]
+fn parallel_deposits_have_the_exact_sum() {
+    const UNITS: u64 = 1_000_001;
+    let wanted = env::var("MATCHRING_DEPOSITS").map(|count| count.parse().expect("a number"));
+    let each = wanted.unwrap_or(DEPOSITS).div_ceil(CALLERS);
+    let wallet = Wallet::start();
+    let opened = wallet.done("/api/v1/wallets", Some(&json!({"userId": "a", "currency": "USDT"})));
+    let id = text(&opened, "walletId");
+    let (server, token) = (wallet.process.address(), &wallet.token);
+    let path = &format!("/api/v1/wallets/{id}/deposit");
+    let deposit = |caller: usize| {
+        let mut client = HttpClient::new(server);
+        let balances = (0..each).map(|number| {
+            let reference = format!("d-{caller}-{number}");
+            let body = json!({"amount": written(UNITS), "referenceId": reference}).to_string();
+            let answer = client.ask(&Request::post(path, &body).with_token(token));
+            let shown = answer.json();
+            assert_eq!((answer.status, is_replayed(&answer)), (200, false), "{shown}");
+            text(&shown, "newBalance").to_owned()
+        });
+        balances.collect::<Vec<_>>()
+    };
+    let balances: BTreeSet<String> = thread::scope(|scope| {
+        let callers: Vec<_> =
+            (0..CALLERS).map(|caller| scope.spawn(move || deposit(caller))).collect();
+        callers.into_iter().flat_map(|caller| caller.join().expect("a caller")).collect()
+    });
+    let count = (CALLERS * each) as u64;
+    let expected: BTreeSet<String> = (1..=count).map(|n| written(n * UNITS)).collect();
+    assert!(balances == expected, "each saw a balance of its own, and none is left out");
+    assert_eq!(wallet.balance(id), written(count * UNITS));
     wallet.end();
 }
 

@@ -1,9 +1,12 @@
 //! Asking again gives the first answer, word for word.
 
 use axum::http::Method;
+use futures_util::future::join_all;
+use gateway::auth::Scope;
 use serde_json::{Value, json};
 
 use crate::harness::{Answer, Exchange, limit};
+use crate::sockets::say;
 
 fn keyed(side: &str, quantity: &str, price: &str, key: &str) -> Value {
     let mut order = limit(side, quantity, price);
@@ -103,12 +106,42 @@ async fn parallel_repeats_make_one_order() {
     let exchange = Exchange::start().await;
     exchange.fund().await;
     let order = keyed("BUY", "0.1", "50000", "k1");
-    let place = || exchange.place("buyer", order.clone());
-    let answers = tokio::join!(place(), place(), place(), place());
-    let answers = [answers.0, answers.1, answers.2, answers.3].map(|answer| answer.expect(201));
+    let answers = join_all((0..100).map(|_| exchange.place("buyer", order.clone()))).await;
+    let answers: Vec<_> = answers.into_iter().map(|answer| answer.expect(201)).collect();
     let fresh = answers.iter().filter(|answer| !answer.is_replayed()).count();
     assert_eq!(fresh, 1);
-    assert!(answers.iter().all(|answer| answer.text("id") == answers[0].text("id")));
+    let first = without_request_id(&answers[0]);
+    assert!(answers.iter().all(|answer| without_request_id(answer) == first));
+}
+
+/// The same, each over a connection of its own.
+#[tokio::test]
+async fn repeats_over_a_hundred_connections_make_one_order() {
+    let exchange = Exchange::start().await;
+    exchange.fund().await;
+    let (server, token) =
+        (exchange.app.public_address(), exchange.token("buyer", &[Scope::Read, Scope::Trade]));
+    let order = keyed("BUY", "0.1", "50000", "k1").to_string();
+    let request = format!(
+        "POST /api/v1/orders HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\
+         authorization: Bearer {token}\r\ncontent-type: application/json\r\n\
+         content-length: {}\r\n\r\n{order}",
+        order.len()
+    );
+    let answers = join_all((0..100).map(|_| say(server, &request))).await;
+    let bodies = answers.iter().map(|answer| {
+        let (head, body) = answer.split_once("\r\n\r\n").expect("an answer");
+        assert!(head.starts_with("HTTP/1.1 201"), "{answer}");
+        let mut body: Value = serde_json::from_str(body).unwrap();
+        body.as_object_mut().unwrap().remove("request_id");
+        body
+    });
+    let bodies: Vec<_> = bodies.collect();
+    let fresh = answers.iter().filter(|a| !a.contains("idempotency-replayed: true")).count();
+    assert_eq!(fresh, 1);
+    assert!(bodies.iter().all(|body| *body == bodies[0]));
+    let cancelled = exchange.delete("buyer", "/api/v1/orders").await.expect(200);
+    assert_eq!(cancelled.body["cancelled"], 1);
 }
 
 #[tokio::test]

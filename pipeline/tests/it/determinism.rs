@@ -137,6 +137,42 @@ fn engine_time_is_the_same_live_journaled_and_replayed() {
     assert_eq!(desk.wait(1)[0].events[0].timestamp_ns, 300);
 }
 
+/// A clock that somebody sets forward by an hour and back again: time goes along, then stands until
+/// the clock has come there by itself, over a restart, too.
+#[test]
+fn engine_time_follows_a_clock_that_jumps_forward_and_waits_for_it() {
+    const NOW: u64 = 1 << 60;
+    const HOUR: u64 = 3_600_000_000_000;
+    const AHEAD: u64 = NOW + HOUR;
+    let dir = tempfile::tempdir().unwrap();
+    let options = options(dir.path(), SyncPolicy::Group);
+    let clock = Arc::new(ManualClock::new(NOW));
+    let live = |stamps: &[u64]| -> Vec<u64> {
+        clock.set_wall_ns(stamps[0]);
+        let running = running_with(&options, Vec::new(), Arc::clone(&clock) as _);
+        let desk = Desk::new(running.cursors());
+        for stamp in stamps {
+            clock.set_wall_ns(*stamp);
+            submit(&running.ingress(), Command::Add(1), &desk);
+        }
+        let answers = desk.wait(stamps.len());
+        drop(running.shutdown());
+        answers.iter().map(|answer| answer.events[0].timestamp_ns).collect()
+    };
+    let first = live(&[NOW, NOW + 1, AHEAD, NOW + 2, NOW + 3]);
+    assert_eq!(first, [NOW, NOW + 1, AHEAD, AHEAD, AHEAD]);
+    let second = live(&[NOW + 4, AHEAD - 1, AHEAD, AHEAD + 1, AHEAD + 2]);
+    assert_eq!(second, [AHEAD, AHEAD, AHEAD, AHEAD + 1, AHEAD + 2]);
+
+    let journaled: Vec<u64> = journal_records(dir.path()).iter().map(|record| record.2).collect();
+    let starts = [[NOW].as_slice(), &first, &[AHEAD], &second].concat();
+    assert_eq!(journaled, starts, "each life begins with a record of its own");
+    let logged: Vec<u64> =
+        logged_events(dir.path()).iter().map(|logged| logged.event.timestamp_ns).collect();
+    assert_eq!(logged, [first, second].concat());
+    assert_eq!(replay(dir.path(), Sum::default()).unwrap().machine.last_timestamp_ns(), AHEAD + 2);
+}
+
 #[test]
 fn a_state_hash_belongs_to_its_sequence() {
     let dir = tempfile::tempdir().unwrap();
