@@ -8,6 +8,7 @@ mod full_disk;
 mod late_disk;
 mod offline;
 mod orderly_end;
+mod overload;
 mod promise;
 mod refusals;
 

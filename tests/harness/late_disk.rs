@@ -1,6 +1,6 @@
 //! Owns a disk that is late for some threads of a running process: strace, which holds up their
-//! next sync. Knows nothing of what they sync. Invariant: it lets go of the process when it is
-//! dropped, and the process goes on.
+//! next sync, or all. Knows nothing of what they sync. Invariant: it lets go of the process when it
+//! is dropped, and the process goes on.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::report::say;
 
-/// The next sync of each of the threads is late.
+/// Syncs of the threads are late.
 #[derive(Debug)]
 pub struct LateDisk {
     strace: Child,
@@ -27,6 +27,19 @@ impl LateDisk {
     /// If there is no such thread, or it cannot be watched; where `CI` is set also without strace.
     #[must_use]
     pub fn of(process: u32, thread: &str, by: Duration, folder: &Path) -> Option<Self> {
+        Self::at(process, thread, by, "1", folder)
+    }
+
+    /// The same for every sync from now on.
+    ///
+    /// # Panics
+    /// As [`Self::of`].
+    #[must_use]
+    pub fn throughout(process: u32, thread: &str, by: Duration, folder: &Path) -> Option<Self> {
+        Self::at(process, thread, by, "1+", folder)
+    }
+
+    fn at(process: u32, thread: &str, by: Duration, when: &str, folder: &Path) -> Option<Self> {
         if Command::new("strace").arg("--version").output().is_err() {
             assert!(std::env::var_os("CI").is_none(), "strace is missing");
             say("SKIPPED: strace is missing");
@@ -35,7 +48,7 @@ impl LateDisk {
         let threads = named(process, thread);
         assert!(!threads.is_empty(), "no thread {thread}");
         let calls = folder.join("calls");
-        let delay = format!("inject=fdatasync:delay_enter={}:when=1", by.as_micros());
+        let delay = format!("inject=fdatasync:delay_enter={}:when={when}", by.as_micros());
         let mut strace = Command::new("strace");
         strace.args(["-e", "trace=fdatasync", "-e", &delay, "-o"]).arg(&calls);
         for thread in &threads {
