@@ -3,7 +3,7 @@
 //! Must not know: where the values come from. Invariant: `check` passes before any file is touched.
 
 use crate::error::JournalError;
-use crate::limits::{PADS, SEGMENT_BYTES_DEFAULT, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN};
+use crate::limits::{PADS, SEGMENT_BYTES_DEFAULT, SEGMENT_BYTES_MAX, SEGMENT_BYTES_TAKEN_MIN};
 use crate::sink::Storing;
 use std::fmt;
 use std::str::FromStr;
@@ -131,7 +131,7 @@ impl Options {
     /// Refuses values outside their bounds.
     pub(crate) fn check(&self) -> Result<(), JournalError> {
         let refuse = |what: String| Err(JournalError::Configuration { what });
-        if !(SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX).contains(&self.segment_bytes) {
+        if !(SEGMENT_BYTES_TAKEN_MIN..=SEGMENT_BYTES_MAX).contains(&self.segment_bytes) {
             return refuse(format!("segment size {} is not 1 MiB to 1 GiB", self.segment_bytes));
         }
         if !self.segment_bytes.is_multiple_of(crate::limits::BLOCK_BYTES) {
@@ -177,9 +177,9 @@ mod tests {
         let ok = Options::default();
         assert!(ok.check().is_ok());
         for (bytes, good) in [
-            (SEGMENT_BYTES_MIN, true),
-            (SEGMENT_BYTES_MIN - 4096, false),
-            (SEGMENT_BYTES_MIN + 4095, false),
+            (SEGMENT_BYTES_TAKEN_MIN, true),
+            (SEGMENT_BYTES_TAKEN_MIN - 4096, false),
+            (SEGMENT_BYTES_TAKEN_MIN + 4095, false),
             (SEGMENT_BYTES_MAX, true),
             (SEGMENT_BYTES_MAX + 4096, false),
         ] {

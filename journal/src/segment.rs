@@ -5,7 +5,7 @@
 
 use crate::error::JournalError;
 use crate::format::{BLOCK, FORMAT, STATE_ACTIVE, STATE_PREPARED, SegmentHeader, is_zero};
-use crate::limits::{BODY_OFFSET, PADS, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN};
+use crate::limits::{BODY_OFFSET, PADS, SEGMENT_BYTES_MAX, SEGMENT_BYTES_TAKEN_MIN};
 use crate::window::{AlignedBuffer, View, open_direct};
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
@@ -102,7 +102,8 @@ impl SegmentFile {
         let mut skip = usize::try_from(offset - at).expect("less than a block");
         let mut found: Option<(u64, u64)> = None;
         while at < end.min(self.file_len) {
-            chunk.resize(LOOK_BYTES);
+            let rest = (self.file_len - at).next_multiple_of(BLOCK as u64);
+            chunk.resize(LOOK_BYTES.min(usize::try_from(rest).unwrap_or(LOOK_BYTES)));
             chunk.fill_from(self.reading(), at).map_err(JournalError::io("read", &self.path))?;
             let bytes = chunk.as_slice();
             if bytes.is_empty() {
@@ -247,7 +248,7 @@ pub(crate) fn check_fields(
     let len = header.segment_len.get();
     let sound = header.header_len.get() == 4096
         && PADS.contains(&header.pad.get())
-        && (SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX).contains(&len)
+        && (SEGMENT_BYTES_TAKEN_MIN..=SEGMENT_BYTES_MAX).contains(&len)
         && len.is_multiple_of(BODY_OFFSET / 2)
         && matches!(header.state.get(), STATE_PREPARED | STATE_ACTIVE)
         && header.flags.get() == 0

@@ -5,6 +5,7 @@
 
 mod crash_images;
 mod damage;
+mod failing_sink;
 mod live_reader;
 mod refusals;
 mod repair;

@@ -475,6 +475,18 @@ fn options_out_of_bounds_touch_nothing() {
     assert!(!data.exists());
 }
 
+/// The least that a segment may be is looked at here: tests of the journal may have smaller ones.
+#[test]
+fn a_segment_below_the_bound_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut options = options(dir.path(), SyncPolicy::Os);
+    options.journal.segment_bytes = journal::limits::SEGMENT_BYTES_MIN - 4096;
+    let error = recover(&options, bare).expect_err("too small");
+    assert_eq!(error.exit_code(), 78, "{error}");
+    options.journal.segment_bytes += 4096;
+    drop(recover(&options, bare).unwrap());
+}
+
 /// A first start that died when it had made one of the two logs: the next one makes the other.
 #[test]
 fn a_first_start_cut_short_between_the_logs_is_taken_up() {
