@@ -211,9 +211,10 @@ impl Scene {
         let (pairs, random) =
             if wanted > 0 { (usize::MAX, wanted) } else { (PAIRS_MAX, RANDOM_IMAGES) };
         let mut tally = Tally::default();
-        let stores = self.steps.iter().filter(|step| matches!(step, Step::Put(..))).count();
+        let cut = |steps| Cut::behind(&self.steps[..steps], &self.base);
+        let mixed = (0..=self.steps.len()).filter(|steps| cut(*steps).is_mixed()).count();
         for steps in 0..=self.steps.len() {
-            self.cut(steps, (pairs, random.div_ceil(stores)), &mut tally);
+            self.cut(steps, (pairs, random.div_ceil(mixed)), &mut tally);
         }
         self.plant(&self.base);
         assert!(contents(&self.log.dir()) == self.files, "a start has changed other parts");

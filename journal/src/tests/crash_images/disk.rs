@@ -146,13 +146,18 @@ impl Cut {
         plans.extend(each.iter().map(|one| vec![*one]));
         let taken = pairs.len().min(pairs_max);
         plans.extend((0..taken).map(|number| pairs[number * pairs.len() / taken].clone()));
-        if self.dirty.len() > 2 {
+        if self.is_mixed() {
             let is_old = |(_, fate): &(usize, Fate)| *fate == Fate::Old(0);
             plans.push(each.iter().copied().filter(is_old).collect());
             let (count, random) = random;
             plans.extend((0..count).map(|_| self.draw(random)));
         }
         plans
+    }
+
+    /// Whether more than two sectors are in doubt, so that there is more than each and each two.
+    pub(super) fn is_mixed(&self) -> bool {
+        self.dirty.len() > 2
     }
 
     fn draw(&self, random: &mut Random) -> Plan {
