@@ -14,15 +14,15 @@ pub fn hit(name: &'static str) {
 }
 
 #[cfg(feature = "failpoints")]
-pub use armed::{NAMES, arm};
+pub use armed::{BEHIND_A_SEAL, NAMES, arm};
 
 #[cfg(feature = "failpoints")]
 mod armed {
     use std::io::Write;
     use std::sync::{Mutex, PoisonError};
 
-    /// Every place: a test arms one after the other.
-    pub const NAMES: [&str; 48] = [
+    /// Every place of a pipeline: a test arms one after the other.
+    pub const NAMES: [&str; 49] = [
         "core-before-matched",
         "core-after-matched",
         "ctl-written",
@@ -64,6 +64,7 @@ mod armed {
         "snapshot-synced",
         "snapshot-renamed",
         "snapshot-in-force",
+        "snapshot-loaded",
         "snapshots-pruned",
         "sync-before",
         "sync-after",
@@ -73,6 +74,9 @@ mod armed {
         "trim-settled",
     ];
 
+    /// One that only a start comes to whose last segment was sealed.
+    pub const BEHIND_A_SEAL: [&str; 1] = ["recovery-activated"];
+
     static ARMED: Mutex<Option<(&'static str, u64)>> = Mutex::new(None);
 
     /// Has the process end when it comes to this place for the `nth` time, from 1.
@@ -80,13 +84,15 @@ mod armed {
     /// # Panics
     /// If there is no such place.
     pub fn arm(name: &str, nth: u64) {
-        let known = NAMES.into_iter().find(|known| *known == name);
+        let mut all = NAMES.into_iter().chain(BEHIND_A_SEAL);
+        let known = all.find(|known| *known == name);
         let known = known.unwrap_or_else(|| panic!("no fail point {name}"));
         *ARMED.lock().unwrap_or_else(PoisonError::into_inner) = Some((known, nth));
     }
 
     pub(super) fn hit(name: &'static str) {
-        debug_assert!(NAMES.contains(&name), "{name} is not among the names");
+        let mut all = NAMES.iter().chain(&BEHIND_A_SEAL);
+        debug_assert!(all.any(|known| *known == name), "{name} is not among the names");
         let mut armed = ARMED.lock().unwrap_or_else(PoisonError::into_inner);
         let Some((_, left)) = armed.as_mut().filter(|(armed, _)| *armed == name) else { return };
         *left -= 1;

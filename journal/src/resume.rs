@@ -7,6 +7,7 @@
 use crate::cache::settle_file;
 use crate::control::ControlFile;
 use crate::error::JournalError;
+use crate::fail_point;
 use crate::format::{BLOCK, CONTROL_PENDING_TRIM};
 use crate::keeper::Keeper;
 use crate::limits::BODY_OFFSET;
@@ -179,6 +180,7 @@ fn activate(
     let block = spare.header.to_block();
     let stored = spare.sink.put(0, &block).and_then(|()| spare.sink.put(BLOCK as u64, &block));
     stored.and_then(|()| spare.sink.sync()).map_err(JournalError::io("activate", &spare.path))?;
+    fail_point::hit("recovery-activated");
     if storing.is_filled() {
         report.sync_bytes =
             probe::sync_bytes(&mut *spare.sink, &spare.file, active.offset, spare.fetched)

@@ -133,6 +133,7 @@ pub fn recover<S: StateMachine>(
         judged_after,
         witness,
     } = Base::choose(options, fresh)?;
+    fail_point::hit("snapshot-loaded");
     let witness_sequence = options.witness_sequence.max(witness);
     let options = &Options { witness_sequence, ..options.clone() };
     assert_eq!(instance.machine.last_sequence(), base, "recovery begins with something fresh");

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use engine::Engine;
-use journal::fail_point::NAMES;
+use journal::fail_point::{BEHIND_A_SEAL, NAMES};
 use rustix::process::Signal;
 use tests::drive::Script;
 use tests::oracle::{Heard, judge};
@@ -29,12 +29,38 @@ const LONG: u64 = 100 * COMMANDS;
 const IDLE: [&str; 2] = ["journaler-before-idle", "journaler-after-idle"];
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The beginning of a group that was never stored whole.
-fn tear<S: Script>(dir: &Path) {
-    let [(segment, end), _] = logs::<S>(dir);
-    let path = dir.join(format!("journal/jrnl-{segment:016x}.seg"));
-    let file = OpenOptions::new().write(true).open(path).expect("a segment");
-    file.write_all_at(b"MGRP and no more", end).expect("a torn group");
+/// Places of a start, and at which times: it opens two logs, and each of them writes its control
+/// file, three times where it removes a tail.
+const OF_A_START: [(&str, &[u64]); 8] = [
+    ("snapshot-loaded", &[1]),
+    ("replay-done", &[1]),
+    ("event-log-whole", &[1]),
+    ("recovery-judged", &[1, 2]),
+    ("recovery-repaired", &[1, 2]),
+    ("recovery-counted", &[1, 2]),
+    ("epoch-started", &[1]),
+    ("ctl-written", &[1, 2]),
+];
+const OF_A_TRIM: [(&str, &[u64]); 6] = [
+    ("trim-copied", &[1, 2]),
+    ("trim-marked", &[1, 2]),
+    ("trim-zeroed", &[1, 2]),
+    ("trim-settled", &[1, 2]),
+    ("ctl-written", &[3, 4, 5, 6]),
+    ("ctl-synced", &[1, 2, 3, 4, 5, 6]),
+];
+/// Where a roll is left half done, first by one log and then by the other.
+const ROLLS: [&str; 2] = ["roll-seal-synced", "roll-header-1"];
+
+/// The beginning of a group that was never stored whole, in these of the two logs.
+fn tear<S: Script>(dir: &Path, torn: &[&str]) {
+    for ((segment, end), log) in logs::<S>(dir).into_iter().zip(["journal", "events"]) {
+        if torn.contains(&log) {
+            let path = dir.join(format!("{log}/jrnl-{segment:016x}.seg"));
+            let file = OpenOptions::new().write(true).open(path).expect("a segment");
+            file.write_all_at(b"MGRP and no more", end).expect("a torn group");
+        }
+    }
 }
 
 /// A life to its end, which is given nothing to do before it had the time to end by itself.
@@ -92,7 +118,7 @@ fn in_every_place<S: Script>(machine: &str) {
     let root = folder();
     let from = root.path().join("torn");
     let heard = nearly_full::<S>(machine, &from);
-    tear::<S>(&from);
+    tear::<S>(&from, &["journal"]);
     let mut fired = 0;
     for name in NAMES {
         assert!(ends::<S>(machine, (&from, &heard), name, 1), "{machine}: {name} never fires");
@@ -111,7 +137,7 @@ fn a_tail_is_marked_before_it_is_removed() {
     let root = folder();
     let dir = root.path().join("data");
     let mut heard = nearly_full::<Engine>("engine", &dir);
-    tear::<Engine>(&dir);
+    tear::<Engine>(&dir, &["journal"]);
     let life = Life {
         dir: &dir,
         machine: "engine",
@@ -131,6 +157,75 @@ fn a_tail_is_marked_before_it_is_removed() {
     assert!(is_marked(), "{}", shown(&output));
     Life { arm: None, ..life }.live(&mut heard);
     assert!(!is_marked());
+}
+
+/// Ends the start that takes up what is there, in each of these places; how many fired.
+fn nested<S: Script>(
+    machine: &str,
+    (from, heard): (&Path, &Heard),
+    places: &[(&str, &[u64])],
+) -> usize {
+    let mut fired = 0;
+    for (name, times) in places {
+        for nth in *times {
+            let fires = ends::<S>(machine, (from, heard), name, *nth);
+            assert!(fires, "{machine}: {name} does not fire for the {nth}th time");
+            fired += 1;
+        }
+    }
+    fired
+}
+
+/// A start that removes the tails of both logs dies, wherever it is, and another one goes on.
+fn while_tails_are_removed<S: Script>(machine: &str) {
+    let root = folder();
+    let from = root.path().join("torn");
+    let heard = nearly_full::<S>(machine, &from);
+    tear::<S>(&from, &["journal", "events"]);
+    let places = [&OF_A_START[..], &OF_A_TRIM].concat();
+    let fired = nested::<S>(machine, (&from, &heard), &places);
+    say(&format!("{machine}: {fired} starts ended while they removed tails"));
+}
+
+#[test]
+fn a_start_that_removes_tails_may_end_anywhere() {
+    while_tails_are_removed::<Engine>("engine");
+    while_tails_are_removed::<wallet::ledger::Ledger>("ledger");
+}
+
+/// The same of a start that finishes what a roll has left.
+#[test]
+fn a_start_that_finishes_a_roll_may_end_anywhere() {
+    let mut fired = 0;
+    for (name, nth) in ROLLS.into_iter().flat_map(|name| [(name, 1), (name, 2)]) {
+        let root = folder();
+        let from = root.path().join("rolling");
+        let mut heard = nearly_full::<Engine>("engine", &from);
+        let arm = format!("{name}:{nth}");
+        let life = Life {
+            dir: &from,
+            machine: "engine",
+            policy: "group",
+            seed: SEED,
+            first: heard.first_unanswered(),
+            commands: COMMANDS,
+            window: WINDOW,
+            allow_fs: true,
+            wait: false,
+            snapshots: false,
+            arm: Some(&arm),
+        };
+        let output = life.command().output().expect("the process starts");
+        assert!(ended_by(&output, Signal::ABORT), "{arm}: {}", shown(&output));
+        hear(&mut heard, &output);
+        let state = (from.as_path(), &heard);
+        fired += nested::<Engine>("engine", state, &OF_A_START);
+        // The header that the roll has stored is in the page cache: the segment is in use.
+        if name == "roll-seal-synced" {
+            fired += nested::<Engine>("engine", state, &[(BEHIND_A_SEAL[0], &[1])]);
+        }
+    }
+    say(&format!("{fired} starts ended while they finished a roll"));
 }
 
 #[test]
