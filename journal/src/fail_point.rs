@@ -14,7 +14,7 @@ pub fn hit(name: &'static str) {
 }
 
 #[cfg(feature = "failpoints")]
-pub use armed::{BEHIND_A_SEAL, NAMES, arm};
+pub use armed::{BEHIND_A_SEAL, NAMES, OF_MONEY, arm};
 
 #[cfg(feature = "failpoints")]
 mod armed {
@@ -77,6 +77,35 @@ mod armed {
     /// One that only a start comes to whose last segment was sealed.
     pub const BEHIND_A_SEAL: [&str; 1] = ["recovery-activated"];
 
+    /// Every place of what follows an event log and moves money: likewise.
+    pub const OF_MONEY: [&str; 25] = [
+        "conclusion-before-call",
+        "conclusion-called",
+        "credit-before",
+        "credit-made",
+        "cursor-before-save",
+        "cursor-saved",
+        "debit-before",
+        "debit-made",
+        "funding-noted",
+        "order-announced",
+        "order-ended",
+        "order-given-up",
+        "release-before-call",
+        "release-called",
+        "release-noted",
+        "reserve-before-call",
+        "reserve-called",
+        "settlement-before-call",
+        "settlement-called",
+        "settlement-noted",
+        "settlement-before-save",
+        "settlement-saved",
+        "state-drafted",
+        "state-renamed",
+        "transfer-answered",
+    ];
+
     static ARMED: Mutex<Option<(&'static str, u64)>> = Mutex::new(None);
 
     /// Has the process end when it comes to this place for the `nth` time, from 1.
@@ -84,14 +113,14 @@ mod armed {
     /// # Panics
     /// If there is no such place.
     pub fn arm(name: &str, nth: u64) {
-        let mut all = NAMES.into_iter().chain(BEHIND_A_SEAL);
+        let mut all = NAMES.into_iter().chain(BEHIND_A_SEAL).chain(OF_MONEY);
         let known = all.find(|known| *known == name);
         let known = known.unwrap_or_else(|| panic!("no fail point {name}"));
         *ARMED.lock().unwrap_or_else(PoisonError::into_inner) = Some((known, nth));
     }
 
     pub(super) fn hit(name: &'static str) {
-        let mut all = NAMES.iter().chain(&BEHIND_A_SEAL);
+        let mut all = NAMES.iter().chain(&BEHIND_A_SEAL).chain(&OF_MONEY);
         debug_assert!(all.any(|known| *known == name), "{name} is not among the names");
         let mut armed = ARMED.lock().unwrap_or_else(PoisonError::into_inner);
         let Some((_, left)) = armed.as_mut().filter(|(armed, _)| *armed == name) else { return };

@@ -12,6 +12,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use crate::error::JournalError;
+use crate::fail_point;
 use crate::limits::STATE_BYTES_MAX;
 use crate::segment::{create_file, space_or_io, sync_directory};
 
@@ -97,7 +98,9 @@ impl StateFile {
         file.write_all(&head).map_err(failed("write"))?;
         file.write_all(body).map_err(failed("write"))?;
         file.sync_all().map_err(failed("sync"))?;
+        fail_point::hit("state-drafted");
         fs::rename(&draft, &self.path).map_err(failed("rename"))?;
+        fail_point::hit("state-renamed");
         sync_directory(self.path.parent().unwrap_or(Path::new(".")))
     }
 }

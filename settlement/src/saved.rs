@@ -2,7 +2,7 @@
 //! Knows nothing of what is in it. Invariant: the file is behind what was done and never ahead of
 //! it, and whoever has lost it to somebody else never writes it again.
 
-use journal::{JournalError, StateFile};
+use journal::{JournalError, StateFile, fail_point};
 use tokio::time::Instant;
 
 use crate::limits::SAVE_EVERY;
@@ -45,7 +45,9 @@ impl Saved {
     pub(crate) async fn save(&mut self, body: Vec<u8>) {
         let Some(mut file) = self.file.take() else { return };
         let saved = tokio::task::spawn_blocking(move || {
+            fail_point::hit("cursor-before-save");
             let saved = file.save(&body);
+            fail_point::hit("cursor-saved");
             (file, saved)
         });
         let (saved, what) = (saved.await, self.what);

@@ -23,6 +23,9 @@ use crate::http_client::{HttpClient, Outcome, Request};
 pub use process::{Ended, Memory, Remarks, Said};
 use process::{PATIENCE, POLL, Process};
 
+/// What tells a process that knows the places in which to end: `name:nth`.
+pub const PLACE_VARIABLE: &str = "MATCHRING_ENDS_IN";
+
 /// Configuration by section and key; values as TOML.
 #[derive(Clone, Debug)]
 pub struct Settings(BTreeMap<(&'static str, &'static str), String>);
@@ -87,6 +90,8 @@ pub struct App {
     /// While a process is ready.
     addresses: Option<Addresses>,
     remarks: Remarks,
+    /// Where the processes that are started from now on end.
+    ends_in: Option<String>,
 }
 
 impl App {
@@ -118,7 +123,8 @@ impl App {
     pub fn prepare_below(folder: &Path, settings: &Settings) -> Self {
         let root = tempfile::Builder::new().prefix("matchring-").tempdir_in(folder);
         let root = root.expect("a directory");
-        let app = Self { root, process: None, addresses: None, remarks: Remarks::default() };
+        let (process, addresses, remarks, ends_in) = (None, None, Remarks::default(), None);
+        let app = Self { root, process, addresses, remarks, ends_in };
         app.configure(settings);
         app
     }
@@ -208,6 +214,31 @@ impl App {
             assert!(started.elapsed() < PATIENCE, "the exchange does not get ready");
             thread::sleep(POLL);
         }
+    }
+
+    /// Has the processes that are started from now on end in a place, as `name:nth`, or in none.
+    /// The binary must be one that knows the places.
+    pub fn end_in(&mut self, place: Option<String>) {
+        self.ends_in = place;
+    }
+
+    /// Waits until the process that was spawned is ready, or has ended; whether it is ready.
+    ///
+    /// # Panics
+    /// If it does neither.
+    pub fn is_ready_at_last(&mut self) -> bool {
+        let process = self.process.as_mut().expect("a process was started");
+        self.addresses = process.wait_for_or_end(Addresses::named_in);
+        let started = Instant::now();
+        while let Some(addresses) = self.addresses.filter(|_| self.is_alive()) {
+            if is_ready(addresses.public) {
+                return true;
+            }
+            assert!(started.elapsed() < PATIENCE, "the exchange does not get ready");
+            thread::sleep(POLL);
+        }
+        self.addresses = None;
+        false
     }
 
     /// Ends the process with SIGKILL: it can do nothing about it.
@@ -363,6 +394,7 @@ impl App {
         let mut command = self.command();
         command.arg("serve").arg("--config").arg(self.config_path());
         command.arg("--data-dir").arg(self.data_dir());
+        command.envs(self.ends_in.iter().map(|place| (PLACE_VARIABLE, place)));
         command
     }
 

@@ -8,6 +8,7 @@ mod errors;
 mod judgement;
 mod lasting;
 mod life;
+mod money;
 mod points;
 mod scene;
 mod syscalls;

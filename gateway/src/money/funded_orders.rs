@@ -11,6 +11,7 @@ use engine::balances::Balance;
 use engine::{AccountId, Amount, AssetId, Command, NewOrder, OrderId, RejectReason, Usage};
 use futures_util::future::join_all;
 use futures_util::{StreamExt, TryStreamExt, stream};
+use journal::fail_point;
 use settlement::order_key;
 use uuid::Uuid;
 use wallet::client::{CallContext, ReserveRequest, WalletBalance, WalletClient, WalletError};
@@ -132,10 +133,11 @@ impl FundedOrders {
     /// known, and nobody waits for it. Whatever was reserved is released.
     pub(super) async fn give_up_waiting(&self) {
         let waiting = self.shared.venue.views.orders(|orders| orders.waiting()).value;
-        let give_up = waiting.into_iter().map(|order_id| {
+        let give_up = waiting.into_iter().map(|order_id| async move {
             tracing::info!(%order_id, "an order was waiting for its funds: it is given up");
             let reason = RejectReason::FundsUnavailable;
-            self.shared.end(Command::AbandonReserved { order_id, reason })
+            self.shared.end(Command::AbandonReserved { order_id, reason }).await;
+            fail_point::hit("order-given-up");
         });
         join_all(give_up).await;
     }
@@ -163,6 +165,7 @@ impl Shared {
             Announced::New(needed) => needed,
             Announced::Known(answered) | Announced::Gone(answered) => return Ok(answered),
         };
+        fail_point::hit("order-announced");
         let order_id = needed.order_id;
         let reserved = self.reserve(&needed, context).await;
         self.end(match reserved {
@@ -170,6 +173,7 @@ impl Shared {
             Err(reason) => Command::AbandonReserved { order_id, reason },
         })
         .await;
+        fail_point::hit("order-ended");
         let record = views.orders(|orders| orders.get(order_id).cloned()).value;
         match (record, reserved) {
             (Some(record), _) if record.waits() => Err(ErrorCode::ServiceUnavailable),
@@ -226,9 +230,11 @@ impl Shared {
         let asset = products.asset(asset).ok_or(RejectReason::FundsRefused)?.code;
         let (order_id, reason) = (order_key(order_id), ReserveReason::OrderPlacement);
         let request = ReserveRequest { user_id, asset, amount, order_id, reason };
+        fail_point::hit("reserve-before-call");
         let reserved = self.client.reserve(context, &request);
         // The client keeps to the deadline; this is for one that does not.
         let reserved = tokio::time::timeout_at(context.deadline, reserved).await;
+        fail_point::hit("reserve-called");
         match reserved.unwrap_or(Err(WalletError::Timeout)) {
             Ok(_) => Ok(()),
             Err(error) => {

@@ -4,6 +4,7 @@
 
 use async_trait::async_trait;
 use engine::{AccountId, Amount, AssetCode, Command, RejectReason, TransferId};
+use journal::fail_point;
 use settlement::funding::{Moved, Trading};
 use uuid::Uuid;
 
@@ -22,7 +23,9 @@ impl TradingAccounts {
     }
 
     async fn transfer(&self, command: Command) -> Moved {
-        match self.venue.exchange.submit(command).await {
+        let answered = self.venue.exchange.submit(command).await;
+        fail_point::hit("transfer-answered");
+        match answered {
             Err(code) => Moved::Unknown(code.name().to_owned()),
             Ok(answered) if !self.venue.lasts(answered.sequence).await => {
                 Moved::Unknown("the journal is not synced yet".to_owned())

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use futures_util::StreamExt;
 use futures_util::stream;
+use journal::fail_point;
 use uuid::Uuid;
 use wallet::client::FundingEvent;
 use wallet::ledger::types::FundingDirection;
@@ -49,10 +50,16 @@ async fn carry(
     let FundingEvent { user_id, asset, amount, .. } = *event;
     let mut attempt = 0;
     loop {
+        let [before, made] = match event.direction {
+            FundingDirection::Fund => ["credit-before", "credit-made"],
+            FundingDirection::Recall => ["debit-before", "debit-made"],
+        };
+        fail_point::hit(before);
         let moved = match event.direction {
             FundingDirection::Fund => trading.credit(id, user_id, asset, amount).await,
             FundingDirection::Recall => trading.debit(id, user_id, asset, amount).await,
         };
+        fail_point::hit(made);
         match moved {
             Moved::Done { sequence } => return Ok(sequence),
             Moved::Refused(reason) => return Err(reason),

@@ -9,6 +9,7 @@ use std::time::Duration;
 use engine::codec;
 use futures_util::StreamExt;
 use futures_util::stream;
+use journal::fail_point;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use wallet::client::{CallContext, FundingEvent, WalletClient, WalletError};
@@ -143,6 +144,7 @@ impl Worker {
             }
             self.cursor = self.cursor.max(cursor);
             self.saved.changed();
+            fail_point::hit("funding-noted");
         }
         self.progress.send_replace(self.cursor);
         Duration::ZERO
@@ -155,8 +157,10 @@ impl Worker {
         let tell = |conclusion: Conclusion| async move {
             let context = CallContext::within(CALL_TIMEOUT_DEFAULT);
             let (transaction, granted) = (conclusion.transaction(), conclusion.is_granted());
+            fail_point::hit("conclusion-before-call");
             let told = client.conclude_funding(context, transaction, granted);
             let told = tokio::time::timeout(CALL_TIMEOUT_DEFAULT * 2, told).await;
+            fail_point::hit("conclusion-called");
             (conclusion, told.unwrap_or(Err(WalletError::Timeout)))
         };
         let told = stream::iter(due).map(tell).buffer_unordered(FUNDING_WINDOW);

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use engine::{Amount, codec};
 use futures_util::StreamExt;
 use futures_util::stream;
+use journal::fail_point;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use wallet::client::limits::BATCH_MAX;
@@ -146,9 +147,11 @@ impl Worker {
                 let request = |release: &Release| release.request(release.share(shares));
                 let requests: Vec<_> = batch.iter().map(request).collect();
                 let context = CallContext::within(CALL_TIMEOUT_DEFAULT).once();
+                fail_point::hit("release-before-call");
                 let told = client.release_batch(context, &requests);
                 // The client keeps to the deadline; this is for one that does not.
                 let told = tokio::time::timeout(CALL_TIMEOUT_DEFAULT * 2, told).await;
+                fail_point::hit("release-called");
                 (batch, told.unwrap_or(Err(WalletError::Timeout)))
             }
         };
@@ -188,6 +191,7 @@ impl Worker {
         self.owed.done(release);
         self.released += 1;
         self.saved.changed();
+        fail_point::hit("release-noted");
     }
 
     /// Said less and less often: it may last.

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use engine::TradeId;
+use journal::fail_point;
 use tokio::time::Instant;
 use wallet::client::{CallContext, SettleRequest, Settlement, WalletError};
 
@@ -54,9 +55,11 @@ impl Worker {
             self.board.count_call();
             self.calls.push(Box::pin(async move {
                 let context = CallContext::within(timeout).once();
+                fail_point::hit("settlement-before-call");
                 let call = client.settle_batch(context, &requests);
                 // The client keeps to the deadline; this is for one that does not.
                 let results = tokio::time::timeout(timeout * 2, call).await;
+                fail_point::hit("settlement-called");
                 (batch, results.unwrap_or(Err(WalletError::Timeout)))
             }));
         }
@@ -110,6 +113,7 @@ impl Worker {
                 }
             }
         }
+        fail_point::hit("settlement-noted");
     }
 
     /// Nothing is sent for a while: longer each time, up to the cap. Calls that were under way

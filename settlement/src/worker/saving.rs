@@ -2,7 +2,7 @@
 //! Knows nothing of trades. Invariant: one save is under way at a time, work goes on meanwhile, and
 //! whoever waits for the file is told after a save that began later than the change.
 
-use journal::JournalError;
+use journal::{JournalError, fail_point};
 use tokio::sync::oneshot;
 use tokio::task::{JoinError, JoinHandle};
 
@@ -46,7 +46,9 @@ impl Worker {
         self.unsaved = false;
         let progress = self.board.progress();
         let writer = tokio::task::spawn_blocking(move || {
+            fail_point::hit("settlement-before-save");
             let saved = file.save(&progress);
+            fail_point::hit("settlement-saved");
             (file, saved)
         });
         self.saving = Some(Saving { writer, owed: std::mem::take(&mut self.owed) });

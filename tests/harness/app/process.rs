@@ -100,16 +100,24 @@ impl Process {
     /// Reads the log up to the entry of which `pick` makes something.
     pub(super) fn wait_for<T>(&mut self, pick: impl Fn(&Value) -> Option<T>) -> T {
         let mut seen = Vec::new();
+        let found = self.read_log(&mut seen, pick);
+        found.unwrap_or_else(|| panic!("ended with {:?} after {seen:#?}", self.child.wait()))
+    }
+
+    /// The same; `None` if the process ends before.
+    pub(super) fn wait_for_or_end<T>(&mut self, pick: impl Fn(&Value) -> Option<T>) -> Option<T> {
+        self.read_log(&mut Vec::new(), pick)
+    }
+
+    fn read_log<T>(&self, seen: &mut Vec<String>, pick: impl Fn(&Value) -> Option<T>) -> Option<T> {
         loop {
             let line = match self.log.recv_timeout(PATIENCE) {
                 Ok(line) => line,
                 Err(RecvTimeoutError::Timeout) => panic!("no progress after {seen:#?}"),
-                Err(RecvTimeoutError::Disconnected) => {
-                    panic!("ended with {:?} after {seen:#?}", self.child.wait())
-                }
+                Err(RecvTimeoutError::Disconnected) => return None,
             };
             if let Some(found) = pick(&serde_json::from_str(&line).unwrap_or_default()) {
-                return found;
+                return Some(found);
             }
             seen.push(line);
         }
