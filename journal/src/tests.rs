@@ -15,6 +15,8 @@ mod scrubbing;
 mod snapshots;
 mod torn_tail;
 
+pub(crate) use crash_images::passed;
+
 use crate::control::ControlFile;
 use crate::{
     JournalError, JournalWriter, Options, RecordKind, RecoverError, RecoveryReport, SyncPolicy,

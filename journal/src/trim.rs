@@ -8,7 +8,7 @@ use crate::cache::settle_file;
 use crate::control::ControlFile;
 use crate::error::JournalError;
 use crate::fail_point;
-use crate::format::{CONTROL_PENDING_TRIM, ControlSlot};
+use crate::format::{BLOCK, CONTROL_PENDING_TRIM, ControlSlot};
 use crate::segment::{SegmentFile, create_file, sync_directory};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -23,7 +23,9 @@ pub(crate) fn pending(slot: &ControlSlot) -> Option<(u64, u64, u64)> {
         .then(|| (slot.trim_segment.get(), slot.trim_offset.get(), slot.trim_len.get()))
 }
 
-/// Copies `len` bytes from `offset` on to quarantine, then removes them. Returns the copy.
+/// Copies `len` bytes from `offset` on to quarantine, then removes them, and with them the rest of
+/// their last block: a power cut that comes while it is written may leave anything in all of it, and
+/// the next start must find nothing behind what is marked. Returns the copy.
 pub(crate) fn trim(
     dir: &Path,
     control: &mut ControlFile,
@@ -33,6 +35,7 @@ pub(crate) fn trim(
 ) -> Result<PathBuf, JournalError> {
     let copy = quarantine(dir, control.slot.generation.get(), segment, offset, len)?;
     fail_point::hit("trim-copied");
+    let len = (offset + len).next_multiple_of(BLOCK as u64) - offset;
     control.update(|slot| {
         slot.flags = U16::new(slot.flags.get() | CONTROL_PENDING_TRIM);
         slot.trim_segment = U64::new(segment.id);

@@ -14,7 +14,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 pub(super) const SECTOR: usize = 512;
-/// What of a file is put back behind its last store, for what a recovery appends, bytes.
+/// What of a file is put back before its first store and behind its last one, for what a start
+/// appends, bytes.
+const BEFORE: usize = 4 << 10;
 const BEHIND: usize = 32 << 10;
 /// Pairs of sectors that are looked at for one cut; where there are more, they are taken evenly.
 pub(super) const PAIRS_MAX: usize = 2_000;
@@ -78,7 +80,7 @@ pub(super) fn parts(steps: &[Step], file_of: impl Fn(Place) -> std::path::PathBu
     ranges.insert(Place::Control, (0, 0));
     let load = |(place, (first, last)): (Place, (usize, usize))| {
         let bytes = std::fs::read(file_of(place)).unwrap();
-        let start = first - first % SECTOR;
+        let start = first.saturating_sub(BEFORE) / SECTOR * SECTOR;
         let end = (last + BEHIND).next_multiple_of(SECTOR).min(bytes.len());
         Part { place, start, bytes: bytes[start..end].to_vec() }
     };
@@ -108,8 +110,9 @@ pub(super) struct Cut {
 }
 
 impl Cut {
-    /// One behind these steps, which began with these parts.
-    pub(super) fn behind(steps: &[Step], base: &[Part]) -> Self {
+    /// One behind these steps, which began with these parts. `is_start`: what is overwritten was
+    /// never synced.
+    pub(super) fn behind(steps: &[Step], base: &[Part], is_start: bool) -> Self {
         let mut newest = base.to_vec();
         let mut dirty = BTreeMap::<(usize, usize), Vec<[u8; SECTOR]>>::new();
         for step in steps {
@@ -127,7 +130,11 @@ impl Cut {
         }
         let dirty = dirty.into_iter().map(|((part, at), older)| {
             let is_body = newest[part].start + at * SECTOR >= usize::try_from(BODY_OFFSET).unwrap();
-            Dirty::new((part, at), older, &sector(&newest[part].bytes, at), is_body)
+            let now = sector(&newest[part].bytes, at);
+            // A start puts zeros over what it removes, and nothing over the rest.
+            let kept = if is_start { &now } else { &older[0] };
+            let is_kept = is_body && *kept != [0; SECTOR];
+            Dirty::new((part, at), older, &now, is_kept)
         });
         let dirty = dirty.collect();
         Self { newest, dirty }
@@ -221,7 +228,7 @@ impl Dirty {
         (part, at): (usize, usize),
         older: Vec<[u8; SECTOR]>,
         newest: &[u8; SECTOR],
-        is_body: bool,
+        is_kept: bool,
     ) -> Self {
         let zero = [0; SECTOR];
         let is_other = |version: &usize| {
@@ -233,9 +240,8 @@ impl Dirty {
             destroyed.push(Fate::Zero);
         }
         destroyed.push(Fate::Garbage);
-        let holds_synced = is_body && older[0] != zero;
         let mut beyond = Vec::new();
-        if holds_synced {
+        if is_kept {
             beyond = destroyed
         } else {
             fates.extend(destroyed)

@@ -1,11 +1,14 @@
-//! What a writer does to the files of its log, in its order: stores and syncs through its sinks,
-//! and the writes of the control file, which are seen from outside.
+//! What is done to the files of a log, in its order: by a writer through its sinks, with the writes
+//! of the control file, which are seen from outside; by a start, all of it seen from outside, in
+//! each of its named places.
 //!
 //! Must not know: what becomes of it. Invariant: a step is noted before the one that follows it
 //! begins, so any beginning of the trace is a moment at which the power may go.
 
+use super::disk::SECTOR;
 use crate::format::BLOCK;
 use crate::{GroupSink, JournalWriter, SyncHandle};
+use std::cell::RefCell;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -94,5 +97,59 @@ impl GroupSink for Noting {
 
     fn sync_handle(&self) -> io::Result<Box<dyn SyncHandle>> {
         Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+/// The files of a log, looked at in each place that a start comes to.
+struct Watch {
+    files: Vec<(Place, PathBuf, Vec<u8>)>,
+    steps: Vec<Step>,
+}
+
+thread_local! {
+    static WATCH: RefCell<Option<Watch>> = const { RefCell::new(None) };
+}
+
+/// This thread comes to one of the named places.
+pub(crate) fn passed(name: &'static str) {
+    WATCH.with_borrow_mut(|watch| {
+        if let Some(watch) = watch {
+            watch.look(name);
+        }
+    });
+}
+
+/// What `start` does to these files.
+pub(super) fn watched(files: Vec<(Place, PathBuf)>, start: impl FnOnce()) -> Vec<Step> {
+    let files = files.into_iter().map(|(place, path)| {
+        let bytes = std::fs::read(&path).unwrap();
+        (place, path, bytes)
+    });
+    let watch = Watch { files: files.collect(), steps: Vec::new() };
+    WATCH.set(Some(watch));
+    start();
+    WATCH.take().unwrap().steps
+}
+
+impl Watch {
+    /// What was written since the last place, and what is synced here.
+    fn look(&mut self, name: &str) {
+        for (place, path, seen) in &mut self.files {
+            let now = std::fs::read(path).unwrap();
+            let sectors = seen.chunks(SECTOR).zip(now.chunks(SECTOR));
+            for ((before, after), offset) in sectors.zip((0..).step_by(SECTOR)) {
+                if before != after {
+                    self.steps.push(Step::Put(*place, offset, after.to_vec()));
+                }
+            }
+            *seen = now;
+        }
+        let is_synced = |place: &Place| match name {
+            "ctl-synced" => *place == Place::Control,
+            "trim-settled" | "recovery-activated" => *place != Place::Control,
+            _ => false,
+        };
+        let synced = self.files.iter().map(|(place, ..)| *place).filter(is_synced);
+        self.steps.extend(synced.map(Step::Sync));
     }
 }
