@@ -16,7 +16,7 @@ use crate::prepare::{Reopened, Template, open_again};
 use crate::probe;
 use crate::recovery::RecoveryReport;
 use crate::scan::Chain;
-use crate::segment::{FIRST_SEGMENT, SegmentFile, remove_unfinished, write_header};
+use crate::segment::{FIRST_SEGMENT, SegmentFile, remove_unfinished};
 use crate::sink::{GroupSink, Storing};
 use crate::survey::{LastSegment, Survey};
 use crate::tail::TailCase;
@@ -47,7 +47,7 @@ pub(crate) fn repair(
     }
     if let Some(last) = last.filter(|last| last.segment.copy_damaged && last.seal.is_none()) {
         let segment = SegmentFile::open(dir, last.segment.id, true)?;
-        write_header(&segment.file, &segment.path, last.header())?;
+        segment.mend_header(last.header())?;
         settle_file(&segment.file, &segment.path)?;
     }
     Ok(())

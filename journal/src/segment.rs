@@ -84,6 +84,23 @@ impl SegmentFile {
         Ok(())
     }
 
+    /// Writes the copy of a header that is not it; the offset of that one, if there is any. The
+    /// other one is left alone: a power cut may destroy what is being written.
+    pub(crate) fn mend_header(&self, header: &SegmentHeader) -> Result<Option<u64>, JournalError> {
+        let block = header.to_block();
+        for offset in [0, BLOCK as u64] {
+            let mut copy = vec![0; BLOCK];
+            let read = self.file.read_exact_at(&mut copy, offset);
+            read.map_err(JournalError::io("read", &self.path))?;
+            if copy != block {
+                let written = self.file.write_all_at(&block, offset);
+                written.map_err(JournalError::io("write", &self.path))?;
+                return Ok(Some(offset));
+            }
+        }
+        Ok(None)
+    }
+
     /// Whether the segment was taken into use.
     pub(crate) fn is_active(&self) -> bool {
         self.header.as_ref().is_some_and(|header| header.state.get() == STATE_ACTIVE)

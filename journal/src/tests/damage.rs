@@ -77,6 +77,14 @@ fn one_header_copy_may_be_damaged_anywhere() {
             plant(&segment, block + at, &[byte]);
         }
     }
+    // Whichever it is, the other one is not written.
+    for offset in [0, 4096] {
+        plant(&segment, offset + 20, &[0xEE]);
+        let file = SegmentFile::open(&log.dir(), 1, true).unwrap();
+        let header = file.header.as_ref().unwrap();
+        assert_eq!(file.mend_header(header).unwrap(), Some(offset));
+        assert_eq!(file.mend_header(header).unwrap(), None);
+    }
     plant(&segment, 20, &[0xEE]);
     let (_, report, records) = log.open().unwrap();
     assert_eq!((records.len(), report.header_copies_damaged), (2, 1));
