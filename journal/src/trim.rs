@@ -24,8 +24,8 @@ pub(crate) fn pending(slot: &ControlSlot) -> Option<(u64, u64, u64)> {
 }
 
 /// Copies `len` bytes from `offset` on to quarantine, then removes them, and with them the rest of
-/// their last block: a power cut that comes while it is written may leave anything in all of it, and
-/// the next start must find nothing behind what is marked. Returns the copy.
+/// their last block: a power cut that comes while it is written may leave anything in all of it,
+/// and the next start must find nothing behind what is marked. Returns the copy.
 pub(crate) fn trim(
     dir: &Path,
     control: &mut ControlFile,

@@ -26,7 +26,7 @@ const START_IMAGES_MIN: usize = 1_000;
 /// Images of each kind.
 const SEEN_MIN: usize = 50;
 /// Of so many images, one is not only recovered and looked at, but goes on and is recovered again.
-const GOES_ON_EVERY: usize = 4;
+const GOES_ON_EVERY: usize = 8;
 /// Says how many images of each trace are wanted at least; then all pairs are looked at, too.
 const WANTED: &str = "MATCHRING_CRASH_IMAGES";
 
@@ -341,7 +341,7 @@ fn unsynced_groups_persist_in_any_order() {
 
 #[test]
 fn a_roll_survives_every_power_cut() {
-    let groups = [(60, true), (250, true), (0, true), (130, false)];
+    let groups = [(110, true), (250, true), (0, true), (130, false)];
     let scene = Scene::record(
         (SyncPolicy::Group, 4096),
         |writer| fill(writer, 8 << 10),

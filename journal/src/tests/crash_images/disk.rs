@@ -19,7 +19,7 @@ pub(super) const SECTOR: usize = 512;
 const BEFORE: usize = 4 << 10;
 const BEHIND: usize = 32 << 10;
 /// Pairs of sectors that are looked at for one cut; where there are more, they are taken evenly.
-pub(super) const PAIRS_MAX: usize = 2_000;
+pub(super) const PAIRS_MAX: usize = 1_500;
 
 /// Small generator with a fixed seed: the same images in every run.
 pub(super) struct Random(pub(super) u64);
