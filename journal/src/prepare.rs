@@ -156,6 +156,9 @@ impl Template {
                 let detail = "a segment that is not in use has bytes in its body";
                 return Err(JournalError::corrupt("R3", id, at, detail));
             }
+            if self.storing != Storing::Mapped {
+                found.file.forget().map_err(JournalError::io("drop cache of", &path))?;
+            }
             found.file
         } else {
             let made = self.make(&path, &header, pace)?;

@@ -6,6 +6,7 @@
 use crate::format::BLOCK;
 use crate::mmap::SegmentMap;
 use crate::options::SyncPolicy;
+use rustix::fs::SeekFrom;
 use std::fmt;
 use std::fs::File;
 use std::io;
@@ -49,9 +50,40 @@ pub trait SyncHandle: Send {
     fn sync(&mut self) -> io::Result<()>;
 }
 
-impl SyncHandle for Arc<File> {
+/// A segment file whose length is known. A write behind the end of one that somebody has cut would
+/// make it longer again, with a hole in place of what was there.
+#[derive(Debug)]
+struct WholeFile {
+    file: File,
+    len: u64,
+}
+
+impl WholeFile {
+    fn new(file: File) -> io::Result<Arc<Self>> {
+        let len = file.metadata()?.len();
+        Ok(Arc::new(Self { file, len }))
+    }
+
+    /// Writes within the length.
+    fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        assert!(offset + bytes.len() as u64 <= self.len, "a store stays within its segment");
+        self.file.write_all_at(bytes, offset)
+    }
+
+    /// Syncs; an error also where the file was cut since: what is behind the cut may have been
+    /// promised.
+    fn sync(&self) -> io::Result<()> {
+        self.file.sync_data()?;
+        // Not by asking for the file's metadata: whoever has seen its times makes the next write
+        // note a new one, which takes half as long as a sync, and a block more on the device.
+        let len = rustix::fs::seek(&self.file, SeekFrom::End(0))?;
+        if len == self.len { Ok(()) } else { Err(io::Error::other("the file was cut")) }
+    }
+}
+
+impl SyncHandle for Arc<WholeFile> {
     fn sync(&mut self) -> io::Result<()> {
-        self.sync_data()
+        WholeFile::sync(self)
     }
 }
 
@@ -91,15 +123,15 @@ impl Storing {
 
 /// Writes to the segment file and syncs it.
 #[derive(Debug)]
-pub(crate) struct FileSink(Arc<File>);
+struct FileSink(Arc<WholeFile>);
 
 impl GroupSink for FileSink {
     fn put(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.0.write_all_at(bytes, offset)
+        self.0.write(offset, bytes)
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        self.0.sync_data()
+        self.0.sync()
     }
 
     fn sync_handle(&self) -> io::Result<Box<dyn SyncHandle>> {
@@ -111,7 +143,7 @@ impl GroupSink for FileSink {
 #[derive(Debug)]
 pub struct MapSink {
     map: SegmentMap,
-    file: Arc<File>,
+    file: Arc<WholeFile>,
 }
 
 impl MapSink {
@@ -123,7 +155,7 @@ impl MapSink {
     pub fn new(file: File, first: Range<u64>) -> io::Result<Self> {
         let place = |offset| usize::try_from(offset).map_err(io::Error::other);
         let first = place(first.start)?..place(first.end)?;
-        Ok(Self { map: SegmentMap::new(&file, first)?, file: Arc::new(file) })
+        Ok(Self { map: SegmentMap::new(&file, first)?, file: WholeFile::new(file)? })
     }
 }
 
@@ -134,7 +166,7 @@ impl GroupSink for MapSink {
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        self.file.sync_data()
+        self.file.sync()
     }
 
     fn sync_handle(&self) -> io::Result<Box<dyn SyncHandle>> {
@@ -150,7 +182,7 @@ pub(crate) fn open_sink(
 ) -> io::Result<Box<dyn GroupSink>> {
     Ok(match storing {
         Storing::Mapped => Box::new(MapSink::new(file, first)?),
-        Storing::Filled | Storing::Reserved => Box::new(FileSink(Arc::new(file))),
+        Storing::Filled | Storing::Reserved => Box::new(FileSink(WholeFile::new(file)?)),
     })
 }
 

@@ -44,6 +44,27 @@ impl SyncHandle for FailingHandle {
     }
 }
 
+/// A write makes a file that was cut longer again; what was promised from it is gone all the same.
+#[test]
+fn what_is_stored_behind_a_cut_is_never_synced() {
+    for sync in [SyncPolicy::Group, SyncPolicy::Os] {
+        let log = Log::new(sync);
+        let mut writer = log.writer();
+        super::append(&mut writer, &command(1));
+        writer.store().unwrap();
+        writer.sync().unwrap();
+        let file = std::fs::File::options().write(true).open(log.segment(1)).unwrap();
+        file.set_len(0).unwrap();
+        super::append(&mut writer, &command(2));
+        writer.store().unwrap();
+        let error = writer.sync().unwrap_err();
+        assert!(error.to_string().contains("the file was cut"), "{error}");
+        assert_eq!(writer.synced_seq(), 1);
+        drop(writer);
+        assert!(log.open().is_err(), "the next start is refused");
+    }
+}
+
 #[test]
 fn a_sync_in_the_background_covers_what_was_stored_before_it() {
     let log = Log::new(SyncPolicy::Os);
