@@ -21,7 +21,6 @@
 //! waits for the end of that batch. It follows `durable` and `matched` instead, which move per
 //! group and per command.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use disruptor::{BusySpin, build_multi_producer, build_single_producer};
@@ -122,7 +121,6 @@ pub(crate) fn build<S: StateMachine, R: Reply<S>>(
         publisher: PublisherRunner {
             stage: publisher,
             input: Input { source: publisher_input, batch_max },
-            inbox: VecDeque::with_capacity(batch_max),
             output: events,
             shared: shared.clone(),
         },
@@ -150,8 +148,13 @@ fn open_epoch<S: StateMachine, R: Reply<S>>(
     journaler.append(&slot);
     journaler.commit_synced();
     fail_point::hit("epoch-started");
-    core.apply(&slot, |output| publisher.collect(&output));
-    publisher.admit(&slot);
+    core.apply(&slot, |result| {
+        let mut output = OutputSlot::empty();
+        output.set(&result);
+        publisher.collect(&output);
+    });
+    publisher.read(&slot);
+    publisher.admit();
     publisher.publish_batch();
     shared.cursors.move_published(shared.cursors.acked());
 }

@@ -2,8 +2,6 @@
 //! Knows nothing of how stages are composed. Invariant: a step never waits, except the core's for
 //! space in the output ring, in the way its caller chooses.
 
-use std::collections::VecDeque;
-
 use crossbeam::utils::Backoff;
 use disruptor::Producer;
 use engine::{Codec, StateMachine};
@@ -11,7 +9,7 @@ use engine::{Codec, StateMachine};
 use crate::abort::AbortOnPanic;
 use crate::bell::Bell;
 use crate::reply::Reply;
-use crate::slot::{InputSlot, OutputSlot};
+use crate::slot::Pending;
 use crate::source::{Duty, InputSource, OutputProducer, OutputSource, Source};
 use crate::stages::Shared;
 use crate::stages::apply::Core;
@@ -106,9 +104,9 @@ impl<S: StateMachine> CoreRunner<S> {
     /// space. Nothing is ever dropped for want of space: the core stops taking input instead.
     pub(crate) fn step_with(&mut self, mut on_full: impl FnMut(&Shared, u64)) -> Duty {
         let Self { stage, input, output, sent, shared, .. } = self;
-        let mut push = |slot: OutputSlot<S::Event>| {
+        let mut push = |pending: Pending<'_, S::Event>| {
             let mut stalled = false;
-            while output.try_publish(|place| *place = slot).is_err() {
+            while output.try_publish(|place| place.set(&pending)).is_err() {
                 stalled = true;
                 on_full(shared, *sent);
             }
@@ -156,9 +154,6 @@ impl<S: StateMachine> Runner for CoreRunner<S> {
 pub(crate) struct PublisherRunner<S: StateMachine, R> {
     pub(crate) stage: Publisher<S, R>,
     pub(crate) input: Input<S::Command>,
-    /// Slots read, but not yet released: a look at the multi-producer ring costs time for every
-    /// slot that waits in it, so slots are read many at a time. At most one batch.
-    pub(crate) inbox: VecDeque<InputSlot<S::Command>>,
     pub(crate) output: OutputSource<S::Event>,
     pub(crate) shared: Shared,
 }
@@ -166,7 +161,7 @@ pub(crate) struct PublisherRunner<S: StateMachine, R> {
 impl<S: StateMachine, R: Reply<S>> PublisherRunner<S, R> {
     /// Fills a batch with commands that may be released; says how the output ring was left.
     fn fill_batch(&mut self) -> Duty {
-        let Self { stage, input, inbox, output, shared } = self;
+        let Self { stage, input, output, shared } = self;
         let mut collected = 0;
         while !stage.batch_is_full() {
             if let Some(slots) = stage.output_wanted() {
@@ -184,13 +179,12 @@ impl<S: StateMachine, R: Reply<S>> PublisherRunner<S, R> {
             if !stage.may_admit() {
                 break;
             }
-            if inbox.is_empty() {
-                input.source.drain(input.batch_max, |slot| inbox.push_back(*slot));
+            if stage.input_wanted() {
+                // Applied, so published: the slot is there. Each stage reads every slot, in order,
+                // so the first is the slot of the command that was collected.
+                input.source.drain(input.batch_max, |slot| stage.read(slot));
             }
-            // Applied, so published: the slot is there. Each stage reads every slot, in order, so
-            // it is the slot of the command that was collected.
-            let slot = inbox.pop_front().expect("a released command has an input slot");
-            stage.admit(&slot);
+            stage.admit();
         }
         if collected == 0 { Duty::Idle } else { Duty::Worked(collected) }
     }

@@ -127,9 +127,30 @@ pub(crate) struct OutputSlot<E> {
     pub(crate) output: Output<E>,
 }
 
+/// What will lie in an output slot, while the event still lies where the core has put it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pending<'a, E> {
+    pub(crate) sequence: u64,
+    pub(crate) remaining: u64,
+    pub(crate) output: Output<&'a E>,
+}
+
 impl<E> OutputSlot<E> {
     pub(crate) fn empty() -> Self {
         Self { sequence: 0, remaining: 0, output: Output::Nothing }
+    }
+}
+
+impl<E: Copy> OutputSlot<E> {
+    /// Copies a result into its place, once.
+    #[inline]
+    pub(crate) fn set(&mut self, pending: &Pending<'_, E>) {
+        (self.sequence, self.remaining) = (pending.sequence, pending.remaining);
+        self.output = match pending.output {
+            Output::Nothing => Output::Nothing,
+            Output::Event(event) => Output::Event(*event),
+            Output::StateHash(hash) => Output::StateHash(hash),
+        };
     }
 }
 

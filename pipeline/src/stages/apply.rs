@@ -7,7 +7,7 @@ use journal::fail_point;
 
 use crate::limits::EVENTS_RESERVED;
 use crate::sequencer::Sequencer;
-use crate::slot::{Control, Input, InputSlot, Output, OutputSlot};
+use crate::slot::{Control, Input, InputSlot, Output, Pending};
 use crate::stages::Shared;
 
 /// Name of the stage in messages.
@@ -48,11 +48,11 @@ impl<S: StateMachine> Core<S> {
         }
     }
 
-    /// Applies one slot and hands its output slots to `push`, which may take its time.
+    /// Applies one slot and hands what goes into its output slots to `push`, which may take its time.
     pub(crate) fn apply(
         &mut self,
         slot: &InputSlot<S::Command>,
-        mut push: impl FnMut(OutputSlot<S::Event>),
+        mut push: impl FnMut(Pending<'_, S::Event>),
     ) {
         let frame = self.sequencer.frame(slot);
         apply_frame(&mut self.machine, &frame, &mut self.events);
@@ -68,14 +68,14 @@ impl<S: StateMachine> Core<S> {
         fail_point::hit("core-after-matched");
         let mut remaining = self.events.len() as u64 + u64::from(wants_hash);
         if remaining == 0 {
-            push(OutputSlot { sequence, remaining, output: Output::Nothing });
+            push(Pending { sequence, remaining, output: Output::Nothing });
         }
         for event in self.events.as_slice() {
             remaining -= 1;
-            push(OutputSlot { sequence, remaining, output: Output::Event(*event) });
+            push(Pending { sequence, remaining, output: Output::Event(event) });
         }
         if let Some(state_hash) = state_hash {
-            push(OutputSlot { sequence, remaining: 0, output: Output::StateHash(state_hash) });
+            push(Pending { sequence, remaining: 0, output: Output::StateHash(state_hash) });
         }
     }
 

@@ -5,6 +5,7 @@
 //! Works in batches: collect the output of commands that may be released, append all of it to the
 //! event log, then speak.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use engine::{Frame, StateMachine};
@@ -25,7 +26,7 @@ pub(crate) const STAGE: &str = "publisher";
 /// What a publisher leaves behind: its outlets, and the sequence of the last event.
 pub(crate) type Published<S> = (Vec<Box<dyn Outlet<S>>>, u64);
 
-/// A command of the batch.
+/// A command that was read, and what is known of its results once it is of the batch.
 #[derive(Debug)]
 struct Staged<C> {
     frame: Frame<C>,
@@ -52,15 +53,20 @@ pub(crate) struct Publisher<S: StateMachine, R> {
     replies: Arc<ReplySlab<R>>,
     shared: Shared,
     batch_max: usize,
-    staged: Vec<Staged<S::Command>>,
-    /// Events of the staged commands, then those of the command being collected.
+    /// Commands that were read, in order: those of the batch, then those that come after it. A
+    /// frame is copied once, from the ring to here.
+    staged: VecDeque<Staged<S::Command>>,
+    /// How many of them are of the batch.
+    admitted: usize,
+    /// Events of the admitted commands, then those of the command being collected.
     events: Vec<S::Event>,
     collected: Collected,
     state_hash: Option<[u8; 32]>,
 }
 
 impl<S: StateMachine, R: Reply<S>> Publisher<S, R> {
-    /// `sequencer` stands at the last frame that was published.
+    /// `sequencer` stands at the last frame that was published. No more than `batch_max` slots are
+    /// read at once.
     pub(crate) fn new(
         mut event_log: EventLog<S::Event>,
         outlets: Vec<Box<dyn Outlet<S>>>,
@@ -77,7 +83,8 @@ impl<S: StateMachine, R: Reply<S>> Publisher<S, R> {
             replies,
             shared,
             batch_max,
-            staged: Vec::with_capacity(batch_max),
+            staged: VecDeque::with_capacity(2 * batch_max),
+            admitted: 0,
             events: Vec::with_capacity(EVENTS_RESERVED),
             collected: Collected::Nothing,
             state_hash: None,
@@ -119,29 +126,40 @@ impl<S: StateMachine, R: Reply<S>> Publisher<S, R> {
             && self.shared.cursors.releasable() >= self.next_sequence()
     }
 
-    /// Takes the input slot of the command that was collected into the batch.
-    pub(crate) fn admit(&mut self, slot: &InputSlot<S::Command>) {
-        assert!(self.may_admit(), "released before its time");
+    /// Whether the input slot of the next command has to be read before it is admitted.
+    pub(crate) fn input_wanted(&self) -> bool {
+        self.admitted == self.staged.len()
+    }
+
+    /// Takes an input slot. A look at the multi-producer ring costs time for every slot that waits
+    /// in it, so slots are read many at a time, before their commands may be released.
+    pub(crate) fn read(&mut self, slot: &InputSlot<S::Command>) {
         let frame = self.sequencer.frame(slot);
-        self.staged.push(Staged {
-            frame,
-            reply: slot.reply,
-            events_end: self.events.len(),
-            state_hash: self.state_hash.take(),
-        });
+        self.staged.push_back(Staged { frame, reply: slot.reply, events_end: 0, state_hash: None });
+    }
+
+    /// Takes the command that was collected into the batch.
+    pub(crate) fn admit(&mut self) {
+        assert!(self.may_admit(), "released before its time");
+        let sequence = self.next_sequence();
+        let staged = self.staged.get_mut(self.admitted).expect("its input slot was read");
+        assert_eq!(staged.frame.sequence, sequence, "the input slot of another command");
+        staged.events_end = self.events.len();
+        staged.state_hash = self.state_hash.take();
+        self.admitted += 1;
         self.collected = Collected::Nothing;
         fail_point::hit("publisher-admitted");
-        self.shared.cursors.move_released(frame.sequence);
+        self.shared.cursors.move_released(sequence);
     }
 
     pub(crate) fn batch_is_full(&self) -> bool {
-        self.staged.len() == self.batch_max || self.staged_events() >= BATCH_EVENTS_MAX
+        self.admitted == self.batch_max || self.admitted_events() >= BATCH_EVENTS_MAX
     }
 
     /// Logs and speaks the batch; returns the number of its commands.
     pub(crate) fn publish_batch(&mut self) -> usize {
-        let Some(last) = self.staged.last() else { return 0 };
-        let (acked, events_end, count) = (last.frame.sequence, last.events_end, self.staged.len());
+        let Some(last) = self.last_admitted() else { return 0 };
+        let (acked, events_end, count) = (last.frame.sequence, last.events_end, self.admitted);
         fail_point::hit("publisher-before-log");
         or_abort(STAGE, self.log_batch());
         fail_point::hit("publisher-logged");
@@ -150,7 +168,8 @@ impl<S: StateMachine, R: Reply<S>> Publisher<S, R> {
         for outlet in &mut self.outlets {
             outlet.batch_end(acked);
         }
-        self.staged.clear();
+        self.staged.drain(..count);
+        self.admitted = 0;
         // What is left belongs to the command being collected.
         self.events.drain(..events_end);
         let counters = &self.shared.counters.publisher;
@@ -174,17 +193,23 @@ impl<S: StateMachine, R: Reply<S>> Publisher<S, R> {
         (self.outlets, last_event)
     }
 
+    /// Sequence of the command to be admitted next.
     fn next_sequence(&self) -> u64 {
-        self.sequencer.last_sequence() + 1
+        let read_ahead = (self.staged.len() - self.admitted) as u64;
+        self.sequencer.last_sequence() - read_ahead + 1
     }
 
-    fn staged_events(&self) -> usize {
-        self.staged.last().map_or(0, |staged| staged.events_end)
+    fn last_admitted(&self) -> Option<&Staged<S::Command>> {
+        self.staged.get(self.admitted.checked_sub(1)?)
+    }
+
+    fn admitted_events(&self) -> usize {
+        self.last_admitted().map_or(0, |staged| staged.events_end)
     }
 
     fn log_batch(&mut self) -> Result<(), JournalError> {
         let mut begin = 0;
-        for staged in &self.staged {
+        for staged in self.staged.range(..self.admitted) {
             let events = &self.events[begin..staged.events_end];
             self.event_log.append(&staged.frame, 0, events)?;
             begin = staged.events_end;
@@ -194,7 +219,8 @@ impl<S: StateMachine, R: Reply<S>> Publisher<S, R> {
 
     fn speak_batch(&mut self) {
         let mut begin = 0;
-        for Staged { frame, reply, events_end, state_hash } in &self.staged {
+        let batch = self.staged.range(..self.admitted);
+        for Staged { frame, reply, events_end, state_hash } in batch {
             let events = &self.events[begin..*events_end];
             begin = *events_end;
             for outlet in &mut self.outlets {
@@ -225,6 +251,7 @@ impl<S: StateMachine, R> std::fmt::Debug for Publisher<S, R> {
         f.debug_struct("Publisher")
             .field("last_sequence", &self.sequencer.last_sequence())
             .field("staged", &self.staged.len())
+            .field("admitted", &self.admitted)
             .field("collected", &self.collected)
             .finish_non_exhaustive()
     }
