@@ -1,9 +1,9 @@
 //! Owns for how long a connection may wait for a request, and a request for the rest of its head.
 //! Knows nothing of HTTP but that its server asks for a new timer whenever it begins to wait for a
-//! head. Invariant: from the first byte on that comes while a head is waited for, the time for a head
-//! runs, and no further byte prolongs it; a connection that has said nothing yet has no more than
-//! that. Who sends the beginning of a head before it is waited for, behind the request before, has
-//! the time of an idle connection until its next byte.
+//! head. Invariant: from the first byte on that comes while a head is waited for, the time for a
+//! head runs, and no further byte prolongs it; a connection that has said nothing yet has no more
+//! than that. Who sends the beginning of a head before it is waited for, behind the request before,
+//! has the time of an idle connection until its next byte.
 
 use std::future::Future;
 use std::pin::Pin;

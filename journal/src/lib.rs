@@ -1,8 +1,8 @@
 //! Bytes of the write-ahead log: segment files, recovery and readers.
 //!
 //! A log is a directory of fixed-size segment files, whose space is there before they are used, and
-//! which are stored into through a shared mapping or by writes. Records are collected into groups; a
-//! group carries a checksum that is chained to its predecessor and seeded with a salt of its
+//! which are stored into through a shared mapping or by writes. Records are collected into groups;
+//! a group carries a checksum that is chained to its predecessor and seeded with a salt of its
 //! segment, so stale or forged bytes never pass. `store` makes a group survive the death of the
 //! process, `sync` a power cut.
 //!

@@ -48,7 +48,8 @@ impl<S: StateMachine> Core<S> {
         }
     }
 
-    /// Applies one slot and hands what goes into its output slots to `push`, which may take its time.
+    /// Applies one slot and hands what goes into its output slots to `push`, which may take its
+    /// time.
     pub(crate) fn apply(
         &mut self,
         slot: &InputSlot<S::Command>,
