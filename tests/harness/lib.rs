@@ -30,5 +30,6 @@ pub mod random;
 pub mod report;
 pub mod sim;
 pub mod snapshot_fuzzing;
+pub mod streams;
 pub mod trading;
 pub mod workload;

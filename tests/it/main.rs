@@ -1,6 +1,7 @@
 //! The integration tests, one binary. Each module says in its first lines what belongs there.
 
 mod allocation;
+mod determinism;
 mod differential;
 mod examples;
 mod exhaustive;
