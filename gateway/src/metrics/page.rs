@@ -83,7 +83,7 @@ impl Page<'_> {
         help: &'static str,
         durations: &DurationsSnapshot,
     ) -> fmt::Result {
-        self.family(name, help, MetricType::Histogram, |to| write_durations(to, durations))
+        self.family(name, help, MetricType::Histogram, |to| Sizes::from(durations).write(to))
     }
 
     pub(super) fn sizes_by<L: EncodeLabelSet>(
@@ -93,10 +93,8 @@ impl Page<'_> {
         samples: impl IntoIterator<Item = (L, Sizes)>,
     ) -> fmt::Result {
         self.family(name, help, MetricType::Histogram, |mut to| {
-            for (labels, Sizes { buckets, sum }) in samples {
-                let count = buckets.iter().map(|(_, count)| count).sum();
-                let mut to = to.encode_family(&labels)?;
-                to.encode_histogram::<NoLabelSet>(sum, count, &buckets, None)?;
+            for (labels, sizes) in samples {
+                sizes.write(to.encode_family(&labels)?)?;
             }
             Ok(())
         })
@@ -108,12 +106,8 @@ impl Page<'_> {
         help: &'static str,
         samples: impl IntoIterator<Item = (L, &'a DurationsSnapshot)>,
     ) -> fmt::Result {
-        self.family(name, help, MetricType::Histogram, |mut to| {
-            for (labels, durations) in samples {
-                write_durations(to.encode_family(&labels)?, durations)?;
-            }
-            Ok(())
-        })
+        let sizes = |(labels, durations)| (labels, Sizes::from(durations));
+        self.sizes_by(name, help, samples.into_iter().map(sizes))
     }
 }
 
@@ -125,10 +119,19 @@ pub(super) struct Sizes {
     pub(super) sum: f64,
 }
 
-fn write_durations(mut to: MetricEncoder<'_>, durations: &DurationsSnapshot) -> fmt::Result {
-    let bounds = durations.bounds_us.iter().map(|us| seconds(*us)).chain([f64::INFINITY]);
-    let buckets: Vec<_> = bounds.zip(durations.buckets.iter().copied()).collect();
-    to.encode_histogram::<NoLabelSet>(seconds(durations.sum_us), durations.count(), &buckets, None)
+impl Sizes {
+    fn write(&self, mut to: MetricEncoder<'_>) -> fmt::Result {
+        let count = self.buckets.iter().map(|(_, count)| count).sum();
+        to.encode_histogram::<NoLabelSet>(self.sum, count, &self.buckets, None)
+    }
+}
+
+impl From<&DurationsSnapshot> for Sizes {
+    fn from(durations: &DurationsSnapshot) -> Self {
+        let bounds = durations.bounds_us.iter().map(|us| seconds(*us)).chain([f64::INFINITY]);
+        let buckets = bounds.zip(durations.buckets.iter().copied()).collect();
+        Self { buckets, sum: seconds(durations.sum_us) }
+    }
 }
 
 /// Time, not money: a float is what the format has for it.
