@@ -76,6 +76,13 @@ fn idle(life: &Life<'_>) -> Output {
     child.wait_with_output().expect("an end")
 }
 
+/// A life under `group` that goes on with the commands that nobody has answered.
+fn life<'a>(dir: &'a Path, machine: &'a str, heard: &Heard, arm: &'a str) -> Life<'a> {
+    let (policy, seed, first, commands) = ("group", SEED, heard.first_unanswered(), COMMANDS);
+    let (window, allow_fs, wait, snapshots, arm) = (WINDOW, true, false, false, Some(arm));
+    Life { dir, machine, policy, seed, first, commands, window, allow_fs, wait, snapshots, arm }
+}
+
 /// Ends a life there; whether it came to that.
 fn ends<S: Script>(machine: &str, (from, heard): (&Path, &Heard), name: &str, nth: u64) -> bool {
     let root = folder();
@@ -83,19 +90,8 @@ fn ends<S: Script>(machine: &str, (from, heard): (&Path, &Heard), name: &str, nt
     copy(from, &dir);
     let mut heard = heard.clone();
     let arm = format!("{name}:{nth}");
-    let life = Life {
-        dir: &dir,
-        machine,
-        policy: "group",
-        seed: SEED,
-        first: heard.first_unanswered(),
-        commands: if name == BY_THE_CLOCK { LONG } else { COMMANDS },
-        window: WINDOW,
-        allow_fs: true,
-        wait: false,
-        snapshots: true,
-        arm: Some(&arm),
-    };
+    let commands = if name == BY_THE_CLOCK { LONG } else { COMMANDS };
+    let life = Life { commands, snapshots: true, ..life(&dir, machine, &heard, &arm) };
     let output = if IDLE.contains(&name) {
         idle(&life)
     } else {
@@ -138,19 +134,7 @@ fn a_tail_is_marked_before_it_is_removed() {
     let dir = root.path().join("data");
     let mut heard = nearly_full::<Engine>("engine", &dir);
     tear::<Engine>(&dir, &["journal"]);
-    let life = Life {
-        dir: &dir,
-        machine: "engine",
-        policy: "group",
-        seed: SEED,
-        first: heard.first_unanswered(),
-        commands: COMMANDS,
-        window: WINDOW,
-        allow_fs: true,
-        wait: false,
-        snapshots: false,
-        arm: Some("trim-zeroed:1"),
-    };
+    let life = life(&dir, "engine", &heard, "trim-zeroed:1");
     let output = life.command().output().expect("the process starts");
     assert!(ended_by(&output, Signal::ABORT), "{}", shown(&output));
     let is_marked = || journal::stat(&dir.join("journal")).expect("a log").trim_pending;
@@ -202,20 +186,8 @@ fn a_start_that_finishes_a_roll_may_end_anywhere() {
         let from = root.path().join("rolling");
         let mut heard = nearly_full::<Engine>("engine", &from);
         let arm = format!("{name}:{nth}");
-        let life = Life {
-            dir: &from,
-            machine: "engine",
-            policy: "group",
-            seed: SEED,
-            first: heard.first_unanswered(),
-            commands: COMMANDS,
-            window: WINDOW,
-            allow_fs: true,
-            wait: false,
-            snapshots: false,
-            arm: Some(&arm),
-        };
-        let output = life.command().output().expect("the process starts");
+        let output =
+            life(&from, "engine", &heard, &arm).command().output().expect("the process starts");
         assert!(ended_by(&output, Signal::ABORT), "{arm}: {}", shown(&output));
         hear(&mut heard, &output);
         let state = (from.as_path(), &heard);
