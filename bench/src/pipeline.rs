@@ -11,12 +11,13 @@ mod snapshots;
 mod source;
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use engine::{Command, Engine, Event, Frame, StateMachine};
 use journal::SyncPolicy;
 use pipeline::{Instance, Options, Outlet, SystemClock, WaitMode};
+use quanta::Instant;
 use serde::Serialize;
 
 use self::bare::Bare;
@@ -74,6 +75,8 @@ struct Report {
     rate: u64,
     commands: usize,
     ops_per_second: u64,
+    /// Processor time of the whole process, load generator included, over the commands.
+    cpu_ns_per_command: u64,
     /// From due to replied.
     latency_ns: Latency,
     /// Times that the ring was full and the source had to try again.
@@ -147,11 +150,9 @@ fn measure(args: &Args, options: &Options, flow: &Flow, bare: Bare) -> Result<Re
     let workload = Workload::new(&tape, first_sequence, &ONE_EACH);
     let (stage, measured) = workload.frames.split_at(workload.setup + tape.prefill);
     let source = Source { ingress: running.ingress(), recorder };
-    if let Some(core) = args.pin_source {
-        pin(core)?;
-    }
+    args.pin_source.map(pin).transpose()?;
     feed(&source.ingress, stage, &running.cursors())?;
-    let start = Instant::now();
+    let (start, cpu_start) = (Instant::now(), cpu_time());
     let half = start + Duration::from_secs(args.seconds) / 2;
     let fresh_instance = || Instance::bare(fresh());
     let taker = args.snapshots.then(|| Taker::start(&mut running, recorder, half, fresh_instance));
@@ -160,6 +161,7 @@ fn measure(args: &Args, options: &Options, flow: &Flow, bare: Bare) -> Result<Re
     let taken = taker.map(Taker::stop).transpose()?;
     let last_sequence = first_sequence + workload.frames.len() as u64 - 1;
     wait_until(|| running.cursors().acked() >= last_sequence)?;
+    let cpu_ns = cpu_time().saturating_sub(cpu_start).as_nanos();
     let stopped = running.shutdown();
 
     let recorder = recorder.lock().unwrap_or_else(PoisonError::into_inner);
@@ -184,6 +186,7 @@ fn measure(args: &Args, options: &Options, flow: &Flow, bare: Bare) -> Result<Re
         rate: args.rate,
         commands: measured.len(),
         ops_per_second: report::rate(measured.len(), recorder.last - start),
+        cpu_ns_per_command: u64::try_from(cpu_ns)? / measured.len() as u64,
         latency_ns,
         ring_full,
         groups: journaler.group_commands.count() + journaler.idle_groups.get(),
@@ -202,6 +205,12 @@ fn measure(args: &Args, options: &Options, flow: &Flow, bare: Bare) -> Result<Re
         bare,
         beside_snapshots: taken.map(|taken| Beside::of(&taken, &recorder.beside, latency_ns)),
     })
+}
+
+/// Processor time of this process so far.
+fn cpu_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    Duration::try_from(time).unwrap_or_default()
 }
 
 fn wait_mode(text: &str) -> Result<WaitMode> {

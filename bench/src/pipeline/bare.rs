@@ -7,11 +7,11 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::thread;
-use std::time::Instant;
 
 use anyhow::{Context, Result};
 use disruptor::{BusySpin, Polling, Producer, build_single_producer};
 use hdrhistogram::Histogram;
+use quanta::Instant;
 use serde::Serialize;
 
 use super::source::{due, wait_for};

@@ -5,12 +5,13 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use engine::Engine;
 use hdrhistogram::Histogram;
 use pipeline::{Instance, Running, SnapshotPolicy, SnapshotTaken};
+use quanta::Instant;
 use serde::Serialize;
 
 use super::source::{Recorder, Timed};

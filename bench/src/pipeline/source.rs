@@ -3,12 +3,13 @@
 //! command was due, so a stall counts for every command that it delayed.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Result;
 use engine::{Command, Engine, Event, Frame};
 use hdrhistogram::Histogram;
 use pipeline::{Lane, Outcome, Reply, SubmitError};
+use quanta::Instant;
 
 use crate::feed::FULL_PAUSE;
 use crate::report;
