@@ -8,7 +8,7 @@
 use crate::cache::fetch_pages;
 use crate::error::JournalError;
 use crate::format::BLOCK;
-use crate::limits::{BODY_OFFSET, HASH_JOBS_MAX, KEEPER_JOBS_MAX};
+use crate::limits::{BODY_OFFSET, HASH_JOBS_MAX, HASH_READ_BYTES, KEEPER_JOBS_MAX};
 use crate::prepare::{Pace, Spare, Template};
 use crate::segment::SegmentFile;
 use crate::sink::GroupSink;
@@ -221,16 +221,18 @@ struct Hashing {
     file: File,
     hasher: blake3::Hasher,
     offset: u64,
+    /// Kept: a block of this size is otherwise mapped, faulted in and unmapped at every step.
+    chunk: Vec<u8>,
 }
 
 impl Hashing {
     fn advance(&mut self, to: u64) -> io::Result<()> {
-        let mut chunk = vec![0; 256 << 10];
         while self.offset < to {
-            let len = usize::try_from(to - self.offset).unwrap_or(usize::MAX).min(chunk.len());
-            self.file.read_exact_at(&mut chunk[..len], self.offset)?;
-            self.hasher.update(&chunk[..len]);
-            self.offset += len as u64;
+            let len = usize::try_from(to - self.offset).unwrap_or(usize::MAX);
+            let chunk = &mut self.chunk[..len.min(HASH_READ_BYTES)];
+            self.file.read_exact_at(chunk, self.offset)?;
+            self.hasher.update(chunk);
+            self.offset += chunk.len() as u64;
         }
         Ok(())
     }
@@ -263,7 +265,12 @@ impl Work {
                 Job::BeginHash(file, block) => {
                     let mut hasher = blake3::Hasher::new();
                     hasher.update(&block);
-                    self.hashing = Some(Hashing { file, hasher, offset: BODY_OFFSET });
+                    self.hashing = Some(Hashing {
+                        file,
+                        hasher,
+                        offset: BODY_OFFSET,
+                        chunk: vec![0; HASH_READ_BYTES],
+                    });
                 }
                 Job::HashTo(offset) => {
                     // It has left the queue, so there is room where this is seen.

@@ -43,6 +43,8 @@ pub const PROBE_BYTES: usize = 4096;
 pub const SYNC_BYTES_MAX: u64 = 8192;
 /// Stored bytes after which the background thread is told to take them into the segment's hash.
 pub const HASH_STEP_BYTES: u64 = 1 << 20;
+/// Bytes read back at once for the hash: what fits the cache of a core beside other things.
+pub const HASH_READ_BYTES: usize = 128 << 10;
 /// Calls to take stored bytes into the hash that wait for the background thread; one more is left
 /// out, because the next one, or the seal, covers the same bytes.
 pub const HASH_JOBS_MAX: usize = 8;
