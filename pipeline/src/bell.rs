@@ -75,6 +75,11 @@ impl Bell {
         // Pairs with the fence in `park`: either this thread sees `parked`, or the owner, which
         // looks again behind its fence, sees the change that was made before this one.
         fence(Ordering::SeqCst);
+        self.ring_fenced();
+    }
+
+    /// As `ring`, behind the fence.
+    fn ring_fenced(&self) {
         if self.parked.load(Ordering::Relaxed)
             && self.parked.swap(false, Ordering::AcqRel)
             && let Some(owner) = self.owner.get()
@@ -125,6 +130,13 @@ impl Bells {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let stage = || Bell::new(mode.resolve(false, cores));
         Self { journaler: stage(), core: Bell::new(mode.resolve(true, cores)), publisher: stage() }
+    }
+
+    /// Rings for those who wait for input, behind one fence.
+    pub(crate) fn ring_readers(&self) {
+        fence(Ordering::SeqCst);
+        self.journaler.ring_fenced();
+        self.core.ring_fenced();
     }
 
     pub(crate) fn ring_all(&self) {

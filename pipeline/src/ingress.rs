@@ -3,10 +3,11 @@
 //! no call waits for a stage: a full ring is an answer.
 
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
+use crossbeam::utils::CachePadded;
 use disruptor::Producer;
 use engine::{StateMachine, Usage};
 use journal::Space;
@@ -79,8 +80,28 @@ struct Gate<S: StateMachine, R> {
     output_slots: u64,
     /// Sequence of the first ring slot.
     first_sequence: u64,
+    /// A value that `acked` has had, by those who submit.
+    acked_seen: CachePadded<AtomicU64>,
     replies: Arc<ReplySlab<R>>,
     shared: Shared,
+}
+
+impl<S: StateMachine, R> Gate<S, R> {
+    /// Whether the share of the lane has a place. Two threads may pass here together and overshoot
+    /// the share by one each; the ring itself is the bound that holds.
+    ///
+    /// Where the ring was not full by what was last seen of `acked`, it is not full now: only then
+    /// the cursor itself, which the publisher moves with each command, is looked at.
+    fn has_place(&self, lane: Lane) -> bool {
+        let slots = lane.slots(self.ring_slots);
+        let cursors = &self.shared.cursors;
+        let acked = self.acked_seen.load(Ordering::Relaxed);
+        if cursors.published().saturating_sub(acked) < slots {
+            return true;
+        }
+        self.acked_seen.fetch_max(cursors.acked(), Ordering::Relaxed);
+        cursors.depth() < slots
+    }
 }
 
 /// Handle to submit with; clones are cheap and any thread may use one.
@@ -121,6 +142,7 @@ impl<S: StateMachine, R> Ingress<S, R> {
             ring_slots: ring_slots as u64,
             output_slots: output_slots as u64,
             first_sequence,
+            acked_seen: CachePadded::new(AtomicU64::new(first_sequence - 1)),
             replies,
             shared,
         };
@@ -194,9 +216,7 @@ impl<S: StateMachine, R> Ingress<S, R> {
         lane: Lane,
     ) -> Result<u64, SubmitError> {
         let gate = &*self.gate;
-        // Two threads may pass here together and overshoot the share by one each; the ring itself
-        // is the bound that holds.
-        if gate.shared.cursors.depth() >= lane.slots(gate.ring_slots) {
+        if !gate.has_place(lane) {
             return Err(self.ring_full());
         }
         let place = match reply {
@@ -209,8 +229,7 @@ impl<S: StateMachine, R> Ingress<S, R> {
         let outcome = self.hand_over(input, place, lane);
         match outcome {
             Ok(_) => {
-                gate.shared.bells.journaler.ring();
-                gate.shared.bells.core.ring();
+                gate.shared.bells.ring_readers();
             }
             Err(_) if place != NO_REPLY => drop(gate.replies.remove(place)),
             Err(_) => {}

@@ -3,12 +3,13 @@
 use loom::sync::Arc;
 use loom::thread;
 
-use crate::bell::{Bell, Waiting};
+use crate::bell::{Bell, Bells, WaitMode, Waiting};
 use crate::sync::{AtomicU64, Ordering};
 
 pub(crate) const ALL: &[(&str, fn())] = &[
     ("a ring after a change wakes the owner", a_ring_wakes),
     ("two ringers wake the owner", two_ringers_wake),
+    ("one ring wakes both readers", one_ring_wakes_both),
     ("a ring is not kept for the next change", rings_are_not_mixed_up),
 ];
 
@@ -53,6 +54,27 @@ fn two_ringers_wake() {
     });
     wait_for(&watched, 2);
     ringers.into_iter().for_each(|ringer| ringer.join().unwrap());
+}
+
+fn one_ring_wakes_both() {
+    let shared = Arc::new((AtomicU64::new(0), Bells::new(WaitMode::Park)));
+    let read = |at: &AtomicU64, bell: &Bell| {
+        bell.own();
+        let ready = || at.load(Ordering::Acquire) == 1;
+        while !ready() {
+            bell.park(ready);
+        }
+    };
+    let other = Arc::clone(&shared);
+    let ringer = thread::spawn(move || {
+        other.0.store(1, Ordering::Release);
+        other.1.ring_readers();
+    });
+    let other = Arc::clone(&shared);
+    let core = thread::spawn(move || read(&other.0, &other.1.core));
+    read(&shared.0, &shared.1.journaler);
+    ringer.join().unwrap();
+    core.join().unwrap();
 }
 
 fn rings_are_not_mixed_up() {
