@@ -1,7 +1,7 @@
-//! Owns the yardsticks of `bench pipeline`: three stages that do nothing, and one write with its
-//! sync. Knows nothing of the pipeline. Invariant: they run on the same machine in the same
-//! minutes, at the same rate, with slots of the same size and waiting in the same way as its
-//! source.
+//! Owns the yardsticks of `bench pipeline`: three stages that do nothing, one write with its sync,
+//! and writes that nobody syncs. Knows nothing of the pipeline. Invariant: they run on the same
+//! machine in the same minutes, the stages at the same rate, with slots of the same size and
+//! waiting in the same way as its source.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -32,6 +32,10 @@ const SYNC_BYTES: usize = 4_096;
 /// Blocks that the writes take in turn, all of them written before.
 const SYNC_BLOCKS: u64 = 64;
 
+/// The writes without a sync: of about the size that a busy event log has.
+const WRITES: u64 = 1_024;
+const WRITE_BYTES: usize = 256 << 10;
+
 /// What was measured without the pipeline.
 #[derive(Debug, Serialize)]
 pub(crate) struct Bare {
@@ -40,6 +44,9 @@ pub(crate) struct Bare {
     pub(crate) stages_ns: Latency,
     /// Four KiB into a file that was written before, and fdatasync.
     pub(crate) sync_ns: Latency,
+    /// What one thread stores of 256 MiB, by writes of 256 KiB into reserved space: all that the
+    /// two logs of a pipeline under `os` have to store goes this way.
+    write_bytes_per_second: u64,
 }
 
 impl Bare {
@@ -50,6 +57,7 @@ impl Bare {
             stages_per_second,
             stages_ns: Latency::of(&stages),
             sync_ns: Latency::of(&syncs),
+            write_bytes_per_second: writes(directory)?,
         })
     }
 }
@@ -157,4 +165,20 @@ fn syncs(directory: &Path) -> Result<Histogram<u64>> {
     }
     std::fs::remove_file(&path)?;
     Ok(histogram)
+}
+
+/// Writes one piece after the other into space that is reserved; gives the bytes a second.
+fn writes(directory: &Path) -> Result<u64> {
+    let path = directory.join("yardstick");
+    let file = File::create_new(&path).context("making the file of the yardstick")?;
+    let bytes = WRITES * WRITE_BYTES as u64;
+    rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, bytes)?;
+    let piece = vec![1u8; WRITE_BYTES];
+    let start = Instant::now();
+    for place in 0..WRITES {
+        file.write_all_at(&piece, place * WRITE_BYTES as u64)?;
+    }
+    let taken = start.elapsed();
+    std::fs::remove_file(&path)?;
+    Ok(report::rate(usize::try_from(bytes)?, taken))
 }
