@@ -24,7 +24,7 @@ mod armed {
     use std::sync::{Mutex, PoisonError};
 
     /// Every place of a pipeline: a test arms one after the other.
-    pub const NAMES: [&str; 49] = [
+    pub const NAMES: [&str; 48] = [
         "core-before-matched",
         "core-after-matched",
         "ctl-written",
@@ -46,7 +46,6 @@ mod armed {
         "prepare-synced",
         "prepare-renamed",
         "prepare-done",
-        "publisher-admitted",
         "publisher-before-log",
         "publisher-logged",
         "publisher-before-reply",

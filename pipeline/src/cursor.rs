@@ -3,7 +3,8 @@
 //! `written >= synced`, `written >= durable`, and
 //! `min(matched, durable) >= released >= logged >= acked`.
 //!
-//! All hold a command sequence, except `freed`, which counts output slots. `published` is stored
+//! All hold a command sequence, except `freed`, which counts output slots. Apart from that order
+//! are the ends of the three readers' batches, see [`Cursors::vacated`]. `published` is stored
 //! after its slot is visible, so a stage may be ahead of it for a moment and nothing asserts it.
 
 use crossbeam::utils::CachePadded;
@@ -33,6 +34,14 @@ impl Cursor {
     }
 }
 
+/// Who reads the input ring.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Reader {
+    Journaler,
+    Core,
+    Publisher,
+}
+
 /// Every cursor of one pipeline.
 #[derive(Debug)]
 pub struct Cursors {
@@ -45,6 +54,8 @@ pub struct Cursors {
     logged: Cursor,
     acked: Cursor,
     freed: Cursor,
+    /// By [`Reader`].
+    returned: [Cursor; 3],
 }
 
 impl Cursors {
@@ -61,6 +72,7 @@ impl Cursors {
             logged: at(),
             acked: at(),
             freed: Cursor::new(0),
+            returned: [at(), at(), at()],
         }
     }
 
@@ -116,6 +128,13 @@ impl Cursors {
     #[must_use]
     pub fn freed(&self) -> u64 {
         self.freed.get()
+    }
+
+    /// Up to where all three readers have given their input slots back, which each does at the end
+    /// of a batch. A command may be acknowledged before that.
+    pub(crate) fn vacated(&self) -> u64 {
+        let [journaler, core, publisher] = &self.returned;
+        journaler.get().min(core.get()).min(publisher.get())
     }
 
     /// Up to where a command is both applied and durable.
@@ -184,6 +203,12 @@ impl Cursors {
         assert!(to <= self.logged(), "acked {to} before it was logged");
         assert!(to == self.acked() + 1, "acked skips to {to}");
         self.acked.set(to);
+    }
+
+    pub(crate) fn move_returned(&self, by: Reader, to: u64) {
+        let returned = &self.returned[by as usize];
+        assert!(to >= returned.get(), "{by:?} takes slots back at {to}");
+        returned.set(to);
     }
 
     pub(crate) fn move_freed(&self, to: u64) {

@@ -8,7 +8,7 @@ use std::marker::PhantomData;
 use std::path::Path;
 use std::sync::Arc;
 
-use engine::{Codec, Frame, StateMachine};
+use engine::{Codec, StateMachine};
 use journal::{JournalError, JournalReader, JournalWriter, Record, RecordKind, fail_point};
 
 use crate::clock::Clock;
@@ -75,10 +75,12 @@ impl<E: Codec> EventLog<E> {
         &mut self.writer
     }
 
-    /// Adds the events of one frame from index `first` on; they reach the file with `store`.
-    pub(crate) fn append<C>(
+    /// Adds the events of the input with this sequence and time, from index `first` on; they reach
+    /// the file with `store`.
+    pub(crate) fn append(
         &mut self,
-        frame: &Frame<C>,
+        input: u64,
+        timestamp_ns: u64,
         first: usize,
         events: &[E],
     ) -> Result<(), JournalError> {
@@ -89,13 +91,9 @@ impl<E: Codec> EventLog<E> {
             }
             let sequence = self.writer.last_seq() + 1;
             let index = u32::try_from(index).expect("fewer than 2^32 events in one command");
-            self.writer.append(
-                RecordKind::EVENT,
-                sequence,
-                frame.timestamp_ns,
-                bytes_max,
-                |out| encode_event(frame.sequence, index, event, out),
-            )?;
+            self.writer.append(RecordKind::EVENT, sequence, timestamp_ns, bytes_max, |out| {
+                encode_event(input, index, event, out)
+            })?;
             self.unsynced = true;
         }
         Ok(())

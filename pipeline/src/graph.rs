@@ -15,11 +15,11 @@
 //! ```
 //!
 //! The three read the input ring side by side, and a slot is used again when all three have read
-//! it, which may be before its command is durable: each keeps a copy of what it needs. The ring
-//! does not place the publisher behind the other two: it moves a reader's cursor once per batch, so
-//! the core, waiting inside a batch for space in the output ring, would wait for a publisher that
-//! waits for the end of that batch. It follows `durable` and `matched` instead, which move per
-//! group and per command.
+//! it. Journaler and core read it at once and keep what they need; the publisher reads it when it
+//! lets the command out. The ring does not place the publisher behind the other two: it moves a
+//! reader's cursor once per batch, so the core, waiting inside a batch for space in the output
+//! ring, would wait for a publisher that waits for the end of that batch. It follows `durable` and
+//! `matched` instead, which move per group and per command.
 
 use std::sync::Arc;
 
@@ -29,6 +29,7 @@ use journal::{DirectoryLock, fail_point};
 
 use crate::affinity::{choose, spawn};
 use crate::clock::Clock;
+use crate::cursor::Reader;
 use crate::epoch;
 use crate::error::PipelineError;
 use crate::ingress::Ingress;
@@ -72,7 +73,7 @@ pub(crate) fn build<S: StateMachine, R: Reply<S>>(
     let sequencer = Sequencer::new(base, machine.last_timestamp_ns());
     let shared = Shared::new(base, options.wait, Tables::new(S::TABLES), clock);
     let replies = Arc::new(ReplySlab::new(options.replies_max));
-    let (epoch, batch_max) = (journal.epoch(), options.publisher_batch_max);
+    let epoch = journal.epoch();
     let start = epoch::begin(epoch, machine.last_timestamp_ns(), &report, &shared, options);
     let mut journaler = Journaler::new(journal, sequencer, shared.clone());
     let mut core = Core::new(machine, sequencer, shared.clone());
@@ -81,7 +82,7 @@ pub(crate) fn build<S: StateMachine, R: Reply<S>>(
         outlets,
         Arc::clone(&replies),
         sequencer,
-        batch_max,
+        options.publisher_batch_max,
         shared.clone(),
     );
     open_epoch(start, &mut journaler, &mut core, &mut publisher, &shared);
@@ -120,7 +121,7 @@ pub(crate) fn build<S: StateMachine, R: Reply<S>>(
         },
         publisher: PublisherRunner {
             stage: publisher,
-            input: Input { source: publisher_input, batch_max },
+            input: publisher_input,
             output: events,
             shared: shared.clone(),
         },
@@ -153,10 +154,14 @@ fn open_epoch<S: StateMachine, R: Reply<S>>(
         output.set(&result);
         publisher.collect(&output);
     });
-    publisher.read(&slot);
-    publisher.admit();
-    publisher.publish_batch();
-    shared.cursors.move_published(shared.cursors.acked());
+    let count = publisher.log_batch();
+    publisher.speak(&slot);
+    publisher.end_batch(count);
+    let acked = shared.cursors.acked();
+    shared.cursors.move_published(acked);
+    for reader in [Reader::Journaler, Reader::Core, Reader::Publisher] {
+        shared.cursors.move_returned(reader, acked);
+    }
 }
 
 /// Opens a new epoch and starts the three stage threads.

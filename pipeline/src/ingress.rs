@@ -80,8 +80,8 @@ struct Gate<S: StateMachine, R> {
     output_slots: u64,
     /// Sequence of the first ring slot.
     first_sequence: u64,
-    /// A value that `acked` has had, by those who submit.
-    acked_seen: CachePadded<AtomicU64>,
+    /// A value that `vacated` has had, for those who submit.
+    vacated_seen: CachePadded<AtomicU64>,
     replies: Arc<ReplySlab<R>>,
     shared: Shared,
 }
@@ -90,17 +90,19 @@ impl<S: StateMachine, R> Gate<S, R> {
     /// Whether the share of the lane has a place. Two threads may pass here together and overshoot
     /// the share by one each; the ring itself is the bound that holds.
     ///
-    /// Where the ring was not full by what was last seen of `acked`, it is not full now: only then
-    /// the cursor itself, which the publisher moves with each command, is looked at.
+    /// Where the ring was not full by what was last seen of `vacated`, it is not full now: only
+    /// then the cursors of the stages, which they write all the time, are looked at.
     fn has_place(&self, lane: Lane) -> bool {
         let slots = lane.slots(self.ring_slots);
         let cursors = &self.shared.cursors;
-        let acked = self.acked_seen.load(Ordering::Relaxed);
-        if cursors.published().saturating_sub(acked) < slots {
+        let seen = self.vacated_seen.load(Ordering::Relaxed);
+        if cursors.published().saturating_sub(seen) < slots {
             return true;
         }
-        self.acked_seen.fetch_max(cursors.acked(), Ordering::Relaxed);
-        cursors.depth() < slots
+        // Before `published`: read the other way round, the ring could seem emptier than it is.
+        let vacated = cursors.vacated();
+        self.vacated_seen.fetch_max(vacated, Ordering::Relaxed);
+        cursors.published().saturating_sub(vacated) < slots
     }
 }
 
@@ -142,7 +144,7 @@ impl<S: StateMachine, R> Ingress<S, R> {
             ring_slots: ring_slots as u64,
             output_slots: output_slots as u64,
             first_sequence,
-            acked_seen: CachePadded::new(AtomicU64::new(first_sequence - 1)),
+            vacated_seen: CachePadded::new(AtomicU64::new(first_sequence - 1)),
             replies,
             shared,
         };

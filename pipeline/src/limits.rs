@@ -25,18 +25,22 @@ pub const REPLIES_DEFAULT: usize = INPUT_SLOTS_DEFAULT;
 pub const BATCH_MAX: usize = 8192;
 /// Large enough to spread the cost of one look at the input ring, which tests a bit for every slot
 /// that is published and not yet taken.
-pub const CORE_BATCH_DEFAULT: usize = 256;
+pub const CORE_BATCH_DEFAULT: usize = 2048;
 pub const JOURNALER_BATCH_DEFAULT: usize = BATCH_MAX;
-pub const PUBLISHER_BATCH_DEFAULT: usize = 256;
+/// The same, and the cost of a write to the event log, against what fits the cache of a core.
+pub const PUBLISHER_BATCH_DEFAULT: usize = 1024;
+/// Commands after which the core rings for the publisher, within a batch.
+pub const CORE_RING_EVERY: u64 = 256;
 
 /// Share of the input ring, in percent, that new orders may fill.
 pub const ORDER_SHARE_PERCENT: u64 = 80;
 /// Share of the input ring, in percent, that cancels may fill.
 pub const CANCEL_SHARE_PERCENT: u64 = 95;
 
-/// Events for which the core and the publisher reserve memory at start.
+/// Events for which the core reserves memory at start; the publisher for twice as many.
 pub const EVENTS_RESERVED: usize = 4096;
-/// Events after which the publisher closes a batch, whatever the number of its commands.
+/// Events after which the publisher collects no more before it has let some out, but for the rest
+/// of the command that it has begun.
 pub const BATCH_EVENTS_MAX: usize = EVENTS_RESERVED;
 
 /// Longest time between syncs of an event log that has unsynced records, nanoseconds.

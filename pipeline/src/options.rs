@@ -61,7 +61,8 @@ pub struct Options {
     pub producers: usize,
     /// Replies that can wait at the same time.
     pub replies_max: usize,
-    /// Most commands that a stage takes from the ring at once.
+    /// Most commands that a stage takes from the ring at once; for the publisher also the most
+    /// whose output it keeps until they are durable.
     pub core_batch_max: usize,
     pub journaler_batch_max: usize,
     pub publisher_batch_max: usize,

@@ -84,7 +84,12 @@ impl<'a, S: StateMachine> Proof<'a, S> {
                 if self.found.is_some() {
                     self.judge_journal()?;
                 }
-                return Ok(self.open_log()?.append(frame, position, events)?);
+                return Ok(self.open_log()?.append(
+                    frame.sequence,
+                    frame.timestamp_ns,
+                    position,
+                    events,
+                )?);
             }
             self.check.check(frame, position, event)?;
         }

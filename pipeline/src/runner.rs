@@ -8,6 +8,7 @@ use engine::{Codec, StateMachine};
 
 use crate::abort::AbortOnPanic;
 use crate::bell::Bell;
+use crate::limits::CORE_RING_EVERY;
 use crate::reply::Reply;
 use crate::slot::Pending;
 use crate::source::{Duty, InputSource, OutputProducer, OutputSource, Source};
@@ -64,6 +65,7 @@ impl<C: Codec + Copy + Default> Runner for JournalerRunner<C> {
         let duty = input.source.drain(input.batch_max, |slot| stage.append(slot));
         // The ring has the slots back from this stage before their commands are stored. The group
         // holds their bytes, and core and publisher move cursors of their own.
+        stage.returned();
         stage.commit();
         duty
     }
@@ -114,13 +116,19 @@ impl<S: StateMachine> CoreRunner<S> {
             shared.counters.core.sent.set(*sent);
             shared.counters.core.stalls.add(u64::from(stalled));
         };
+        let mut applied = 0;
         let duty = input.source.drain_ahead(input.batch_max, |slot, next| {
             if let Some(next) = next {
                 stage.prefetch(next);
             }
             stage.apply(slot, &mut push);
+            applied += 1;
+            if applied % CORE_RING_EVERY == 0 {
+                shared.bells.publisher.ring();
+            }
         });
         if let Duty::Worked(count) = duty {
+            stage.returned();
             shared.counters.core.batch_max.raise(count as u64);
             stage.show_tables();
             shared.bells.publisher.ring();
@@ -153,61 +161,51 @@ impl<S: StateMachine> Runner for CoreRunner<S> {
 
 pub(crate) struct PublisherRunner<S: StateMachine, R> {
     pub(crate) stage: Publisher<S, R>,
-    pub(crate) input: Input<S::Command>,
+    pub(crate) input: InputSource<S::Command>,
     pub(crate) output: OutputSource<S::Event>,
     pub(crate) shared: Shared,
 }
 
 impl<S: StateMachine, R: Reply<S>> PublisherRunner<S, R> {
-    /// Fills a batch with commands that may be released; says how the output ring was left.
-    fn fill_batch(&mut self) -> Duty {
-        let Self { stage, input, output, shared } = self;
-        let mut collected = 0;
-        while !stage.batch_is_full() {
-            if let Some(slots) = stage.output_wanted() {
-                let slots = usize::try_from(slots).unwrap_or(usize::MAX);
-                match output.drain(slots, |slot| stage.collect(slot)) {
-                    Duty::Worked(count) => {
-                        collected += count;
-                        shared.cursors.move_freed(shared.cursors.freed() + count as u64);
-                        continue;
-                    }
-                    Duty::Idle => break,
-                    Duty::Stopped => return Duty::Stopped,
-                }
-            }
-            if !stage.may_admit() {
-                break;
-            }
-            if stage.input_wanted() {
-                // Applied, so published: the slot is there. Each stage reads every slot, in order,
-                // so the first is the slot of the command that was collected.
-                input.source.drain(input.batch_max, |slot| stage.read(slot));
-            }
-            stage.admit();
+    /// Takes what output there is, as far as there is room for it.
+    fn collect(&mut self) -> Duty {
+        let Self { stage, output, shared, .. } = self;
+        let wanted = stage.output_wanted();
+        if wanted == 0 {
+            return Duty::Idle;
         }
-        if collected == 0 { Duty::Idle } else { Duty::Worked(collected) }
+        let duty = output.drain(wanted, |slot| stage.collect(slot));
+        if let Duty::Worked(count) = duty {
+            shared.cursors.move_freed(shared.cursors.freed() + count as u64);
+            // The core may wait for the output slots just freed.
+            shared.bells.core.ring();
+        }
+        duty
     }
 }
 
 impl<S: StateMachine, R: Reply<S>> Runner for PublisherRunner<S, R> {
     fn step(&mut self) -> Duty {
-        let filled = self.fill_batch();
-        if filled != Duty::Idle {
-            // The core may wait for the output slots just freed.
-            self.shared.bells.core.ring();
+        let collected = self.collect();
+        let Self { stage, input, .. } = self;
+        let count = stage.log_batch();
+        if count > 0 {
+            // Applied, so published: the slots are there. Each stage reads every slot, in order, so
+            // the first is that of the first command that was released.
+            input.drain(count, |slot| stage.speak(slot));
+            stage.returned();
+            stage.end_batch(count);
+            return Duty::Worked(count);
         }
-        match self.stage.publish_batch() {
-            0 => filled,
-            count => Duty::Worked(count),
+        match collected {
+            // What was collected before may still wait for the disk.
+            Duty::Stopped if !stage.is_done() => Duty::Idle,
+            collected => collected,
         }
     }
 
     fn ready(&self) -> bool {
-        match self.stage.output_wanted() {
-            Some(_) => self.output.ready(),
-            None => self.stage.may_admit(),
-        }
+        self.stage.may_release() || (self.stage.output_wanted() > 0 && self.output.ready())
     }
 
     fn idle(&mut self) {

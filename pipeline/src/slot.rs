@@ -120,8 +120,9 @@ pub(crate) enum Output<E> {
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
 pub(crate) struct OutputSlot<E> {
-    /// Sequence of the command that caused it.
+    /// Sequence and engine time of the command that caused it.
     pub(crate) sequence: u64,
+    pub(crate) timestamp_ns: u64,
     /// Slots of this command still to come; 0 completes the command.
     pub(crate) remaining: u64,
     pub(crate) output: Output<E>,
@@ -131,13 +132,14 @@ pub(crate) struct OutputSlot<E> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pending<'a, E> {
     pub(crate) sequence: u64,
+    pub(crate) timestamp_ns: u64,
     pub(crate) remaining: u64,
     pub(crate) output: Output<&'a E>,
 }
 
 impl<E> OutputSlot<E> {
     pub(crate) fn empty() -> Self {
-        Self { sequence: 0, remaining: 0, output: Output::Nothing }
+        Self { sequence: 0, timestamp_ns: 0, remaining: 0, output: Output::Nothing }
     }
 }
 
@@ -145,7 +147,8 @@ impl<E: Copy> OutputSlot<E> {
     /// Copies a result into its place, once.
     #[inline]
     pub(crate) fn set(&mut self, pending: &Pending<'_, E>) {
-        (self.sequence, self.remaining) = (pending.sequence, pending.remaining);
+        (self.sequence, self.timestamp_ns) = (pending.sequence, pending.timestamp_ns);
+        self.remaining = pending.remaining;
         self.output = match pending.output {
             Output::Nothing => Output::Nothing,
             Output::Event(event) => Output::Event(*event),

@@ -5,6 +5,7 @@
 use engine::{EventBuffer, Frame, StateMachine};
 use journal::fail_point;
 
+use crate::cursor::Reader;
 use crate::limits::EVENTS_RESERVED;
 use crate::sequencer::Sequencer;
 use crate::slot::{Control, Input, InputSlot, Output, Pending};
@@ -63,21 +64,29 @@ impl<S: StateMachine> Core<S> {
         counters.commands.add(1);
         counters.events.add(self.events.len() as u64);
 
-        let sequence = frame.sequence;
+        let (sequence, timestamp_ns) = (frame.sequence, frame.timestamp_ns);
         fail_point::hit("core-before-matched");
         self.shared.cursors.move_matched(sequence);
         fail_point::hit("core-after-matched");
         let mut remaining = self.events.len() as u64 + u64::from(wants_hash);
+        let mut push = |remaining, output| {
+            push(Pending { sequence, timestamp_ns, remaining, output });
+        };
         if remaining == 0 {
-            push(Pending { sequence, remaining, output: Output::Nothing });
+            push(remaining, Output::Nothing);
         }
         for event in self.events.as_slice() {
             remaining -= 1;
-            push(Pending { sequence, remaining, output: Output::Event(event) });
+            push(remaining, Output::Event(event));
         }
         if let Some(state_hash) = state_hash {
-            push(Pending { sequence, remaining: 0, output: Output::StateHash(state_hash) });
+            push(0, Output::StateHash(state_hash));
         }
+    }
+
+    /// The ring has back the slots of all that was applied.
+    pub(crate) fn returned(&self) {
+        self.shared.cursors.move_returned(Reader::Core, self.sequencer.last_sequence());
     }
 
     /// Shows how full the machine is.

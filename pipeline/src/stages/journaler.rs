@@ -9,6 +9,7 @@ use engine::Codec;
 use journal::{JournalError, JournalWriter, RecordKind, SyncPolicy, fail_point};
 
 use crate::abort::or_abort;
+use crate::cursor::Reader;
 use crate::limits::{IDLE_GROUP_NS, WRITE_BACK_BYTES};
 use crate::options::input_bytes_max;
 use crate::room::{Log, RoomWatch};
@@ -84,6 +85,11 @@ impl<C: Codec + Copy + Default> Journaler<C> {
         };
         or_abort(STAGE, outcome);
         self.group_records += 1;
+    }
+
+    /// The ring has back the slots of all that was appended.
+    pub(crate) fn returned(&self) {
+        self.shared.cursors.move_returned(Reader::Journaler, self.sequencer.last_sequence());
     }
 
     /// Ends the group: stores it and makes it as durable as the policy says.

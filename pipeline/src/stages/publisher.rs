@@ -2,16 +2,17 @@
 //! Knows nothing of how a result was made. Invariant: nothing leaves before its command is both
 //! applied and durable, by our own cursors and never by a ring's.
 //!
-//! Works in batches: collect the output of commands that may be released, append all of it to the
-//! event log, then speak.
+//! Works in batches: collect output as it comes, append that of all commands which may be released
+//! to the event log, then speak, command by command, with their input slots at hand.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use engine::{Frame, StateMachine};
+use engine::StateMachine;
 use journal::{JournalError, fail_point};
 
 use crate::abort::or_abort;
+use crate::cursor::Reader;
 use crate::event_log::EventLog;
 use crate::limits::{BATCH_EVENTS_MAX, EVENTS_RESERVED};
 use crate::outlet::Outlet;
@@ -26,23 +27,14 @@ pub(crate) const STAGE: &str = "publisher";
 /// What a publisher leaves behind: its outlets, and the sequence of the last event.
 pub(crate) type Published<S> = (Vec<Box<dyn Outlet<S>>>, u64);
 
-/// A command that was read, and what is known of its results once it is of the batch.
+/// What is known of a command whose output is complete.
 #[derive(Debug)]
-struct Staged<C> {
-    frame: Frame<C>,
-    reply: u32,
-    /// Its events end here in the events of the batch; they begin where those before it end.
-    events_end: usize,
+struct Collected {
+    sequence: u64,
+    timestamp_ns: u64,
+    /// It has so many of the events; those of the command before it end where its own begin.
+    events: usize,
     state_hash: Option<[u8; 32]>,
-}
-
-/// How far the output of the next command has come in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Collected {
-    Nothing,
-    /// This many output slots are still to come.
-    Missing(u64),
-    Everything,
 }
 
 /// The body of the publisher thread.
@@ -53,20 +45,21 @@ pub(crate) struct Publisher<S: StateMachine, R> {
     replies: Arc<ReplySlab<R>>,
     shared: Shared,
     batch_max: usize,
-    /// Commands that were read, in order: those of the batch, then those that come after it. A
-    /// frame is copied once, from the ring to here.
-    staged: VecDeque<Staged<S::Command>>,
-    /// How many of them are of the batch.
-    admitted: usize,
-    /// Events of the admitted commands, then those of the command being collected.
+    /// Commands whose output is complete, in order: those of the batch, then those that may not be
+    /// released yet.
+    results: VecDeque<Collected>,
+    /// Events of all of them, behind those that were spoken, then of the command being collected.
     events: Vec<S::Event>,
-    collected: Collected,
+    spoken_events: usize,
+    /// Of the command being collected: its events so far, and the output slots still to come.
+    open_events: usize,
+    missing: u64,
     state_hash: Option<[u8; 32]>,
 }
 
 impl<S: StateMachine, R: Reply<S>> Publisher<S, R> {
-    /// `sequencer` stands at the last frame that was published. No more than `batch_max` slots are
-    /// read at once.
+    /// `sequencer` stands at the last frame that was published. No more than `batch_max` commands
+    /// are collected before they are released.
     pub(crate) fn new(
         mut event_log: EventLog<S::Event>,
         outlets: Vec<Box<dyn Outlet<S>>>,
@@ -83,101 +76,121 @@ impl<S: StateMachine, R: Reply<S>> Publisher<S, R> {
             replies,
             shared,
             batch_max,
-            staged: VecDeque::with_capacity(2 * batch_max),
-            admitted: 0,
-            events: Vec::with_capacity(EVENTS_RESERVED),
-            collected: Collected::Nothing,
+            results: VecDeque::with_capacity(batch_max),
+            // Those that were spoken are no more than the others, or go; only a command with very
+            // many events needs more.
+            events: Vec::with_capacity(2 * EVENTS_RESERVED),
+            spoken_events: 0,
+            open_events: 0,
+            missing: 0,
             state_hash: None,
         }
     }
 
-    /// Output slots to take next: one to learn how many a command has, then all the others. `None`
-    /// when a command is complete and has to be admitted first.
-    pub(crate) fn output_wanted(&self) -> Option<u64> {
-        match self.collected {
-            Collected::Nothing => Some(1),
-            Collected::Missing(slots) => Some(slots),
-            Collected::Everything => None,
-        }
+    /// Output slots that there is room for: none where something has to be released first. A
+    /// command that was begun is always completed.
+    pub(crate) fn output_wanted(&self) -> usize {
+        let commands = self.batch_max - self.results.len();
+        let events = BATCH_EVENTS_MAX.saturating_sub(self.events.len() - self.spoken_events);
+        // A slot completes one command at most.
+        let room = commands.min(events);
+        room.max(usize::try_from(self.missing).unwrap_or(usize::MAX))
     }
 
-    /// Takes one output slot of the next command.
+    /// Takes the next output slot.
     pub(crate) fn collect(&mut self, slot: &OutputSlot<S::Event>) {
-        assert_eq!(slot.sequence, self.next_sequence(), "output of another command");
-        let complete = slot.remaining == 0;
-        let expected = match self.collected {
-            Collected::Nothing => slot.remaining,
-            Collected::Missing(slots) => slots - 1,
-            Collected::Everything => panic!("output behind the end of its command"),
-        };
-        assert_eq!(slot.remaining, expected, "output of command {} has a gap", slot.sequence);
+        let next = self.results.back().map_or(self.sequencer.last_sequence(), |last| last.sequence);
+        assert_eq!(slot.sequence, next + 1, "output of another command");
+        if self.missing > 0 {
+            assert_eq!(slot.remaining, self.missing - 1, "output of command {next} has a gap");
+        }
         match slot.output {
-            Output::Nothing => assert!(complete, "an empty command has one slot"),
-            Output::Event(event) => self.events.push(event),
+            Output::Nothing => assert!(slot.remaining == 0, "an empty command has one slot"),
+            Output::Event(event) => {
+                self.events.push(event);
+                self.open_events += 1;
+            }
             Output::StateHash(hash) => self.state_hash = Some(hash),
         }
-        self.collected =
-            if complete { Collected::Everything } else { Collected::Missing(slot.remaining) };
+        self.missing = slot.remaining;
+        if slot.remaining == 0 {
+            self.results.push_back(Collected {
+                sequence: slot.sequence,
+                timestamp_ns: slot.timestamp_ns,
+                events: std::mem::take(&mut self.open_events),
+                state_hash: self.state_hash.take(),
+            });
+        }
     }
 
-    /// Whether the next command is complete, applied and durable; then its input slot is due.
-    pub(crate) fn may_admit(&self) -> bool {
-        self.collected == Collected::Everything
-            && self.shared.cursors.releasable() >= self.next_sequence()
+    /// Whether the next command is complete, applied and durable.
+    pub(crate) fn may_release(&self) -> bool {
+        let releasable = self.shared.cursors.releasable();
+        self.results.front().is_some_and(|first| first.sequence <= releasable)
     }
 
-    /// Whether the input slot of the next command has to be read before it is admitted.
-    pub(crate) fn input_wanted(&self) -> bool {
-        self.admitted == self.staged.len()
+    /// Whether everything that was collected was spoken, too.
+    pub(crate) fn is_done(&self) -> bool {
+        self.results.is_empty() && self.missing == 0
     }
 
-    /// Takes an input slot. A look at the multi-producer ring costs time for every slot that waits
-    /// in it, so slots are read many at a time, before their commands may be released.
-    pub(crate) fn read(&mut self, slot: &InputSlot<S::Command>) {
-        let frame = self.sequencer.frame(slot);
-        self.staged.push_back(Staged { frame, reply: slot.reply, events_end: 0, state_hash: None });
-    }
-
-    /// Takes the command that was collected into the batch.
-    pub(crate) fn admit(&mut self) {
-        assert!(self.may_admit(), "released before its time");
-        let sequence = self.next_sequence();
-        let staged = self.staged.get_mut(self.admitted).expect("its input slot was read");
-        assert_eq!(staged.frame.sequence, sequence, "the input slot of another command");
-        staged.events_end = self.events.len();
-        staged.state_hash = self.state_hash.take();
-        self.admitted += 1;
-        self.collected = Collected::Nothing;
-        fail_point::hit("publisher-admitted");
-        self.shared.cursors.move_released(sequence);
-    }
-
-    pub(crate) fn batch_is_full(&self) -> bool {
-        self.admitted == self.batch_max || self.admitted_events() >= BATCH_EVENTS_MAX
-    }
-
-    /// Logs and speaks the batch; returns the number of its commands.
-    pub(crate) fn publish_batch(&mut self) -> usize {
-        let Some(last) = self.last_admitted() else { return 0 };
-        let (acked, events_end, count) = (last.frame.sequence, last.events_end, self.admitted);
+    /// Releases all commands that may be, and logs what happened. Returns their number: `speak` is
+    /// to be called with so many input slots, then `end_batch`.
+    pub(crate) fn log_batch(&mut self) -> usize {
+        let releasable = self.shared.cursors.releasable();
+        let count = self.results.partition_point(|result| result.sequence <= releasable);
+        let Some(last) = count.checked_sub(1) else { return 0 };
+        let released = self.results[last].sequence;
+        self.shared.cursors.move_released(released);
         fail_point::hit("publisher-before-log");
-        or_abort(STAGE, self.log_batch());
+        or_abort(STAGE, self.log(count));
         fail_point::hit("publisher-logged");
-        self.shared.cursors.move_logged(acked);
-        self.speak_batch();
+        self.shared.cursors.move_logged(released);
+        count
+    }
+
+    /// Takes the input slot of the next command of the batch, and tells everybody what it came to.
+    pub(crate) fn speak(&mut self, slot: &InputSlot<S::Command>) {
+        let frame = self.sequencer.frame(slot);
+        let result = self.results.pop_front().expect("its output was collected");
+        let same = (result.sequence, result.timestamp_ns) == (frame.sequence, frame.timestamp_ns);
+        assert!(same, "the input slot of another command than {}", result.sequence);
+        assert!(frame.sequence <= self.shared.cursors.logged(), "spoken before its time");
+        let events_end = self.spoken_events + result.events;
+        let events = &self.events[self.spoken_events..events_end];
+        for outlet in &mut self.outlets {
+            outlet.publish(&frame, events);
+        }
+        if slot.reply != NO_REPLY {
+            fail_point::hit("publisher-before-reply");
+            let outcome = result.state_hash.map_or(Outcome::Events(events), Outcome::StateHash);
+            self.replies.remove(slot.reply).complete(&frame, outcome);
+            fail_point::hit("publisher-after-reply");
+            self.shared.counters.publisher.replies.add(1);
+        }
+        self.shared.counters.publisher.events.add(result.events as u64);
+        self.spoken_events = events_end;
+        self.shared.cursors.move_acked(frame.sequence);
+        fail_point::hit("publisher-acked");
+    }
+
+    /// The ring has back the slots of all that was spoken.
+    pub(crate) fn returned(&self) {
+        self.shared.cursors.move_returned(Reader::Publisher, self.sequencer.last_sequence());
+    }
+
+    /// Ends a batch of this many commands.
+    pub(crate) fn end_batch(&mut self, count: usize) {
+        let acked = self.sequencer.last_sequence();
+        assert_eq!(acked, self.shared.cursors.logged(), "what was logged was not spoken");
         for outlet in &mut self.outlets {
             outlet.batch_end(acked);
         }
-        self.staged.drain(..count);
-        self.admitted = 0;
-        // What is left belongs to the command being collected.
-        self.events.drain(..events_end);
         let counters = &self.shared.counters.publisher;
         counters.batches.add(1);
         counters.batch_max.raise(count as u64);
-        counters.events.add(events_end as u64);
+        self.forget_spoken();
         self.sync_if_due();
-        count
     }
 
     /// Called when there is nothing to take: keeps the sync interval of the event log.
@@ -187,54 +200,29 @@ impl<S: StateMachine, R: Reply<S>> Publisher<S, R> {
 
     /// Ends the event log; gives the outlets back, and the sequence of the last event.
     pub(crate) fn close(self) -> Published<S> {
-        assert!(self.staged.is_empty() && self.events.is_empty(), "results were not published");
+        assert!(self.is_done(), "results were not published");
         let last_event = self.event_log.last_sequence();
         or_abort(STAGE, self.event_log.close());
         (self.outlets, last_event)
     }
 
-    /// Sequence of the command to be admitted next.
-    fn next_sequence(&self) -> u64 {
-        let read_ahead = (self.staged.len() - self.admitted) as u64;
-        self.sequencer.last_sequence() - read_ahead + 1
-    }
-
-    fn last_admitted(&self) -> Option<&Staged<S::Command>> {
-        self.staged.get(self.admitted.checked_sub(1)?)
-    }
-
-    fn admitted_events(&self) -> usize {
-        self.last_admitted().map_or(0, |staged| staged.events_end)
-    }
-
-    fn log_batch(&mut self) -> Result<(), JournalError> {
-        let mut begin = 0;
-        for staged in self.staged.range(..self.admitted) {
-            let events = &self.events[begin..staged.events_end];
-            self.event_log.append(&staged.frame, 0, events)?;
-            begin = staged.events_end;
+    fn log(&mut self, count: usize) -> Result<(), JournalError> {
+        let mut begin = self.spoken_events;
+        for result in self.results.range(..count) {
+            let end = begin + result.events;
+            let (sequence, timestamp_ns) = (result.sequence, result.timestamp_ns);
+            self.event_log.append(sequence, timestamp_ns, 0, &self.events[begin..end])?;
+            begin = end;
         }
         self.event_log.store()
     }
 
-    fn speak_batch(&mut self) {
-        let mut begin = 0;
-        let batch = self.staged.range(..self.admitted);
-        for Staged { frame, reply, events_end, state_hash } in batch {
-            let events = &self.events[begin..*events_end];
-            begin = *events_end;
-            for outlet in &mut self.outlets {
-                outlet.publish(frame, events);
-            }
-            if *reply != NO_REPLY {
-                fail_point::hit("publisher-before-reply");
-                let outcome = state_hash.map_or(Outcome::Events(events), Outcome::StateHash);
-                self.replies.remove(*reply).complete(frame, outcome);
-                fail_point::hit("publisher-after-reply");
-                self.shared.counters.publisher.replies.add(1);
-            }
-            self.shared.cursors.move_acked(frame.sequence);
-            fail_point::hit("publisher-acked");
+    /// Takes the spoken events out of the list. Where others are left they move only when no more
+    /// of them are left than go, so that an event moves once at most, on the average.
+    fn forget_spoken(&mut self) {
+        if 2 * self.spoken_events >= self.events.len() {
+            self.events.drain(..self.spoken_events);
+            self.spoken_events = 0;
         }
     }
 
@@ -250,9 +238,8 @@ impl<S: StateMachine, R> std::fmt::Debug for Publisher<S, R> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Publisher")
             .field("last_sequence", &self.sequencer.last_sequence())
-            .field("staged", &self.staged.len())
-            .field("admitted", &self.admitted)
-            .field("collected", &self.collected)
+            .field("results", &self.results.len())
+            .field("missing", &self.missing)
             .finish_non_exhaustive()
     }
 }

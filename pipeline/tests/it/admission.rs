@@ -1,13 +1,15 @@
 //! Belongs here: what is refused, exactly where the bounds say, and that a refusal leaves nothing.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, OnceLock};
 
-use engine::Usage;
+use engine::{Frame, Usage};
 use journal::SyncPolicy;
-use pipeline::{Lane, ManualClock, Options, Stepped, SubmitError};
+use pipeline::{
+    Ingress, Instance, Lane, ManualClock, Options, Outlet, Stepped, SubmitError, recover,
+};
 
-use crate::harness::{Desk, Ticket, journal_records, options, stepped};
-use crate::toy::{Command, Sum};
+use crate::harness::{Desk, Ticket, bare, journal_records, options, stepped};
+use crate::toy::{Command, Event, Sum};
 
 /// Submits until refused; returns how many were accepted.
 fn fill(stepped: &Stepped<Sum, Ticket>, lane: Lane, desk: &Desk) -> (u64, SubmitError) {
@@ -41,6 +43,53 @@ fn each_lane_ends_at_its_share_of_the_ring() {
     let stopped = stepped.shutdown();
     assert_eq!(stopped.machine.total, 3 * 64);
     assert_eq!(journal_records(dir.path()).len(), 3 * 64 + 1, "nothing refused is journaled");
+}
+
+/// Submits on each lane until refused, amid a batch of which it has seen some.
+struct Greedy {
+    ingress: Arc<OnceLock<Ingress<Sum, Ticket>>>,
+    seen: u64,
+    accepted: Arc<Mutex<Vec<u64>>>,
+}
+
+impl Outlet<Sum> for Greedy {
+    fn section(&self) -> Option<&'static str> {
+        None
+    }
+
+    fn publish(&mut self, _: &Frame<Command>, _: &[Event]) {
+        let Some(ingress) = self.ingress.get() else { return };
+        self.seen += 1;
+        if self.seen == 30 {
+            for lane in [Lane::Order, Lane::Cancel, Lane::Control] {
+                let submit = || ingress.try_submit(Command::Add(1), None, lane).ok();
+                let accepted = std::iter::from_fn(submit).count() as u64;
+                self.accepted.lock().unwrap().push(accepted);
+            }
+        }
+    }
+}
+
+/// Slots come back at the end of a batch, when its first commands are long answered.
+#[test]
+fn each_lane_has_its_share_amid_a_batch() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options { input_slots: 64, ..options(dir.path(), SyncPolicy::Os) };
+    let ingress: Arc<OnceLock<Ingress<Sum, Ticket>>> = Arc::default();
+    let accepted: Arc<Mutex<Vec<u64>>> = Arc::default();
+    let recovered = recover(&options, || {
+        let (ingress, accepted) = (Arc::clone(&ingress), Arc::clone(&accepted));
+        Instance { outlets: vec![Box::new(Greedy { ingress, seen: 0, accepted })], ..bare() }
+    });
+    let clock = Arc::new(ManualClock::new(1));
+    let mut stepped = Stepped::<Sum, Ticket>::new(recovered.unwrap(), &options, clock).unwrap();
+    let desk = Desk::new(stepped.cursors());
+    assert_eq!(fill(&stepped, Lane::Order, &desk), (51, SubmitError::RingFull));
+    assert!(ingress.set(stepped.ingress()).is_ok());
+    stepped.step_all();
+    assert_eq!(*accepted.lock().unwrap(), [0, 9, 4], "orders, cancels, controls");
+    assert_eq!(desk.ready().len(), 51);
+    assert_eq!(stepped.shutdown().machine.total, 64);
 }
 
 #[test]
@@ -120,7 +169,7 @@ fn it_is_shown_how_full_everything_is() {
     }
     ingress.try_submit(Command::Add(2), None, Lane::Order).unwrap();
     expect([4, 0, 3, 0]);
-    assert!(stepped.step_core());
+    while stepped.step_core() {}
     expect([4, 4, 3, 8]);
     stepped.step_all();
     expect([0, 0, 0, 8]);

@@ -9,6 +9,7 @@ mod flow;
 mod harness;
 mod late_disk;
 mod recovery;
+mod release;
 mod scrubbing;
 mod snapshots;
 mod toy;
