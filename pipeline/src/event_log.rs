@@ -14,7 +14,7 @@ use journal::{JournalError, JournalReader, JournalWriter, Record, RecordKind, fa
 use crate::clock::Clock;
 use crate::counters::Counters;
 use crate::error::PipelineError;
-use crate::limits::EVENT_LOG_SYNC_NS;
+use crate::limits::{EVENT_LOG_SYNC_NS, WRITE_BACK_BYTES};
 use crate::options::{event_log_id, events_dir};
 use crate::room::{Log, RoomWatch};
 
@@ -55,6 +55,8 @@ pub(crate) struct EventLog<E> {
     writer: JournalWriter,
     /// When the last sync began, monotonic nanoseconds; meaningful while `unsynced`.
     synced_ns: u64,
+    /// What had been stored then, bytes.
+    synced_bytes: u64,
     unsynced: bool,
     /// Once the log belongs to a running pipeline: what it says about its room.
     room: Option<(RoomWatch, Arc<Counters>)>,
@@ -63,7 +65,14 @@ pub(crate) struct EventLog<E> {
 
 impl<E: Codec> EventLog<E> {
     pub(crate) fn new(writer: JournalWriter) -> Self {
-        Self { writer, synced_ns: 0, unsynced: false, room: None, event: PhantomData }
+        Self {
+            writer,
+            synced_ns: 0,
+            synced_bytes: 0,
+            unsynced: false,
+            room: None,
+            event: PhantomData,
+        }
     }
 
     /// Sequence of the last event, 0 in an empty log.
@@ -139,18 +148,20 @@ impl<E: Codec> EventLog<E> {
             return Ok(false);
         }
         let now_ns = clock.monotonic_ns();
-        let is_due = now_ns.saturating_sub(self.synced_ns) >= EVENT_LOG_SYNC_NS;
+        let stored_bytes = self.writer.stored_bytes();
+        let is_due = now_ns.saturating_sub(self.synced_ns) >= EVENT_LOG_SYNC_NS
+            || stored_bytes - self.synced_bytes >= WRITE_BACK_BYTES;
         let begins = is_due && self.writer.begin_sync()?;
         if begins {
             fail_point::hit("event-log-sync");
-            (self.unsynced, self.synced_ns) = (false, now_ns);
+            (self.unsynced, self.synced_ns, self.synced_bytes) = (false, now_ns, stored_bytes);
         }
         Ok(begins)
     }
 
     /// Syncs what was stored.
     pub(crate) fn sync(&mut self) -> Result<(), JournalError> {
-        self.unsynced = false;
+        (self.unsynced, self.synced_bytes) = (false, self.writer.stored_bytes());
         self.writer.sync()
     }
 

@@ -46,8 +46,8 @@ pub const BATCH_EVENTS_MAX: usize = EVENTS_RESERVED;
 /// Longest time between syncs of an event log that has unsynced records, nanoseconds.
 pub const EVENT_LOG_SYNC_NS: u64 = 50_000_000;
 
-/// Bytes that the journaler stores under the policy that never waits for the disk before it has
-/// them written in the background.
+/// Bytes after which a log whose syncs nobody waits for is written in the background, looked at
+/// once a batch: the next change of segments waits for all that the disk has not got.
 pub const WRITE_BACK_BYTES: u64 = 4 << 20;
 
 /// Bounds of the buckets that syncs of a journal are counted in: what they take, nanoseconds.

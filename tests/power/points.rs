@@ -22,7 +22,8 @@ use crate::scene::{COMMANDS, SEED, WINDOW, copy, folder, logs, nearly_full};
 /// are tried once more, so many times later.
 const BUSY: [&str; 5] = ["core-", "group-", "journaler-", "publisher-", "sync-"];
 const LATER: u64 = 40;
-/// The event log is synced by the clock: a longer life than others need.
+/// The event log is synced by the clock, where it does not grow fast: a longer life than others
+/// need.
 const BY_THE_CLOCK: &str = "event-log-sync";
 const LONG: u64 = 100 * COMMANDS;
 /// Places that a process comes to, once, when it has nothing to do.

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use journal::{GroupSink, SyncHandle, SyncPolicy};
-use pipeline::limits::BATCH_EVENTS_MAX;
+use pipeline::limits::{BATCH_EVENTS_MAX, WRITE_BACK_BYTES};
 use pipeline::{ManualClock, Options, Stepped, recover};
 
 use crate::harness::{Answer, Desk, Ticket, bare, logged_events, options, stepped, submit};
@@ -142,4 +142,21 @@ fn a_shutdown_waits_for_the_disk() {
     let stopped = running.shutdown();
     opener.join().unwrap();
     assert_eq!((stopped.cursors.acked(), desk.ready().len()), (last, 3));
+}
+
+#[test]
+fn a_growing_event_log_is_written_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut options = options(dir.path(), SyncPolicy::Os);
+    // No roll, whose sync would hide the one that is meant.
+    options.journal.segment_bytes = 32 << 20;
+    let (mut stepped, desk, _) = applied(&options, &[Command::Burst(1000)], 0);
+    let counters = stepped.counters();
+    stepped.step_all();
+    assert_eq!(counters.publisher.syncs.get(), 0, "neither much nor old");
+    // A record takes 32 bytes at least.
+    submit(&stepped.ingress(), Command::Burst(WRITE_BACK_BYTES / 32), &desk);
+    stepped.step_all();
+    assert_eq!(counters.publisher.syncs.get(), 1);
+    assert_eq!(desk.ready().len(), 2);
 }
