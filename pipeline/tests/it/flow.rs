@@ -1,21 +1,20 @@
 //! Belongs here: what a submitted command goes through, with threads and step by step.
 
 use std::collections::BTreeSet;
-use std::io;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use engine::{Frame, StateMachine};
-use journal::{GroupSink, SyncHandle, SyncPolicy};
+use journal::SyncPolicy;
 use pipeline::limits::{IDLE_GROUP_NS, WRITE_BACK_BYTES};
 use pipeline::{
     Cursors, Lane, ManualClock, Options, Outlet, Stepped, SubmitError, WaitMode, recover,
 };
 
 use crate::harness::{
-    Desk, Ticket, bare, journal_records, logged_events, options, running, running_with, stepped,
-    submit,
+    Desk, Ticket, bare, before_syncs, journal_records, logged_events, options, running,
+    running_with, stepped, submit,
 };
 use crate::toy::{Command, Event, Sum};
 
@@ -106,29 +105,6 @@ fn under_group_no_answer_comes_before_its_sync() {
     assert!(stopped.counters.journaler.sync_ns.count() > 0);
 }
 
-/// Takes down how far `durable` is whenever a sync begins.
-struct Watched {
-    below: Box<dyn GroupSink>,
-    cursors: Arc<OnceLock<Arc<Cursors>>>,
-    seen: Arc<Mutex<Vec<u64>>>,
-}
-
-impl GroupSink for Watched {
-    fn put(&mut self, offset: u64, group: &[u8]) -> io::Result<()> {
-        self.below.put(offset, group)
-    }
-
-    fn sync(&mut self) -> io::Result<()> {
-        let durable = self.cursors.get().map(|cursors| cursors.durable());
-        self.seen.lock().unwrap().extend(durable);
-        self.below.sync()
-    }
-
-    fn sync_handle(&self) -> io::Result<Box<dyn SyncHandle>> {
-        self.below.sync_handle()
-    }
-}
-
 #[test]
 fn under_group_nothing_is_durable_before_its_sync_has_returned() {
     let dir = tempfile::tempdir().unwrap();
@@ -136,9 +112,9 @@ fn under_group_nothing_is_durable_before_its_sync_has_returned() {
     let (cursors, seen) = (Arc::new(OnceLock::new()), Arc::new(Mutex::new(Vec::new())));
     let mut recovered = recover(&options, bare).unwrap();
     let (told, taken) = (Arc::clone(&cursors), Arc::clone(&seen));
-    recovered.writers_mut().0.layer_sinks(move |_, below| {
-        let (cursors, seen) = (Arc::clone(&told), Arc::clone(&taken));
-        Box::new(Watched { below, cursors, seen })
+    before_syncs(&mut recovered, move || {
+        let durable = told.get().map(|cursors: &Arc<Cursors>| cursors.durable());
+        taken.lock().unwrap().extend(durable);
     });
     let clock = Arc::new(ManualClock::new(1));
     let mut stepped = Stepped::<Sum, Ticket>::new(recovered, &options, clock).unwrap();

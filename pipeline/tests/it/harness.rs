@@ -1,15 +1,17 @@
 //! Owns what every test needs: a directory, options, replies that can be waited for, log contents.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use engine::{Codec, Frame};
-use journal::{JournalReader, RecordKind, SyncPolicy};
+use journal::{GroupSink, JournalReader, RecordKind, SyncHandle, SyncPolicy};
 use pipeline::{
     Clock, Cursors, EventLogReader, Ingress, Instance, JournalOptions, LoggedEvent, ManualClock,
-    Options, Outcome, Outlet, PipelineError, Reply, Running, Stepped, SystemClock, recover, start,
+    Options, Outcome, Outlet, PipelineError, Recovered, Reply, Running, Stepped, SystemClock,
+    recover, start,
 };
 
 use crate::toy::{Command, Event, Sum};
@@ -125,6 +127,39 @@ pub(crate) fn running_with(
 pub(crate) fn stepped(options: &Options, clock: &Arc<ManualClock>) -> Stepped<Sum, Ticket> {
     let recovered = recover(options, bare).unwrap();
     Stepped::new(recovered, options, Arc::clone(clock) as Arc<dyn Clock>).unwrap()
+}
+
+/// Does something before each sync.
+struct Watched<F> {
+    below: Box<dyn GroupSink>,
+    before: Arc<F>,
+}
+
+impl<F: Fn() + Send + Sync> GroupSink for Watched<F> {
+    fn put(&mut self, offset: u64, group: &[u8]) -> io::Result<()> {
+        self.below.put(offset, group)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        (self.before)();
+        self.below.sync()
+    }
+
+    fn sync_handle(&self) -> io::Result<Box<dyn SyncHandle>> {
+        self.below.sync_handle()
+    }
+}
+
+/// Has this done before each sync of the journal that its thread waits for.
+pub(crate) fn before_syncs(
+    recovered: &mut Recovered<Sum>,
+    before: impl Fn() + Send + Sync + 'static,
+) {
+    let before = Arc::new(before);
+    recovered
+        .writers_mut()
+        .0
+        .layer_sinks(move |_, below| Box::new(Watched { below, before: Arc::clone(&before) }));
 }
 
 /// All files below a directory with their bytes; the lock file and folders without files do not

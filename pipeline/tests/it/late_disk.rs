@@ -1,44 +1,19 @@
 //! Belongs here: what is refused while a sync hangs, and what is not. Time passes inside the sync.
 
-use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use journal::{GroupSink, SyncHandle, SyncPolicy};
+use journal::SyncPolicy;
 use pipeline::limits::{IDLE_GROUP_NS, SYNC_AGE_MAX_NS};
 use pipeline::{Ingress, Lane, ManualClock, Stepped, SubmitError, recover};
 
-use crate::harness::{Desk, Ticket, bare, options, submit};
+use crate::harness::{Desk, Ticket, bare, before_syncs, options, submit};
 use crate::toy::{Command, Sum};
 
 const NOW_NS: u64 = 1 << 60;
 const HOUR_NS: u64 = 3_600_000_000_000;
 
 type During = Box<dyn FnOnce() + Send>;
-
-/// Does what a test wants while a sync is under way.
-struct Hanging {
-    below: Box<dyn GroupSink>,
-    during: Arc<Mutex<Option<During>>>,
-}
-
-impl GroupSink for Hanging {
-    fn put(&mut self, offset: u64, group: &[u8]) -> io::Result<()> {
-        self.below.put(offset, group)
-    }
-
-    fn sync(&mut self) -> io::Result<()> {
-        let during = self.during.lock().unwrap().take();
-        if let Some(during) = during {
-            during();
-        }
-        self.below.sync()
-    }
-
-    fn sync_handle(&self) -> io::Result<Box<dyn SyncHandle>> {
-        self.below.sync_handle()
-    }
-}
 
 struct Scene {
     stepped: Stepped<Sum, Ticket>,
@@ -52,13 +27,15 @@ impl Scene {
     fn new(sync: SyncPolicy) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let options = options(dir.path(), sync);
-        let during = Arc::new(Mutex::new(None));
+        let during = Arc::new(Mutex::new(None::<During>));
         let mut recovered = recover(&options, bare).unwrap();
         let taken = Arc::clone(&during);
-        recovered
-            .writers_mut()
-            .0
-            .layer_sinks(move |_, below| Box::new(Hanging { below, during: Arc::clone(&taken) }));
+        before_syncs(&mut recovered, move || {
+            let during = taken.lock().unwrap().take();
+            if let Some(during) = during {
+                during();
+            }
+        });
         let clock = Arc::new(ManualClock::new(NOW_NS));
         let stepped = Stepped::new(recovered, &options, Arc::clone(&clock) as _).unwrap();
         let desk = Desk::new(stepped.cursors());

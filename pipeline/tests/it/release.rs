@@ -1,16 +1,17 @@
 //! Belongs here: what the publisher keeps until it may be let out, how much of it, and in which
 //! order it goes.
 
-use std::io;
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use journal::{GroupSink, SyncHandle, SyncPolicy};
+use journal::SyncPolicy;
 use pipeline::limits::{BATCH_EVENTS_MAX, WRITE_BACK_BYTES};
 use pipeline::{ManualClock, Options, Stepped, recover};
 
-use crate::harness::{Answer, Desk, Ticket, bare, logged_events, options, stepped, submit};
+use crate::harness::{
+    Answer, Desk, Ticket, bare, before_syncs, logged_events, options, stepped, submit,
+};
 use crate::toy::{Command, Sum};
 
 /// A pipeline under `group` whose core has applied all of these, and whose journaler only the first
@@ -91,28 +92,6 @@ fn no_more_events_are_collected_than_a_batch_has_but_to_complete_a_command() {
     assert_eq!(sizes(&desk.ready()), vec![EACH; 50]);
 }
 
-/// Syncs only once somebody has opened the gate.
-struct Gated {
-    below: Box<dyn GroupSink>,
-    gate: Arc<(Mutex<bool>, Condvar)>,
-}
-
-impl GroupSink for Gated {
-    fn put(&mut self, offset: u64, group: &[u8]) -> io::Result<()> {
-        self.below.put(offset, group)
-    }
-
-    fn sync(&mut self) -> io::Result<()> {
-        let (open, opened) = &*self.gate;
-        drop(opened.wait_while(open.lock().unwrap(), |open| !*open).unwrap());
-        self.below.sync()
-    }
-
-    fn sync_handle(&self) -> io::Result<Box<dyn SyncHandle>> {
-        self.below.sync_handle()
-    }
-}
-
 /// The input has ended, and the core with it, while everything still waits for the disk.
 #[test]
 fn a_shutdown_waits_for_the_disk() {
@@ -121,10 +100,10 @@ fn a_shutdown_waits_for_the_disk() {
     let gate = Arc::new((Mutex::new(true), Condvar::new()));
     let mut recovered = recover(&options, bare).unwrap();
     let taken = Arc::clone(&gate);
-    recovered
-        .writers_mut()
-        .0
-        .layer_sinks(move |_, below| Box::new(Gated { below, gate: Arc::clone(&taken) }));
+    before_syncs(&mut recovered, move || {
+        let (open, opened) = &*taken;
+        drop(opened.wait_while(open.lock().unwrap(), |open| !*open).unwrap());
+    });
     let clock = Arc::new(ManualClock::new(1));
     let running = pipeline::start::<Sum, Ticket>(recovered, &options, clock).unwrap();
     let (desk, cursors) = (Desk::new(running.cursors()), running.cursors());
