@@ -29,7 +29,6 @@ use journal::{DirectoryLock, fail_point};
 
 use crate::affinity::{choose, spawn};
 use crate::clock::Clock;
-use crate::cursor::Reader;
 use crate::epoch;
 use crate::error::PipelineError;
 use crate::ingress::Ingress;
@@ -157,11 +156,11 @@ fn open_epoch<S: StateMachine, R: Reply<S>>(
     let count = publisher.log_batch();
     publisher.speak(&slot);
     publisher.end_batch(count);
-    let acked = shared.cursors.acked();
-    shared.cursors.move_published(acked);
-    for reader in [Reader::Journaler, Reader::Core, Reader::Publisher] {
-        shared.cursors.move_returned(reader, acked);
-    }
+    // It was in no slot.
+    journaler.returned();
+    core.returned();
+    publisher.returned();
+    shared.cursors.move_published(shared.cursors.acked());
 }
 
 /// Opens a new epoch and starts the three stage threads.

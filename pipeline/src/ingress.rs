@@ -230,9 +230,7 @@ impl<S: StateMachine, R> Ingress<S, R> {
         };
         let outcome = self.hand_over(input, place, lane);
         match outcome {
-            Ok(_) => {
-                gate.shared.bells.ring_readers();
-            }
+            Ok(_) => gate.shared.bells.ring_readers(),
             Err(_) if place != NO_REPLY => drop(gate.replies.remove(place)),
             Err(_) => {}
         }
